@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config'
+
+/** The fast suite. Slow ones have their own script and config (see package.json). */
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/slow/**', 'node_modules/**'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+  },
+})
