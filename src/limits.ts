@@ -10,6 +10,8 @@ export const limits = {
   bodyBytesMax: 64 * MiB,
   /** How deep AnyValue may nest; deeper is bad data. */
   valueDepthMax: 64,
+  /** The writer of values keeps its buffer between calls up to this size. */
+  valueScratchBytesMax: 4 * MiB,
   /** Attributes of one resource, scope or record. */
   attributesMax: 4096,
   /** Attribute keys that are interned: number, and the length of one. Others work too, at a slower pace. */
