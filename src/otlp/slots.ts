@@ -1,0 +1,339 @@
+/**
+ * The slots of one request: every field that may hold something to inspect.
+ *
+ * A slot is an integer. It stands for an attribute of a resource, a scope or a record, or for a record's body,
+ * event_name and severity_text, or a scope's name and version. Its row tells where the field and its value lie in
+ * the immutable body. An edit writes the new field into the arena and repoints the slot; what leaves is put together
+ * from the body and the arena by splice.ts.
+ *
+ *   row:  field [from, to)   key [from, to)   key id   kind   value [from, to)   edit   marks   tag
+ *
+ * A slot's number is valid only during the hook call that got it.
+ */
+import { DouaneError } from '../errors.ts'
+import { Arena } from './arena.ts'
+import { Kind, Tag } from './fields.ts'
+import { type KeyTable, Role } from './keys.ts'
+import { type AnyValue, decodeValue, encodeValue } from './value.ts'
+import { readVarint64, varintLength, wire, writeVarint } from './wire.ts'
+
+/** What the chain says of a slot. Content is what a user wrote or what identifies him. */
+export const Mark = {
+  /** Present only in copies for purposes that may hold content. */
+  Content: 1,
+  /** Never in the clear, unless a purpose says `keep`. */
+  Seal: 2,
+  /** Never in the clear, whatever a purpose says. */
+  AlwaysSeal: 4,
+} as const
+
+/** Columns of a row. */
+export const Col = {
+  FieldFrom: 0,
+  FieldTo: 1,
+  KeyFrom: 2,
+  KeyTo: 3,
+  KeyId: 4,
+  Kind: 5,
+  ValueFrom: 6,
+  ValueTo: 7,
+  Edit: 8,
+  Marks: 9,
+  Tag: 10,
+} as const
+export const ROW = 11
+
+/** Columns of an edit: what of the body is left out, and what of the arena stands there instead. */
+export const EditCol = { From: 0, To: 1, ArenaFrom: 2, ArenaTo: 3 } as const
+export const EDIT_ROW = 4
+
+const UNEDITED = -1
+
+export class Slots {
+  body: Buffer = Buffer.alloc(0)
+  readonly arena = new Arena()
+  readonly keys: KeyTable
+  rows = new Int32Array(ROW * 1024)
+  count = 0
+  edits = new Int32Array(EDIT_ROW * 256)
+  editCount = 0
+  /** Where an added field goes: the end of the message that is being visited. */
+  insertAt = 0
+
+  constructor(keys: KeyTable) {
+    this.keys = keys
+  }
+
+  reset(body: Buffer): void {
+    this.body = body
+    this.count = 0
+    this.editCount = 0
+    this.arena.reset()
+  }
+
+  /** The row of a new slot, as an index into `rows`. */
+  push(): number {
+    const at = this.count * ROW
+    if (at + ROW > this.rows.length) {
+      const grown = new Int32Array(this.rows.length * 2)
+      grown.set(this.rows)
+      this.rows = grown
+    }
+    this.count++
+    return at
+  }
+
+  kind(slot: number): Kind {
+    return this.rows[slot * ROW + Col.Kind] as Kind
+  }
+  /** Interned id of an attribute's key, 0 = not interned; negative: a `Role`. */
+  keyId(slot: number): number {
+    return this.rows[slot * ROW + Col.KeyId]!
+  }
+  marks(slot: number): number {
+    return this.rows[slot * ROW + Col.Marks]!
+  }
+  isEdited(slot: number): boolean {
+    return this.rows[slot * ROW + Col.Edit]! !== UNEDITED
+  }
+  /** Where the value begins in `bytes(slot)`: text for strings, the message for arrays and key-value lists. */
+  start(slot: number): number {
+    return this.rows[slot * ROW + Col.ValueFrom]!
+  }
+  end(slot: number): number {
+    return this.rows[slot * ROW + Col.ValueTo]!
+  }
+  /** What holds the value: the body, or the arena once it was edited. */
+  bytes(slot: number): Buffer {
+    return this.isEdited(slot) ? this.arena.bytes : this.body
+  }
+
+  /** An attribute's key; a role's name for the others. */
+  key(slot: number): string {
+    const at = slot * ROW
+    const id = this.rows[at + Col.KeyId]!
+    if (id > 0) return this.keys.name(id)
+    if (id < 0) return roleNames[id]!
+    return this.keyBytes(slot).utf8Slice(this.rows[at + Col.KeyFrom]!, this.rows[at + Col.KeyTo]!)
+  }
+  /** What holds the key: always the body, but for added attributes. */
+  keyBytes(slot: number): Buffer {
+    return this.rows[slot * ROW + Col.FieldFrom]! < 0 ? this.arena.bytes : this.body
+  }
+
+  /** The text of a string. */
+  text(slot: number): string {
+    const at = slot * ROW
+    return this.bytes(slot).utf8Slice(this.rows[at + Col.ValueFrom]!, this.rows[at + Col.ValueTo]!)
+  }
+  bool(slot: number): boolean {
+    return this.bytes(slot)[this.start(slot)] === 1
+  }
+  int(slot: number): bigint {
+    const lo = readVarint64(this.bytes(slot), this.start(slot), this.end(slot))
+    return BigInt.asIntN(64, (BigInt(wire.hi) << 32n) | BigInt(lo))
+  }
+  double(slot: number): number {
+    return this.bytes(slot).readDoubleLE(this.start(slot))
+  }
+  /** The whole value as a tree: the slow, convenient way. A removed slot is empty. */
+  value(slot: number): AnyValue {
+    const kind = this.kind(slot)
+    if (kind === Kind.Empty || kind === Kind.Removed) return { kind: 'empty' }
+    if (this.rows[slot * ROW + Col.KeyId]! < Role.Body) return { kind: 'string', value: this.text(slot) }
+    const [from, to] = this.message(slot)
+    return decodeValue(this.bytes(slot), from, to)
+  }
+
+  /** The range of the AnyValue message of an attribute or a record's body, in `bytes(slot)`. */
+  message(slot: number): [from: number, to: number] {
+    const at = slot * ROW
+    const id = this.rows[at + Col.KeyId]!
+    const bytes = this.bytes(slot)
+    const edit = this.rows[at + Col.Edit]!
+    const from = edit === UNEDITED ? this.rows[at + Col.FieldFrom]! : this.edits[edit * EDIT_ROW + EditCol.ArenaFrom]!
+    const to = edit === UNEDITED ? this.rows[at + Col.FieldTo]! : this.edits[edit * EDIT_ROW + EditCol.ArenaTo]!
+    if (id === Role.Body) {
+      readVarint64(bytes, from + 1, to)
+      return [wire.at, to]
+    }
+    return anyValueOf(bytes, from, to)
+  }
+
+  setText(slot: number, text: string): void {
+    const id = this.keyId(slot)
+    if (id < Role.Body) {
+      const length = Buffer.byteLength(text)
+      const from = this.arena.reserve(6 + length)
+      const out = this.arena.bytes
+      out[from] = this.rows[slot * ROW + Col.Tag]!
+      const valueFrom = writeVarint(out, from + 1, length)
+      out.utf8Write(text, valueFrom, length)
+      this.#repoint(slot, Kind.String, from, valueFrom + length, valueFrom, valueFrom + length)
+      return
+    }
+    const length = Buffer.byteLength(text)
+    const message = 1 + varintLength(length) + length
+    const [from, valueAt] = this.#open(slot, message)
+    const out = this.arena.bytes
+    out[valueAt] = Tag.value.string
+    const valueFrom = writeVarint(out, valueAt + 1, length)
+    out.utf8Write(text, valueFrom, length)
+    this.#repoint(slot, Kind.String, from, valueFrom + length, valueFrom, valueFrom + length)
+  }
+
+  setValue(slot: number, value: AnyValue): void {
+    if (value.kind === 'string') {
+      this.setText(slot, value.value)
+      return
+    }
+    if (this.keyId(slot) < Role.Body) throw new DouaneError('defect', 'only text may stand in this field')
+    const encoded = encodeValue(value)
+    const [from, valueAt] = this.#open(slot, encoded.length)
+    this.arena.bytes.set(encoded, valueAt)
+    const to = valueAt + encoded.length
+    const [kind, valueFrom] = innerValue(this.arena.bytes, valueAt, to)
+    this.#repoint(slot, kind, from, to, valueFrom, to)
+  }
+
+  /** Takes the field out. */
+  remove(slot: number): void {
+    this.#repoint(slot, Kind.Removed, 0, 0, 0, 0)
+  }
+
+  mark(slot: number, marks: number): void {
+    this.rows[slot * ROW + Col.Marks] = this.rows[slot * ROW + Col.Marks]! | marks
+  }
+
+  /** Adds an attribute at the end of the message that is being visited; `tag` is that of its attributes field. */
+  add(tag: number, key: string, value: AnyValue): void {
+    const encoded = encodeValue(value)
+    const from = writeAttribute(this.arena, tag, key, encoded)
+    const to = this.arena.used
+    const row = this.push()
+    const valueAt = to - encoded.length
+    const [kind, valueFrom] = innerValue(this.arena.bytes, valueAt, to)
+    const keyLength = Buffer.byteLength(key)
+    const keyFrom = valueAt - 1 - varintLength(encoded.length) - keyLength
+    const rows = this.rows
+    rows[row + Col.FieldFrom] = -1
+    rows[row + Col.FieldTo] = -1
+    rows[row + Col.KeyFrom] = keyFrom
+    rows[row + Col.KeyTo] = keyFrom + keyLength
+    rows[row + Col.KeyId] = Math.max(0, this.keys.idOf(this.arena.bytes, keyFrom, keyFrom + keyLength))
+    rows[row + Col.Kind] = kind
+    rows[row + Col.ValueFrom] = valueFrom
+    rows[row + Col.ValueTo] = to
+    rows[row + Col.Marks] = 0
+    rows[row + Col.Tag] = tag
+    rows[row + Col.Edit] = this.pushEdit(this.insertAt, this.insertAt, from, to)
+  }
+
+  /** A new edit: leaves out body[from, to) and puts arena[arenaFrom, arenaTo) there. Returns its number. */
+  pushEdit(from: number, to: number, arenaFrom: number, arenaTo: number): number {
+    const at = this.editCount * EDIT_ROW
+    if (at + EDIT_ROW > this.edits.length) {
+      const grown = new Int32Array(this.edits.length * 2)
+      grown.set(this.edits)
+      this.edits = grown
+    }
+    this.edits[at] = from
+    this.edits[at + 1] = to
+    this.edits[at + 2] = arenaFrom
+    this.edits[at + 3] = arenaTo
+    return this.editCount++
+  }
+
+  /** Lets an edit put another piece of the arena in its place. */
+  moveEdit(edit: number, arenaFrom: number, arenaTo: number): void {
+    this.edits[edit * EDIT_ROW + EditCol.ArenaFrom] = arenaFrom
+    this.edits[edit * EDIT_ROW + EditCol.ArenaTo] = arenaTo
+  }
+
+  /** Begins a field in the arena whose AnyValue message has `message` bytes. Returns the field's and the message's start. */
+  #open(slot: number, message: number): [from: number, valueAt: number] {
+    const at = slot * ROW
+    const tag = this.rows[at + Col.Tag]!
+    const isBody = this.rows[at + Col.KeyId] === Role.Body
+    const keyFrom = this.rows[at + Col.KeyFrom]!
+    const keyTo = this.rows[at + Col.KeyTo]!
+    const keyField = isBody ? 0 : 1 + varintLength(keyTo - keyFrom) + keyTo - keyFrom
+    const content = isBody ? message : keyField + 1 + varintLength(message) + message
+    const from = this.arena.reserve(1 + varintLength(content) + content)
+    const out = this.arena.bytes
+    out[from] = tag
+    let next = writeVarint(out, from + 1, content)
+    if (!isBody) {
+      out[next] = Tag.keyValue.key
+      next = writeVarint(out, next + 1, keyTo - keyFrom)
+      this.keyBytes(slot).copy(out, next, keyFrom, keyTo)
+      next += keyTo - keyFrom
+      out[next] = Tag.keyValue.value
+      next = writeVarint(out, next + 1, message)
+    }
+    return [from, next]
+  }
+
+  #repoint(slot: number, kind: Kind, from: number, to: number, valueFrom: number, valueTo: number): void {
+    const at = slot * ROW
+    const rows = this.rows
+    const edit = rows[at + Col.Edit]!
+    if (edit === UNEDITED)
+      rows[at + Col.Edit] = this.pushEdit(rows[at + Col.FieldFrom]!, rows[at + Col.FieldTo]!, from, to)
+    else this.moveEdit(edit, from, to)
+    this.arena.used = Math.max(this.arena.used, to)
+    rows[at + Col.Kind] = kind
+    rows[at + Col.ValueFrom] = valueFrom
+    rows[at + Col.ValueTo] = valueTo
+  }
+}
+
+const roleNames: Record<number, string> = {
+  [Role.Body]: 'log.body',
+  [Role.EventName]: 'log.event_name',
+  [Role.SeverityText]: 'log.severity_text',
+  [Role.ScopeName]: 'scope.name',
+  [Role.ScopeVersion]: 'scope.version',
+  [Role.SchemaUrl]: 'schema_url',
+}
+
+/** Writes an attribute field into the arena and returns where it begins; it ends at `arena.used`. */
+export function writeAttribute(arena: Arena, tag: number, key: string, value: Uint8Array): number {
+  const keyLength = Buffer.byteLength(key)
+  const content = 1 + varintLength(keyLength) + keyLength + 1 + varintLength(value.length) + value.length
+  const from = arena.reserve(1 + varintLength(content) + content)
+  const out = arena.bytes
+  out[from] = tag
+  let next = writeVarint(out, from + 1, content)
+  out[next] = Tag.keyValue.key
+  next = writeVarint(out, next + 1, keyLength)
+  next += out.utf8Write(key, next, keyLength)
+  out[next] = Tag.keyValue.value
+  next = writeVarint(out, next + 1, value.length)
+  out.set(value, next)
+  arena.used = next + value.length
+  return from
+}
+
+/** The AnyValue message inside a regular KeyValue field: empty where it has none. */
+function anyValueOf(bytes: Buffer, from: number, to: number): [from: number, to: number] {
+  readVarint64(bytes, from + 1, to)
+  let at = wire.at
+  while (at < to) {
+    const tag = bytes[at]!
+    const length = readVarint64(bytes, at + 1, to)
+    if (tag === Tag.keyValue.value) return [wire.at, wire.at + length]
+    at = wire.at + length
+  }
+  return [to, to]
+}
+
+/** The kind of a canonical AnyValue message and where its inner value begins; it ends with the message. */
+function innerValue(bytes: Buffer, from: number, to: number): [kind: Kind, valueFrom: number] {
+  if (from === to) return [Kind.Empty, to]
+  const tag = bytes[from]!
+  const kind = (tag >>> 3) as Kind
+  if ((tag & 7) !== 2) return [kind, from + 1]
+  readVarint64(bytes, from + 1, to)
+  return [kind, wire.at]
+}
