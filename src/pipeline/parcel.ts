@@ -1,0 +1,88 @@
+/**
+ * What goes into a destination, and what is told about it on the way.
+ *
+ * A parcel is what one request leaves for one destination. Parcels that wait for the same disk write become one
+ * chunk; a chunk is sent as one batch, under one id that it keeps.
+ */
+import { DouaneError } from '../errors.ts'
+
+/** Records per tenant. The sum is the number of records. */
+export type TenantCounts = readonly (readonly [tenant: string, records: number])[]
+
+export interface Parcel {
+  /** An ExportLogsServiceRequest. Read only while `offer` runs synchronously: it is copied or encrypted at once. */
+  readonly body: Uint8Array
+  readonly records: number
+  readonly tenants: TenantCounts
+  /** Which policy decided where these records may go. Parcels of different versions are never merged. */
+  readonly policyVersion: string
+}
+
+/**
+ * Why a parcel was not taken. `full`: the queue is at its bound. `failing`: its disk cannot be written.
+ * `unavailable`: no queue, and the destination cannot take it now. `rejected`: no queue, and the destination refused
+ * for good; sending it again is no use.
+ */
+export type RefusalReason = 'full' | 'failing' | 'unavailable' | 'rejected'
+
+export class QueueRefusal extends DouaneError {
+  readonly reason: RefusalReason
+  readonly retryAfterMs: number
+  constructor(destination: string, reason: RefusalReason, retryAfterMs: number) {
+    super('queue', `${destination}: ${refusalText[reason]}`)
+    this.name = 'QueueRefusal'
+    this.reason = reason
+    this.retryAfterMs = retryAfterMs
+  }
+}
+const refusalText: Record<RefusalReason, string> = {
+  full: 'the queue is full',
+  failing: 'the disk of the queue cannot be written',
+  unavailable: 'the destination cannot take records now',
+  rejected: 'the destination refused the records',
+}
+
+/** Where a destination tells what became of records: for the account and the metrics. Must not throw. */
+export interface DeliveryCounts {
+  /** Found on disk at start: queued by an earlier run, not delivered yet. */
+  recovered(tenants: TenantCounts): void
+  /** Durable in the queue. */
+  enqueued(tenants: TenantCounts): void
+  /** The destination has them. */
+  stored(tenants: TenantCounts): void
+  /** The destination took the batch, but refused these; they are not sent again. `reason` is the exporter's. */
+  refused(tenants: TenantCounts, reason: string): void
+  /** Moved to the dead letters. */
+  deadLettered(tenants: TenantCounts, reason: string): void
+  /** Bytes in the queue's files that cannot be read any more; they were set aside. `records`: how many are missing. */
+  corrupted(records: number, bytes: number): void
+  /** One attempt to send ended. */
+  attempted(outcome: 'accepted' | 'partial' | 'rejected' | 'too_large' | 'unavailable', tookMs: number): void
+}
+
+/** What `status`, health and metrics show of one destination. */
+export interface DestinationState {
+  readonly queuedBatches: number
+  readonly queuedRecords: number
+  readonly queuedRequests: number
+  readonly queuedBytes: number
+  /** In units of `sizer`. */
+  readonly capacity: number
+  readonly sizer: 'bytes' | 'items' | 'requests'
+  /** Age of the oldest record that waits; 0 when nothing waits. */
+  readonly oldestAgeMs: number
+  readonly inFlight: number
+  /** Batches that failed at least once and wait to be sent again. */
+  readonly retrying: number
+  /** Attempts that failed since start. */
+  readonly retries: number
+  readonly breaker: 'closed' | 'open' | 'half_open'
+  /** Since when nothing could be delivered although something was waiting; undefined: all is well. */
+  readonly stuckSinceMs: number | undefined
+  /** Why the queue cannot be written, as a code such as ENOSPC; undefined: it can. */
+  readonly diskFailing: string | undefined
+  /** Why the exporter could not start yet, or why the last attempt failed. */
+  readonly lastFailure: string | undefined
+  readonly deadLetters: { readonly batches: number; readonly records: number; readonly bytes: number }
+  readonly corruptBytes: number
+}
