@@ -48,7 +48,7 @@ function regularValue(from: number, end: number, depth: number): boolean {
       return true
     case Tag.value.array:
     case Tag.value.kvlist: {
-      if (depth >= limits.valueDepthMax || length(value, end) !== end) return false
+      if (length(value, end) !== end) return false
       const inner = at
       if (!(tag === Tag.value.array ? regularArray(inner, end, depth) : regularKvList(inner, end, depth))) return false
       valueFrom = inner
@@ -60,6 +60,7 @@ function regularValue(from: number, end: number, depth: number): boolean {
 }
 
 function regularArray(from: number, end: number, depth: number): boolean {
+  if (from < end && depth + 1 >= limits.valueDepthMax) return false
   let next = from
   while (next < end) {
     if (body[next] !== Tag.list.values) return false
@@ -71,6 +72,7 @@ function regularArray(from: number, end: number, depth: number): boolean {
 }
 
 function regularKvList(from: number, end: number, depth: number): boolean {
+  if (from < end && depth + 1 >= limits.valueDepthMax) return false
   let next = from
   while (next < end) {
     if (body[next] !== Tag.list.values) return false
