@@ -80,7 +80,6 @@ export interface Retention {
 }
 
 const retentionUnits: Record<string, { months: number; ms: number }> = {
-  m: { months: 0, ms: 60 * secondMs },
   h: { months: 0, ms: hourMs },
   d: { months: 0, ms: dayMs },
   w: { months: 0, ms: 7 * dayMs },
@@ -89,12 +88,15 @@ const retentionUnits: Record<string, { months: number; ms: number }> = {
 }
 const retentionMonthsMax = 1200
 
-/** `6d`, `30d`, `2w`, `18mo`, `7y`, `1y6mo`, `12h` → calendar months and the rest. Throws `UnitError`. */
+/**
+ * `6d`, `30d`, `2w`, `18mo`, `7y`, `1y6mo`, `12h` → calendar months and the rest. Throws `UnitError`.
+ * Minutes are refused: `18m` for `18mo` would delete a year and a half of records after eighteen minutes.
+ */
 export function parseRetention(text: string): Retention {
   let months = 0
   let ms = 0
-  if (/^(?:\d+(?:mo|m|h|d|w|y))+$/.test(text)) {
-    for (const [, amount, unit] of text.matchAll(/(\d+)(mo|m|h|d|w|y)/g)) {
+  if (/^(?:\d+(?:mo|h|d|w|y))+$/.test(text)) {
+    for (const [, amount, unit] of text.matchAll(/(\d+)(mo|h|d|w|y)/g)) {
       months += Number(amount) * retentionUnits[unit!]!.months
       ms += Number(amount) * retentionUnits[unit!]!.ms
     }
