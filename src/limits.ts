@@ -10,6 +10,8 @@ export const limits = {
   bodyBytesMax: 64 * MiB,
   /** How deep AnyValue may nest; deeper is bad data. */
   valueDepthMax: 64,
+  /** How deep JSON may nest, unknown members included. A level of AnyValue takes up to four of JSON's. */
+  jsonDepthMax: 320,
   /** The writer of values keeps its buffer between calls up to this size. */
   valueScratchBytesMax: 4 * MiB,
   /** Attributes of one resource, scope or record. */
@@ -20,12 +22,22 @@ export const limits = {
   /** Purposes are bits of one small integer. */
   purposesMax: 30,
 
+  // OTTL conditions: their length and nesting, patterns of IsMatch, and texts that Double() reads.
+  conditionLengthMax: 16 * KiB,
+  conditionDepthMax: 64,
+  conditionNumberLengthMax: 400,
+  patternLengthMax: 4 * KiB,
+  /** Instructions that a pattern may compile to: what one step over a character can cost. */
+  patternProgramMax: 5000,
+
   // Configuration: files are small and come from a trusted hand; the bounds stop accidents and alias bombs.
   configBytesMax: 32 * MiB,
   configNodesMax: 2_000_000,
   configDepthMax: 40,
   configProblemsMax: 1000,
   configExpansionDepthMax: 8,
+  /** Larger files are first tried by the reader for long lists of like entries. */
+  configFastReadBytesMin: 32 * KiB,
   // Minimize. A value beyond these is replaced whole, and counted.
   /** Bytes of one string that the detectors look at. */
   scannedBytesMax: 1 * MiB,
@@ -65,6 +77,67 @@ export const limits = {
   breakerFailures: 5,
   /** How long a failing disk is left alone before the next try. */
   diskRetryMs: 1000,
+
+  // PostgreSQL: how long to wait for a server, and what one exporter may hold.
+  /** The embedded server's start, recovery after a crash included. */
+  embeddedStartMsMax: 120_000,
+  /** Then it is stopped at once, and recovers at its next start. */
+  embeddedStopMsMax: 10_000,
+  storeConnectMsMax: 10_000,
+  storeConnectionsMax: 16,
+  /** A batch's rows go to the server in pieces of this size. */
+  copyPieceBytesMax: 1 * MiB,
+  /** An encoder keeps its buffer between batches up to this size. */
+  copyBufferBytesMax: 8 * MiB,
+
+  // Receive. What one sender, or all of them, may take before they are told to wait or to go.
+  /** Bytes of all bodies in memory at once; beyond it: 503 with Retry-After. */
+  inflightBodyBytesMax: 192 * MiB,
+  /** Body buffers kept for the next requests. */
+  pooledBodyBytesMax: 32 * MiB,
+  /** The smallest buffer, and the largest one given for a declared length whose bytes have not come yet. */
+  bodyBufferBytesMin: 16 * KiB,
+  bodyBufferFirstBytesMax: 1 * MiB,
+  connectionsMax: 4096,
+  headerBytesMax: 32 * KiB,
+  headersMax: 256,
+  /** Calls at once on one HTTP/2 connection; pings and settings in ten seconds. */
+  streamsMax: 128,
+  http2ControlFramesMax: 200,
+  headersTimeoutMs: 10_000,
+  /** A body that is slower than this after the grace, or silent for the grace, is given up. */
+  bodyGraceMs: 10_000,
+  bodyBytesPerSecondMin: 1 * KiB,
+  requestTimeoutMs: 300_000,
+  idleTimeoutMs: 30_000,
+  http2IdleTimeoutMs: 300_000,
+  /** After an early refusal: how much and how long is still read, so that the sender sees the answer. */
+  lingerBytesMax: 256 * MiB,
+  lingerMs: 5_000,
+  /** How long a stop waits for requests that are being handled. */
+  receiveStopMs: 10_000,
+  /** Failed authentications of one address in a window, and how many addresses are remembered. */
+  authFailuresMax: 20,
+  authFailureWindowMs: 60_000,
+  authFailureAddressesMax: 10_000,
+  credentialBytesMax: 8 * KiB,
+  credentialCacheEntriesMax: 10_000,
+  // Sealing. An epoch key lives this long, for so many values; live epochs and the fields bound to each are kept.
+  epochAgeMsMax: 60 * 60 * 1000,
+  epochMessagesMax: 2 ** 31,
+  epochsMax: 16_384,
+  epochFieldsMax: 256,
+  /** From here on AES in node:crypto is quicker than ChaCha20 in WebAssembly. */
+  sealShortBytesMax: 2 * KiB,
+  /** The Enc_structure of a short value: place and headers. A longer one goes through node:crypto. */
+  sealContextBytesMax: 4 * KiB,
+  /** One sealed value's plaintext: a whole request's body at most. */
+  sealValueBytesMax: 64 * MiB,
+  sealNoncesPooled: 4096,
+  /** Wall clock against monotonic clock: more apart, and the process may be a restored copy: all epochs end. */
+  clockJumpMsMax: 5000,
+  /** After a key could not be had, the next try waits this long; until then sealing fails at once. */
+  keyRetryMs: 1000,
 } as const
 
 function assert(holds: boolean, relation: string): void {
@@ -74,3 +147,9 @@ assert(limits.purposesMax < 31, 'purposesMax < 31 (a mask is a positive small in
 assert(limits.internedKeyBytesMax < limits.bodyBytesMax, 'internedKeyBytesMax < bodyBytesMax')
 assert(limits.batchBytesMax < limits.segmentBytes, 'batchBytesMax < segmentBytes')
 assert(limits.batchBytesMax <= limits.queueMemoryBytesMax, 'batchBytesMax <= queueMemoryBytesMax')
+assert(limits.sealValueBytesMax <= limits.bodyBytesMax, 'sealValueBytesMax <= bodyBytesMax')
+assert(limits.inflightBodyBytesMax >= 2 * limits.bodyBytesMax, 'a largest body can grow while another is held')
+assert(limits.bodyBufferFirstBytesMax <= limits.bodyBytesMax, 'bodyBufferFirstBytesMax <= bodyBytesMax')
+assert(limits.credentialBytesMax < limits.headerBytesMax, 'a credential fits in the headers')
+assert(limits.jsonDepthMax >= 4 * limits.valueDepthMax + 16, 'jsonDepthMax has room for values of valueDepthMax')
+assert(limits.sealValueBytesMax <= limits.bodyBytesMax, 'sealValueBytesMax <= bodyBytesMax')

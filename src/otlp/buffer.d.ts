@@ -2,6 +2,7 @@
 // and no encoding argument, which makes them the quickest way between bytes and strings.
 interface Buffer {
   latin1Slice(start: number, end: number): string
+  base64urlSlice(start: number, end: number): string
   utf8Slice(start: number, end: number): string
   utf8Write(text: string, offset: number, length: number): number
   latin1Write(text: string, offset: number, length: number): number

@@ -1,0 +1,182 @@
+/**
+ * The key store: every epoch key, sealed to its recipient, one JSON line each, durable before its first ciphertext.
+ *
+ *   epochs/<day>.<worker>.jsonl   appended by one worker of one gateway; gateways' files can lie in one folder
+ *
+ * The sealed key is bound to its record: whoever changes a tenant, purpose, region or period in a line makes it
+ * unreadable. Records name no subject and hold no plaintext; losing them loses what was sealed with them.
+ */
+import type { KeyObject } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { KeyError } from '../errors.ts'
+import { canonical, commitment, kidBytes } from './derive.ts'
+import { fileError, LineFile } from './files.ts'
+import { hpkeOpen, hpkeSeal } from './hpke.ts'
+import type { Recipient } from './recipients.ts'
+
+export interface EpochRecord {
+  readonly v: 1
+  /** base64url of the commitment's first 16 bytes: what tokens carry. */
+  readonly kid: string
+  readonly commitment: string
+  readonly recipient: string
+  readonly sealed: string
+  readonly tenant: string
+  readonly region: string
+  readonly purpose: string
+  readonly retention: string
+  readonly period: string
+  readonly worker: string
+  readonly madeMs: number
+}
+
+type EpochContext = Omit<EpochRecord, 'v' | 'kid' | 'commitment' | 'recipient' | 'sealed' | 'period'>
+
+const sealInfo = Buffer.from('douane.epoch-key.1')
+
+function boundTo(record: Omit<EpochRecord, 'sealed'>): Buffer {
+  const { tenant, region, purpose, retention, period, worker, recipient } = record
+  const made = String(record.madeMs)
+  return canonical('epoch', record.commitment, recipient, tenant, region, purpose, retention, period, worker, made)
+}
+
+/** Seals a new epoch key to its recipient. */
+export function sealEpoch(key: Uint8Array, recipient: Recipient, context: EpochContext): EpochRecord {
+  const committed = commitment(key)
+  const open = {
+    v: 1 as const,
+    kid: committed.toString('base64url', 0, kidBytes),
+    commitment: committed.toString('base64url'),
+    recipient: recipient.id,
+    ...context,
+    period: recipient.period,
+  }
+  const sealed = hpkeSeal(recipient.publicKey, sealInfo, boundTo(open), key)
+  return { ...open, sealed: sealed.toString('base64url') }
+}
+
+/** The epoch key, checked against its commitment. Throws `KeyError`. */
+export function openEpoch(record: EpochRecord, privateKey: KeyObject): Buffer {
+  const key = hpkeOpen(privateKey, sealInfo, boundTo(record), Buffer.from(record.sealed, 'base64url'))
+  const committed = commitment(key)
+  if (
+    committed.toString('base64url') === record.commitment &&
+    committed.toString('base64url', 0, kidBytes) === record.kid
+  )
+    return key
+  key.fill(0)
+  throw new KeyError('an epoch key does not fit its commitment')
+}
+
+const folderOf = (keysFolder: string): string => join(keysFolder, 'epochs')
+
+/** Appends to the key store. */
+export class EpochWriter {
+  readonly #folder: string
+  readonly #worker: string
+  #file: LineFile | undefined
+
+  constructor(keysFolder: string, worker: string) {
+    this.#folder = folderOf(keysFolder)
+    this.#worker = worker
+  }
+
+  /** On disk when it returns. Throws `KeyError`; then the key must not be used. */
+  append(record: EpochRecord): void {
+    const day = new Date(record.madeMs).toISOString().slice(0, 10)
+    const path = join(this.#folder, `${day}.${this.#worker}.jsonl`)
+    if (this.#file?.path !== path) {
+      this.#file?.close()
+      this.#file = new LineFile(path)
+    }
+    this.#file.append(JSON.stringify(record))
+  }
+
+  close(): void {
+    this.#file?.close()
+  }
+}
+
+/** Finds epoch records by kid. Files are read when they are needed, those nearest to the asked day first. */
+export class EpochIndex {
+  readonly #folder: string
+  readonly #records = new Map<string, { file: string; start: number; end: number }>()
+  readonly #read = new Set<string>()
+
+  constructor(keysFolder: string) {
+    this.#folder = folderOf(keysFolder)
+  }
+
+  #files(): string[] {
+    return existsSync(this.#folder) ? readdirSync(this.#folder).filter((name) => name.endsWith('.jsonl')) : []
+  }
+
+  /** `nearMs` is about when the token was made, where that is known. */
+  find(kid: string, nearMs?: number): EpochRecord | undefined {
+    const known = this.#records.get(kid)
+    if (known) return this.#load(known)
+    const distance = (name: string): number => {
+      const dayMs = Date.parse(name.slice(0, 10))
+      return nearMs === undefined ? -dayMs : Math.abs(dayMs - nearMs)
+    }
+    for (const name of this.#files().sort((a, b) => distance(a) - distance(b))) {
+      if (this.#read.has(name)) continue
+      this.#index(name)
+      const found = this.#records.get(kid)
+      if (found) return this.#load(found)
+    }
+    return undefined
+  }
+
+  /** Reads files again: a gateway may have written meanwhile. */
+  refresh(): void {
+    this.#read.clear()
+  }
+
+  *all(): Generator<EpochRecord> {
+    for (const name of this.#files().sort()) {
+      for (const { start, end, bytes } of this.#lines(name)) yield this.#parse(bytes.toString('utf8', start, end), name)
+    }
+  }
+
+  *#lines(name: string): Generator<{ start: number; end: number; bytes: Buffer }> {
+    const path = join(this.#folder, name)
+    let bytes: Buffer
+    try {
+      bytes = readFileSync(path)
+    } catch (error) {
+      throw fileError('read', path, error)
+    }
+    // A line without its end is being written or was cut by a crash: its key sealed nothing yet.
+    for (let start = 0; ; ) {
+      const end = bytes.indexOf(10, start)
+      if (end < 0) return
+      yield { start, end, bytes }
+      start = end + 1
+    }
+  }
+
+  #index(name: string): void {
+    for (const { start, end, bytes } of this.#lines(name)) {
+      const { kid } = this.#parse(bytes.toString('utf8', start, end), name)
+      if (!this.#records.has(kid)) this.#records.set(kid, { file: name, start, end })
+    }
+    this.#read.add(name)
+  }
+
+  #load(at: { file: string; start: number; end: number }): EpochRecord {
+    const bytes = readFileSync(join(this.#folder, at.file))
+    return this.#parse(bytes.toString('utf8', at.start, at.end), at.file)
+  }
+
+  #parse(line: string, name: string): EpochRecord {
+    try {
+      const record = JSON.parse(line) as EpochRecord
+      if (record.v === 1 && typeof record.kid === 'string') return record
+    } catch {
+      // told below, without the line
+    }
+    throw new KeyError(`the key store ${join(this.#folder, name)} holds a damaged line`, 'Restore it from a backup.')
+  }
+}

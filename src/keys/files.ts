@@ -1,0 +1,216 @@
+/**
+ * Files that hold keys and what belongs to them: folders 0700, files 0600, durable before the call returns.
+ *
+ * All synchronous: they are written once an hour per tenant at most, inside the path of a request that must not go on
+ * before the key is on disk. Errors are `KeyError` and name the file and what to do, never its content.
+ */
+import {
+  closeSync,
+  existsSync,
+  fchmodSync,
+  fdatasyncSync,
+  fstatSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  truncateSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
+import { dirname } from 'node:path'
+import { KeyError } from '../errors.ts'
+
+const privateFolder = 0o700
+const privateFile = 0o600
+
+/** What a failed file operation tells: its code, never a payload. */
+export function fileError(doing: string, path: string, error: unknown): KeyError {
+  const code = (error as NodeJS.ErrnoException).code ?? 'unknown error'
+  const fix =
+    code === 'ENOSPC'
+      ? 'Free some space on that disk.'
+      : code === 'EACCES' || code === 'EPERM'
+        ? `Let the user of this process read and write ${dirname(path)}.`
+        : code === 'ENOENT'
+          ? 'Make keys with `douane keys init`, or name the right folder with --data-dir.'
+          : undefined
+  return new KeyError(`cannot ${doing} ${path} (${code})`, fix)
+}
+
+export function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: privateFolder })
+  } catch (error) {
+    throw fileError('make the folder', path, error)
+  }
+}
+
+function syncFolder(path: string): void {
+  const folder = openSync(path, 'r')
+  try {
+    fsyncSync(folder)
+  } finally {
+    closeSync(folder)
+  }
+}
+
+function writeWhole(file: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at)
+}
+
+function writeTemporary(path: string, content: Uint8Array): string {
+  makeFolder(dirname(path))
+  const temporary = `${path}.${process.pid}.new`
+  const file = openSync(temporary, 'w', privateFile)
+  try {
+    fchmodSync(file, privateFile)
+    writeWhole(file, content)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  return temporary
+}
+
+const asBytes = (content: string | Uint8Array): Uint8Array =>
+  typeof content === 'string' ? Buffer.from(content, 'utf8') : content
+
+/** Writes or replaces a file, whole or not at all. */
+export function replaceFile(path: string, content: string | Uint8Array): void {
+  try {
+    renameSync(writeTemporary(path, asBytes(content)), path)
+    syncFolder(dirname(path))
+  } catch (error) {
+    throw fileError('write', path, error)
+  }
+}
+
+/** Writes a new file, whole or not at all. False when there is one already, which stays as it is. */
+export function createFile(path: string, content: string | Uint8Array): boolean {
+  let temporary: string | undefined
+  try {
+    temporary = writeTemporary(path, asBytes(content))
+    linkSync(temporary, path)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw fileError('write', path, error)
+  } finally {
+    if (temporary !== undefined && existsSync(temporary)) unlinkSync(temporary)
+    if (temporary !== undefined) syncFolder(dirname(path))
+  }
+}
+
+/** Overwrites a file with zeros, then removes it. Copies that a disk or a snapshot keeps are out of our reach. */
+export function eraseFile(path: string): void {
+  try {
+    const file = openSync(path, 'r+')
+    try {
+      writeWhole(file, Buffer.alloc(fstatSync(file).size))
+      fsyncSync(file)
+    } finally {
+      closeSync(file)
+    }
+    unlinkSync(path)
+    syncFolder(dirname(path))
+  } catch (error) {
+    throw fileError('erase', path, error)
+  }
+}
+
+/** The text of a file that only its owner may read; `undefined` when there is none. */
+export function readPrivate(path: string): string | undefined {
+  try {
+    const { mode } = statSync(path)
+    if ((mode & 0o077) !== 0) {
+      throw new KeyError(`${path} can be read by others (mode ${(mode & 0o777).toString(8)})`, `Run: chmod 600 ${path}`)
+    }
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (error instanceof KeyError) throw error
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw fileError('read', path, error)
+  }
+}
+
+/** A JSON object of the given format; `undefined` when there is no such file. */
+export function readDocument<Document extends { format: string }>(
+  path: string,
+  format: Document['format'],
+): Document | undefined {
+  const text = readPrivate(path)
+  return text === undefined ? undefined : parseDocument<Document>(text, format, path)
+}
+
+export function parseDocument<Document extends { format: string }>(
+  text: string,
+  format: Document['format'],
+  path: string,
+): Document {
+  let document: Document | undefined
+  try {
+    document = JSON.parse(text) as Document
+  } catch {
+    document = undefined
+  }
+  if (document?.format !== format) {
+    throw new KeyError(`${path} is damaged or is no ${format} file`, 'Restore it from a backup.')
+  }
+  return document
+}
+
+/** A file of lines that only grows. A line is on disk when `append` returns; a cut last line is removed at opening. */
+export class LineFile {
+  readonly path: string
+  #file: number | undefined
+  #size = 0
+
+  constructor(path: string) {
+    this.path = path
+  }
+
+  #open(): number {
+    makeFolder(dirname(this.path))
+    const isNew = !existsSync(this.path)
+    if (!isNew) {
+      const bytes = readFileSync(this.path)
+      this.#size = bytes.lastIndexOf(10) + 1
+      if (this.#size !== bytes.length) truncateSync(this.path, this.#size)
+    }
+    const file = openSync(this.path, 'a', privateFile)
+    if (isNew) syncFolder(dirname(this.path))
+    return file
+  }
+
+  /** Throws `KeyError`; the file is then as it was before. */
+  append(...lines: readonly string[]): void {
+    try {
+      this.#file ??= this.#open()
+      const bytes = Buffer.from(`${lines.join('\n')}\n`, 'utf8')
+      writeWhole(this.#file, bytes)
+      fdatasyncSync(this.#file)
+      this.#size += bytes.length
+    } catch (error) {
+      this.#undo()
+      throw fileError('write', this.path, error)
+    }
+  }
+
+  #undo(): void {
+    this.close()
+    try {
+      truncateSync(this.path, this.#size)
+    } catch {
+      // The next opening removes a cut line itself.
+    }
+  }
+
+  close(): void {
+    if (this.#file !== undefined) closeSync(this.#file)
+    this.#file = undefined
+  }
+}
