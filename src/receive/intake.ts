@@ -1,0 +1,118 @@
+/**
+ * From a complete body to an answer; the same for HTTP and gRPC.
+ *
+ *   body as sent ──inflate──▶ protobuf or JSON ──▶ wire bytes ──accept──▶ answer
+ *
+ * Whatever happens, every buffer goes back to the pool once, and `done` is called once.
+ */
+import { DouaneError } from '../errors.ts'
+import type { Accept, Answer, Received, Sender } from './accept.ts'
+import type { Body } from './body.ts'
+import { type Encoding, inflate } from './inflate.ts'
+import type { BodyPool } from './pool.ts'
+import { badData, Code, type Refusal, type RefusalReason, refusalOf, retryable } from './status.ts'
+
+/** What both transports share. */
+export interface Intake {
+  readonly pool: BodyPool
+  readonly accept: Accept
+  readonly jsonToWire: (text: Buffer) => Buffer
+  readonly nowUnixNano: () => bigint
+  readonly monotonicNano: () => bigint
+  /** A request that ended before `accept` was asked. */
+  readonly refused: (transport: Sender['transport'], reason: RefusalReason) => void
+}
+
+/** What is known of a request when its headers are in. */
+export interface Arrival {
+  readonly json: boolean
+  readonly encoding: Encoding
+  readonly bytesMax: number
+  readonly sender: Sender
+  readonly headers: Received['headers']
+  readonly receivedUnixNano: bigint
+  readonly receivedMonotonicNano: bigint
+}
+
+/** The answer of `accept`, or why it was not asked. */
+export type Told = Answer | { is: 'refused'; refusal: Refusal }
+
+const memoryRetryAfterMs = 1000
+
+export const tooLarge = (bytesMax: number): Refusal => ({
+  reason: 'too_large',
+  http: 413,
+  code: Code.ResourceExhausted,
+  message: `The request is larger than ${bytesMax} bytes, the limit here (also after decompression). Send smaller batches.`,
+})
+
+export const noMemory = (): Refusal =>
+  retryable('memory', 503, Code.Unavailable, 'Too many bytes of requests are being handled. Try again.', memoryRetryAfterMs)
+
+/** Takes a complete body over; its memory is given back here. Gives a function that stops the inflating. */
+export function take(intake: Intake, arrival: Arrival, body: Body, done: (told: Told) => void): () => void {
+  if (arrival.encoding === 'identity') {
+    understand(intake, arrival, body, done)
+    return () => {}
+  }
+  const refuse = (refusal: Refusal): void => done({ is: 'refused', refusal })
+  const stop = inflate(arrival.encoding, body.bytes(), arrival.bytesMax, intake.pool, (result) => {
+    body.release()
+    if (result.is === 'body') understand(intake, arrival, result.body, done)
+    else if (result.is === 'too_large') refuse(tooLarge(arrival.bytesMax))
+    else if (result.is === 'no_memory') refuse(noMemory())
+    else refuse(badData(`The body is not valid ${arrival.encoding}.`, 'bad_encoding'))
+  })
+  return () => {
+    stop()
+    body.release()
+  }
+}
+
+function understand(intake: Intake, arrival: Arrival, body: Body, done: (told: Told) => void): void {
+  if (!arrival.json) {
+    ask(intake, arrival, body.bytes(), done, () => body.release())
+    return
+  }
+  let wire: Buffer
+  try {
+    wire = intake.jsonToWire(body.bytes())
+  } catch (error) {
+    body.release()
+    // Only our own errors are quoted: they hold a reason and an offset, never the text.
+    const known = error instanceof DouaneError && error.code === ('json' satisfies DouaneError['code'])
+    const failed: Told = { is: 'failed', message: 'The JSON reader failed. This is a defect of the gateway.' }
+    done(known ? { is: 'refused', refusal: badData(error.message) } : failed)
+    return
+  }
+  body.release()
+  if (!intake.pool.charge(wire.length)) return done({ is: 'refused', refusal: noMemory() })
+  ask(intake, arrival, wire, done, () => intake.pool.discharge(wire.length))
+}
+
+const defect: Answer = { is: 'failed', message: 'The gateway failed on this request. This is a defect of the gateway.' }
+
+function ask(intake: Intake, arrival: Arrival, bytes: Buffer, done: (told: Told) => void, release: () => void): void {
+  const received: Received = {
+    body: bytes,
+    sender: arrival.sender,
+    headers: arrival.headers,
+    receivedUnixNano: arrival.receivedUnixNano,
+    receivedMonotonicNano: arrival.receivedMonotonicNano,
+  }
+  intake.accept(received).then(
+    (answer) => {
+      release()
+      done(answer)
+    },
+    () => {
+      release()
+      done(defect)
+    },
+  )
+}
+
+/** What to tell: a refusal, or the success that `told` is. */
+export function refusalIn(told: Told): Refusal | undefined {
+  return told.is === 'refused' ? told.refusal : refusalOf(told)
+}
