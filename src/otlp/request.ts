@@ -5,10 +5,9 @@
  * record. All offsets count bytes in the body. After the scan the request is regular: no unknown fields, nothing
  * singular twice, valid UTF-8, bounded depth (scan.ts; canonical.ts makes other input so, or refuses it).
  */
-import { Kind, Tag } from './fields.ts'
+import { Kind } from './fields.ts'
 import { KeyTable } from './keys.ts'
 import { ROW, Slots } from './slots.ts'
-import type { AnyValue } from './value.ts'
 
 /** Columns of a resource's row. `From`/`To` of the ResourceLogs field, then of the Resource message's content. */
 export const ResourceCol = {
@@ -74,8 +73,10 @@ export const RecordCol = {
   /** The chain's verdict, as a `VerdictCode` of pipeline/chain.ts. */
   Verdict: 22,
   Dropped: 23,
+  /** The union of the marks of the record's slots: 0 = nothing but the body may be content. */
+  Marks: 24,
 } as const
-export const RECORD_ROW = 24
+export const RECORD_ROW = 25
 
 /** A table of fixed-size rows that grows by doubling. */
 export class Rows {
@@ -187,9 +188,6 @@ export class Resource extends SlotRange {
     this.first = at[row + ResourceCol.FirstSlot]!
     this.end = at[row + ResourceCol.EndSlot]!
     return this
-  }
-  add(key: string, value: AnyValue): void {
-    this.slots.add(Tag.resource.attributes, key, value)
   }
 }
 

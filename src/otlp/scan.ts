@@ -215,6 +215,7 @@ function scanRecord(scope: number, fieldFrom: number, from: number, end: number)
   table[row + RecordCol.Purposes] = 0
   table[row + RecordCol.Verdict] = 0
   table[row + RecordCol.Dropped] = 0
+  table[row + RecordCol.Marks] = 0
   let seen = 0
   let position = 0
   let next = from

@@ -57,6 +57,8 @@ export class Slots {
   count = 0
   edits = new Int32Array(EDIT_ROW * 256)
   editCount = 0
+  /** The union of marks since the chain last set it to 0: what the visited resource, scope or record has. */
+  recentMarks = 0
   /** Where an added field goes: the end of the message that is being visited. */
   insertAt = 0
 
@@ -161,25 +163,28 @@ export class Slots {
   }
 
   setText(slot: number, text: string): void {
-    const id = this.keyId(slot)
-    if (id < Role.Body) {
-      const length = Buffer.byteLength(text)
-      const from = this.arena.reserve(6 + length)
-      const out = this.arena.bytes
-      out[from] = this.rows[slot * ROW + Col.Tag]!
-      const valueFrom = writeVarint(out, from + 1, length)
-      out.utf8Write(text, valueFrom, length)
-      this.#repoint(slot, Kind.String, from, valueFrom + length, valueFrom, valueFrom + length)
-      return
-    }
+    const from = this.encodeText(slot, text)
+    const to = this.arena.used
+    this.#repoint(slot, Kind.String, from, to, to - Buffer.byteLength(text), to)
+  }
+
+  /** Writes the slot's field with `text` as its value into the arena, and changes nothing else. Ends at `arena.used`. */
+  encodeText(slot: number, text: string): number {
     const length = Buffer.byteLength(text)
-    const message = 1 + varintLength(length) + length
-    const [from, valueAt] = this.#open(slot, message)
-    const out = this.arena.bytes
-    out[valueAt] = Tag.value.string
-    const valueFrom = writeVarint(out, valueAt + 1, length)
-    out.utf8Write(text, valueFrom, length)
-    this.#repoint(slot, Kind.String, from, valueFrom + length, valueFrom, valueFrom + length)
+    let from: number
+    let next: number
+    if (this.keyId(slot) < Role.Body) {
+      from = this.arena.reserve(6 + length)
+      this.arena.bytes[from] = this.rows[slot * ROW + Col.Tag]!
+      next = from + 1
+    } else {
+      ;[from, next] = this.#open(slot, 1 + varintLength(length) + length)
+      this.arena.bytes[next++] = Tag.value.string
+    }
+    const valueFrom = writeVarint(this.arena.bytes, next, length)
+    this.arena.bytes.utf8Write(text, valueFrom, length)
+    this.arena.used = valueFrom + length
+    return from
   }
 
   setValue(slot: number, value: AnyValue): void {
@@ -192,6 +197,7 @@ export class Slots {
     const [from, valueAt] = this.#open(slot, encoded.length)
     this.arena.bytes.set(encoded, valueAt)
     const to = valueAt + encoded.length
+    this.arena.used = to
     const [kind, valueFrom] = innerValue(this.arena.bytes, valueAt, to)
     this.#repoint(slot, kind, from, to, valueFrom, to)
   }
@@ -203,6 +209,7 @@ export class Slots {
 
   mark(slot: number, marks: number): void {
     this.rows[slot * ROW + Col.Marks] = this.rows[slot * ROW + Col.Marks]! | marks
+    this.recentMarks |= marks
   }
 
   /** Adds an attribute at the end of the message that is being visited; `tag` is that of its attributes field. */
@@ -281,7 +288,6 @@ export class Slots {
     if (edit === UNEDITED)
       rows[at + Col.Edit] = this.pushEdit(rows[at + Col.FieldFrom]!, rows[at + Col.FieldTo]!, from, to)
     else this.moveEdit(edit, from, to)
-    this.arena.used = Math.max(this.arena.used, to)
     rows[at + Col.Kind] = kind
     rows[at + Col.ValueFrom] = valueFrom
     rows[at + Col.ValueTo] = valueTo

@@ -1,0 +1,238 @@
+/**
+ * Puts together what leaves: the records of a copy, with the chain's edits, the copy's own rule for content, and the
+ * attributes that the gateway adds. The body is never changed; several copies are spliced from the same tables.
+ *
+ *   record = body pieces between its edits + what the arena holds in their place + the copy's appendix
+ *
+ * An edit leaves out body[from, to) and puts arena[from, to) there (slots.ts). A copy that may not hold content, or
+ * only sealed content, has further edits of its own, which are gone after the splice.
+ */
+import { Kind, Tag } from './fields.ts'
+import { KeyMemo, Role } from './keys.ts'
+import { Prepender } from './prepend.ts'
+import { type LogsRequest, RECORD_ROW, RESOURCE_ROW, RecordCol, ResourceCol, SCOPE_ROW, ScopeCol } from './request.ts'
+import { Col, EDIT_ROW, EditCol, Mark, ROW } from './slots.ts'
+import { encodeValue } from './value.ts'
+
+/** How a record is copied. One object serves all records with the same tenant, purposes and destination. */
+export interface Form {
+  /**
+   * What becomes of content: `as_marked` seals what the chain marked for it and keeps the rest. With the others,
+   * `record.body` counts as content too.
+   */
+  readonly content: 'as_marked' | 'keep' | 'drop' | 'seal'
+  /** Encoded attribute fields that each record gets at its end. */
+  readonly appendix: Buffer
+  /** Seals an encoded AnyValue; `field` is the OTTL path of the field. A throw ends the splice: nothing leaves. */
+  seal(value: Uint8Array, field: string): string
+}
+
+/** Which records a copy has, in order, and in which form each. */
+export interface Plan {
+  readonly records: Int32Array
+  /** Index into `forms`, by position in `records`. */
+  readonly formOf: Uint16Array
+  readonly count: number
+  readonly forms: readonly Form[]
+}
+
+export class Splicer {
+  readonly #out = new Prepender()
+  #request!: LogsRequest
+  /** Edits of the message that is being written, in the order of the body. */
+  #order = new Int32Array(64)
+  #ordered = 0
+  #overridden: number[] = []
+  readonly #paths = {
+    [Tag.resource.attributes]: new KeyMemo((key) => `resource.attributes[${JSON.stringify(key)}]`),
+    [Tag.scope.attributes]: new KeyMemo((key) => `scope.attributes[${JSON.stringify(key)}]`),
+    [Tag.record.attributes]: new KeyMemo((key) => `log.attributes[${JSON.stringify(key)}]`),
+  } as Record<number, KeyMemo<string>>
+
+  /** The ExportLogsServiceRequest of a plan: a view, valid until the next call. Throws what a form's `seal` throws. */
+  splice(request: LogsRequest, plan: Plan): Buffer {
+    this.#request = request
+    this.#out.begin(request.body)
+    // Content in a resource or a scope follows the records' form: records of different forms then cannot share it.
+    if (request.sharedMarks === 0 || plan.forms.length === 1) this.#pass(plan, -1)
+    else for (let form = plan.forms.length - 1; form >= 0; form--) this.#pass(plan, form)
+    return this.#out.finish()
+  }
+
+  #pass(plan: Plan, only: number): void {
+    const { records, scopes } = this.#request
+    let scope = -1
+    let resource = -1
+    let scopeMark = 0
+    let resourceMark = 0
+    let form = plan.forms[Math.max(0, only)]!
+    for (let i = plan.count - 1; i >= 0; i--) {
+      if (only !== -1 && plan.formOf[i] !== only) continue
+      const row = plan.records[i]! * RECORD_ROW
+      const itsScope = records.at[row + RecordCol.Scope]!
+      if (itsScope !== scope) {
+        if (scope !== -1) this.#closeScope(scope, scopeMark, form)
+        const itsResource = scopes.at[itsScope * SCOPE_ROW + ScopeCol.Resource]!
+        if (itsResource !== resource) {
+          if (resource !== -1) this.#closeResource(resource, resourceMark, form)
+          resource = itsResource
+          resourceMark = this.#out.written
+          this.#schemaUrl(this.#request.resources.at, resource * RESOURCE_ROW + ResourceCol.SchemaUrlFrom)
+        }
+        scope = itsScope
+        scopeMark = this.#out.written
+        this.#schemaUrl(scopes.at, scope * SCOPE_ROW + ScopeCol.SchemaUrlFrom)
+      }
+      form = plan.forms[plan.formOf[i]!]!
+      this.#record(row, form)
+    }
+    if (scope !== -1) this.#closeScope(scope, scopeMark, form)
+    if (resource !== -1) this.#closeResource(resource, resourceMark, form)
+  }
+
+  #schemaUrl(table: Int32Array, column: number): void {
+    const from = table[column]!
+    if (from !== -1) this.#out.body(from, table[column + 1]!)
+  }
+
+  #closeResource(index: number, mark: number, form: Form): void {
+    const { at } = this.#request.resources
+    const row = index * RESOURCE_ROW
+    const from = at[row + ResourceCol.From]!
+    if (from !== -1) {
+      const inner = this.#out.written
+      this.#beginEdits(at[row + ResourceCol.FirstEdit]!, at[row + ResourceCol.EndEdit]!)
+      if (this.#request.sharedMarks !== 0) {
+        this.#project(at[row + ResourceCol.FirstSlot]!, at[row + ResourceCol.EndSlot]!, form)
+      }
+      this.#message(from, at[row + ResourceCol.To]!)
+      this.#out.header(Tag.resourceLogs.resource, inner)
+    }
+    this.#out.header(Tag.request.resourceLogs, mark)
+  }
+
+  #closeScope(index: number, mark: number, form: Form): void {
+    const { at } = this.#request.scopes
+    const row = index * SCOPE_ROW
+    const from = at[row + ScopeCol.From]!
+    if (from !== -1) {
+      const inner = this.#out.written
+      this.#beginEdits(at[row + ScopeCol.FirstEdit]!, at[row + ScopeCol.EndEdit]!)
+      if (this.#request.sharedMarks !== 0) {
+        this.#project(at[row + ScopeCol.FirstSlot]!, at[row + ScopeCol.EndSlot]!, form)
+      }
+      this.#message(from, at[row + ScopeCol.To]!)
+      this.#out.header(Tag.scopeLogs.scope, inner)
+    }
+    this.#out.header(Tag.resourceLogs.scopeLogs, mark)
+  }
+
+  #record(row: number, form: Form): void {
+    const { at } = this.#request.records
+    const firstEdit = at[row + RecordCol.FirstEdit]!
+    const endEdit = at[row + RecordCol.EndEdit]!
+    const marks = at[row + RecordCol.Marks]!
+    const projects =
+      form.content === 'as_marked'
+        ? (marks & (Mark.Seal | Mark.AlwaysSeal)) !== 0
+        : form.content === 'keep'
+          ? (marks & Mark.AlwaysSeal) !== 0
+          : marks !== 0 || at[row + RecordCol.BodySlot] !== -1
+    if (firstEdit === endEdit && !projects && form.appendix.length === 0) {
+      this.#out.body(at[row + RecordCol.FieldFrom]!, at[row + RecordCol.To]!)
+      return
+    }
+    const mark = this.#out.written
+    this.#out.bytes(form.appendix, 0, form.appendix.length)
+    this.#beginEdits(firstEdit, endEdit)
+    if (projects) this.#project(at[row + RecordCol.FirstSlot]!, at[row + RecordCol.EndSlot]!, form)
+    this.#message(at[row + RecordCol.From]!, at[row + RecordCol.To]!)
+    this.#out.header(Tag.scopeLogs.logRecords, mark)
+  }
+
+  #beginEdits(first: number, end: number): void {
+    this.#ordered = 0
+    this.#overridden.length = 0
+    for (let edit = first; edit < end; edit++) this.#insert(edit)
+  }
+
+  /** Puts an edit in its place: by where it begins in the body, then in the order in which edits were made. */
+  #insert(edit: number): void {
+    const { edits } = this.#request.slots
+    if (this.#ordered === this.#order.length) {
+      const grown = new Int32Array(this.#order.length * 2)
+      grown.set(this.#order)
+      this.#order = grown
+    }
+    const from = edits[edit * EDIT_ROW]!
+    let i = this.#ordered++
+    while (i > 0 && edits[this.#order[i - 1]! * EDIT_ROW]! > from) {
+      this.#order[i] = this.#order[i - 1]!
+      i--
+    }
+    this.#order[i] = edit
+  }
+
+  /** Adds the edits that the form's rule for content asks for, over those of the chain. */
+  #project(first: number, end: number, form: Form): void {
+    const { slots } = this.#request
+    const before = slots.editCount
+    for (let slot = first; slot < end; slot++) {
+      const row = slot * ROW
+      if (slots.rows[row + Col.Kind] === Kind.Removed) continue
+      const marks = slots.rows[row + Col.Marks]!
+      const isBody = slots.rows[row + Col.KeyId] === Role.Body && form.content !== 'as_marked'
+      if (marks === 0 && !isBody) continue
+      const fate = fateOf(form.content, marks)
+      if (fate === 'keep') continue
+      const edit = slots.rows[row + Col.Edit]!
+      const fieldFrom = edit === -1 ? slots.rows[row + Col.FieldFrom]! : slots.edits[edit * EDIT_ROW + EditCol.From]!
+      const fieldTo = edit === -1 ? slots.rows[row + Col.FieldTo]! : slots.edits[edit * EDIT_ROW + EditCol.To]!
+      if (edit !== -1) this.#overridden.push(edit)
+      if (fate === 'drop') this.#insert(slots.pushEdit(fieldFrom, fieldTo, 0, 0))
+      else {
+        const from = slots.encodeText(slot, form.seal(this.#plain(slot), this.#path(slot)))
+        this.#insert(slots.pushEdit(fieldFrom, fieldTo, from, slots.arena.used))
+      }
+    }
+    slots.editCount = before
+  }
+
+  /** The slot's value as an AnyValue message. */
+  #plain(slot: number): Uint8Array {
+    const { slots } = this.#request
+    if (slots.keyId(slot) < Role.Body) return encodeValue(slots.value(slot))
+    const [from, to] = slots.message(slot)
+    return slots.bytes(slot).subarray(from, to)
+  }
+
+  /** The field's stable id: its OTTL path. */
+  #path(slot: number): string {
+    const { slots } = this.#request
+    const id = slots.keyId(slot)
+    if (id < 0) return slots.key(slot)
+    const memo = this.#paths[slots.rows[slot * ROW + Col.Tag]!]!
+    return id > 0 ? memo.byId(slots.keys, id) : memo.byName(slots.key(slot))
+  }
+
+  /** Prepends body[from, to) with the ordered edits applied. */
+  #message(from: number, to: number): void {
+    const { edits, arena } = this.#request.slots
+    let cursor = to
+    for (let i = this.#ordered - 1; i >= 0; i--) {
+      const edit = this.#order[i]!
+      if (this.#overridden.length > 0 && this.#overridden.includes(edit)) continue
+      const at = edit * EDIT_ROW
+      this.#out.body(edits[at + EditCol.To]!, cursor)
+      this.#out.bytes(arena.bytes, edits[at + EditCol.ArenaFrom]!, edits[at + EditCol.ArenaTo]!)
+      cursor = edits[at + EditCol.From]!
+    }
+    this.#out.body(from, cursor)
+  }
+}
+
+function fateOf(content: Form['content'], marks: number): 'keep' | 'drop' | 'seal' {
+  if (content === 'drop') return 'drop'
+  if (content === 'seal' || (marks & Mark.AlwaysSeal) !== 0) return 'seal'
+  return content === 'as_marked' && (marks & Mark.Seal) !== 0 ? 'seal' : 'keep'
+}
