@@ -100,16 +100,15 @@ function ask(intake: Intake, arrival: Arrival, bytes: Buffer, done: (told: Told)
     receivedUnixNano: arrival.receivedUnixNano,
     receivedMonotonicNano: arrival.receivedMonotonicNano,
   }
-  intake.accept(received).then(
-    (answer) => {
-      release()
-      done(answer)
-    },
-    () => {
-      release()
-      done(defect)
-    },
-  )
+  const settle = (answer: Answer): void => {
+    release()
+    done(answer)
+  }
+  try {
+    intake.accept(received).then(settle, () => settle(defect))
+  } catch {
+    settle(defect)
+  }
 }
 
 /** What to tell: a refusal, or the success that `told` is. */
