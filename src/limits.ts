@@ -138,6 +138,21 @@ export const limits = {
   clockJumpMsMax: 5000,
   /** After a key could not be had, the next try waits this long; until then sealing fails at once. */
   keyRetryMs: 1000,
+
+  // Opening. Epoch and recipient keys that are kept open; lines read and told to the access log in one go.
+  openEpochsMax: 4096,
+  openRecipientsMax: 1024,
+  decryptGroupLinesMax: 256,
+  decryptGroupWaitMs: 20,
+  decryptLineBytesMax: 64 * MiB,
+  decryptReasonCharsMax: 1000,
+  /** Tokens named in one entry of the access log; more make another entry. */
+  auditEntryTokensMax: 200,
+  auditFieldCharsMax: 200,
+
+  // Merkle logs: one entry (its length is written in two bytes), waiting for another process.
+  merkleEntryBytesMax: 65_535,
+  merkleLockWaitMsMax: 10_000,
 } as const
 
 function assert(holds: boolean, relation: string): void {

@@ -1,0 +1,161 @@
+/**
+ * Reads, merges, expands and checks configuration files: either a `GatewayConfig`, or every problem at once.
+ *
+ * The order: YAML of each file → merged tree → `${env:…}` → each section by its schema → checks across sections.
+ * Nothing is started, connected or written, so `validate` may run anywhere, as any user.
+ */
+import { readFileSync } from 'node:fs'
+import type { ConfigError } from '../src/errors.ts'
+import { limits } from '../src/limits.ts'
+import { crossCheck } from './cross_checks.ts'
+import { expandAll } from './expand.ts'
+import type { ConnectorSection, GatewayConfig, LoadOptions, PipelineConfig } from './gateway_config.ts'
+import { type Complaint, type ConfigPath, listed, type Problem, problemAt, suggestion } from './problem.ts'
+import { readYaml } from './read_yaml.ts'
+import { loadPolicy } from './residency.ts'
+import { SectionReader, type Sections } from './sections.ts'
+import { checkTree } from './sentences.ts'
+import { type ServiceOptions, serviceSchema } from './service.ts'
+import { isEmpty, merge, nodeAt, plain, Source, type Spot, spotOf, type Tree } from './tree.ts'
+
+export const sectionNames = ['receivers', 'processors', 'connectors', 'exporters', 'extensions', 'service'] as const
+
+export interface Position {
+  readonly file: string
+  readonly line: number
+  readonly column: number
+}
+
+export interface LoadedConfig {
+  /** Absent when there are problems. */
+  readonly config?: GatewayConfig
+  readonly problems: readonly Problem[]
+  /** Nothing that is wrong; something that was hardly meant. */
+  readonly warnings: readonly Problem[]
+  /** The merged, expanded configuration. */
+  readonly tree: Tree
+  /** Where an option is written, or the nearest thing above it. */
+  locate(path: ConfigPath): Position
+  /** What a component's `create` threw about its options at `path`, told like any other problem. */
+  problemOf(error: ConfigError, path: ConfigPath): Problem
+}
+
+/** Never throws for what is in the files, or for files that are not there. */
+export function loadConfig(files: readonly string[], { env, registries }: LoadOptions): LoadedConfig {
+  const problems: Problem[] = []
+  const tree = readAll(files, problems)
+  const loaded = {
+    tree,
+    locate: (path: ConfigPath) => positionOf(spotOf(tree, path)),
+    problemOf: (error: ConfigError, path: ConfigPath) => problemOfError(tree, error, path),
+  }
+  problems.push(...expandAll(tree, env))
+  // What could not be read would only cause more problems further on.
+  if (problems.length > 0) return { ...loaded, problems: sorted(problems), warnings: [] }
+  problems.push(...unknownSections(tree))
+  const reader = new SectionReader(tree, registries)
+  const sections = reader.read()
+  const service = readService(tree, problems)
+  const connectors = readPolicies(sections, tree, problems)
+  problems.push(...reader.problems)
+  const found = { ...sections, connectors, pipelines: pipelinesOf(tree), service: service ?? { pipelines: {} } }
+  const { problems: crossed, warnings } = crossCheck(found, tree)
+  problems.push(...crossed)
+  if (problems.length > 0) return { ...loaded, problems: sorted(problems), warnings: sorted(warnings) }
+  const extensions = new Map([...found.extensions].filter(([id]) => found.service.extensions?.includes(id)))
+  return { ...loaded, config: { ...found, extensions }, problems: [], warnings: sorted(warnings) }
+}
+
+function readAll(files: readonly string[], problems: Problem[]): Tree {
+  let tree: Tree | undefined
+  for (const file of files) {
+    const source = readSource(file, problems)
+    if (!source) continue
+    const read = readYaml(source)
+    problems.push(...read.problems)
+    tree = tree ? merge(tree, read.tree) : read.tree
+  }
+  return tree ?? { kind: 'map', spot: { source: new Source(files[0] ?? 'config', ''), offset: 0 }, entries: new Map() }
+}
+
+function readSource(file: string, problems: Problem[]): Source | undefined {
+  try {
+    return new Source(file, readFileSync(file, 'utf8'))
+  } catch (error) {
+    const what = `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`
+    const spot = { source: new Source(file, ''), offset: 0 }
+    problems.push(problemAt(spot, [], { what, fix: 'check the path and its rights' }))
+    return undefined
+  }
+}
+
+function unknownSections(tree: Tree): Problem[] {
+  if (tree.kind !== 'map') return [problemAt(tree.spot, [], { what: 'is not a map', allowed: listed(sectionNames) })]
+  const known: readonly string[] = sectionNames
+  return [...tree.entries]
+    .filter(([name]) => !known.includes(name))
+    .map(([name, { key }]) => {
+      return problemAt(key, [name], { what: 'unknown section', allowed: listed(known), ...suggestion(name, known) })
+    })
+}
+
+function readService(tree: Tree, problems: Problem[]): ServiceOptions | undefined {
+  const path = ['service']
+  const node = nodeAt(tree, path)
+  if (!node || isEmpty(node)) {
+    const fix = 'add service: { pipelines: { logs: { receivers: [otlp], exporters: [debug] } } }'
+    problems.push(problemAt(spotOf(tree, path), path, { what: 'is missing', fix }))
+    return undefined
+  }
+  const checked = checkTree(serviceSchema, node, { path, key: spotOf(tree, path, 'key') })
+  problems.push(...(checked.problems ?? []))
+  return checked.output
+}
+
+/** Read from the tree, so that what is wrong elsewhere in `service` hides nothing. */
+function pipelinesOf(tree: Tree): PipelineConfig[] {
+  const node = nodeAt(tree, ['service', 'pipelines'])
+  if (node?.kind !== 'map') return []
+  return [...node.entries].map(([id, entry]) => ({
+    id,
+    receivers: idsAt(entry.node, 'receivers'),
+    processors: idsAt(entry.node, 'processors'),
+    exporters: idsAt(entry.node, 'exporters'),
+  }))
+}
+
+function idsAt(pipeline: Tree, role: string): string[] {
+  const list = nodeAt(pipeline, [role])
+  return list?.kind === 'list' ? list.items.map((item) => String(plain(item))) : []
+}
+
+function readPolicies({ connectors }: Sections, tree: Tree, problems: Problem[]): Map<string, ConnectorSection> {
+  const found = new Map<string, ConnectorSection>()
+  for (const [id, section] of connectors) {
+    const policyFile = section.resolve(section.options.policy)
+    const spot = spotOf(tree, ['connectors', id, 'policy'])
+    const loaded = loadPolicy(policyFile, besides(spot, section.options.policy))
+    problems.push(...loaded.problems)
+    if (loaded.policy) found.set(id, { ...section, policyFile, policy: loaded.policy })
+  }
+  return found
+}
+
+/** How problems call a file that a configuration names: as people would from where they named the configuration. */
+function besides({ source }: Spot, file: string): string {
+  const folder = source.file.slice(0, source.file.lastIndexOf('/') + 1)
+  return file.startsWith('/') ? file : folder + file
+}
+
+const positionOf = ({ source, offset }: Spot): Position => source.position(offset)
+
+function problemOfError(tree: Tree, error: ConfigError, path: ConfigPath): Problem {
+  const full = [...path, ...error.path]
+  const complaint: Complaint = { what: error.message, ...(error.fix !== undefined && { fix: error.fix }) }
+  return problemAt(spotOf(tree, full), full, complaint)
+}
+
+const sorted = (problems: readonly Problem[]): Problem[] =>
+  problems
+    .toSorted((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : a.line - b.line || a.column - b.column))
+    .slice(0, limits.configProblemsMax)

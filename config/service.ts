@@ -1,0 +1,101 @@
+/**
+ * The sections that belong to the gateway itself, not to a component: `service`, `extensions`, `connectors`.
+ */
+import { z } from 'zod'
+
+/** `host:port`, `[::1]:4317`, `:4317`; the output is its parts. An empty host is 127.0.0.1, never every address. */
+export const endpoint = () =>
+  z.string().transform((text, context): Endpoint => {
+    const found = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:[\]\s]*)):(\d{1,5})$/.exec(text)
+    const port = Number(found?.[3])
+    if (!found || port > 65_535) {
+      context.addIssue('is not host:port; write for example 127.0.0.1:4318 or [::1]:4318 (port 0: any free one)')
+      return z.NEVER
+    }
+    return { host: found[1] ?? (found[2] || '127.0.0.1'), port }
+  })
+export interface Endpoint {
+  readonly host: string
+  readonly port: number
+}
+export const isLoopback = ({ host }: Endpoint): boolean =>
+  host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
+
+const ids = (what: string) => z.array(z.string()).describe(what)
+
+const pipeline = z
+  .strictObject({
+    receivers: ids('Receivers, or the connector that feeds this pipeline.').min(1),
+    processors: ids('Processors, in the order in which they work.').optional(),
+    exporters: ids('Exporters, or a connector that routes on.').min(1),
+  })
+  .describe('From receivers through processors to exporters.')
+
+const metrics = z
+  .strictObject({
+    level: z.enum(['none', 'normal']).default('normal').describe('none: no metrics server.'),
+    endpoint: endpoint().optional().describe('Where Prometheus reads /metrics. Default 127.0.0.1:8888.'),
+  })
+  .describe("The gateway's own metrics.")
+
+const logs = z
+  .strictObject({
+    level: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('The least level that is written.'),
+    format: z
+      .enum(['auto', 'json', 'text'])
+      .default('auto')
+      .describe('auto: text on a terminal, JSON lines otherwise.'),
+    endpoint: z
+      .string()
+      .regex(/^https?:\/\/[^\s@]+$/, 'is not a URL like http://127.0.0.1:4318 (without a password)')
+      .optional()
+      .describe('An OTLP/HTTP endpoint that also gets the own logs; /v1/logs is appended. Not this gateway.'),
+    headers: z.record(z.string(), z.string()).optional().describe('Headers of these requests.').meta({ secret: true }),
+  })
+  .describe("The gateway's own logs: on stderr, and by OTLP where an endpoint is given.")
+
+export const serviceSchema = z
+  .strictObject({
+    extensions: ids('Extensions to start.').optional(),
+    pipelines: z.record(z.string(), pipeline).describe('logs[/name] → what it is made of.'),
+    telemetry: z
+      .strictObject({ metrics: metrics.optional(), logs: logs.optional() })
+      .optional()
+      .describe("The gateway's own metrics and logs."),
+    workers: z.number().int().min(1).max(256).optional().describe('Processes that share the ports. Default 1.'),
+  })
+  .describe('What runs.')
+export type ServiceOptions = z.output<typeof serviceSchema>
+
+export interface ExtensionComponent<Config extends z.ZodType = z.ZodType> {
+  readonly kind: 'extension'
+  readonly name: string
+  readonly config: Config
+}
+const healthCheck = z.strictObject({
+  endpoint: endpoint().default({ host: '127.0.0.1', port: 13_133 }).describe('Where GET / answers 200 or 503.'),
+  path: z.string().startsWith('/').default('/').describe('The path that answers.'),
+})
+const admin = z.strictObject({
+  endpoint: endpoint()
+    .refine(isLoopback, 'is not a loopback address; the admin API has no authentication: use 127.0.0.1 or [::1]')
+    .default({ host: '127.0.0.1', port: 13_134 })
+    .describe('Where the admin API listens; loopback only.'),
+})
+export type HealthCheckOptions = z.output<typeof healthCheck>
+export type AdminOptions = z.output<typeof admin>
+export const ownExtensions: readonly ExtensionComponent[] = [
+  { kind: 'extension', name: 'health_check', config: healthCheck },
+  { kind: 'extension', name: 'admin', config: admin },
+]
+
+export const residencySchema = z
+  .strictObject({
+    policy: z.string().min(1).describe('The residency policy, relative to this file.'),
+    strict_reroute: z
+      .boolean()
+      .default(false)
+      .describe('Check queued records again when the policy is tightened, instead of keeping their version.'),
+  })
+  .describe("Routes each record by its tenant's residency and its purposes.")
+export type ResidencyOptions = z.output<typeof residencySchema>
