@@ -51,6 +51,16 @@ export class WireError extends DouaneError {
   }
 }
 
+/** A fault in OTLP/JSON text. `offset` counts bytes from the start of the text. */
+export class JsonError extends DouaneError {
+  readonly offset: number
+  constructor(reason: string, offset: number) {
+    super('json', `${reason} at byte ${offset}`)
+    this.name = 'JsonError'
+    this.offset = offset
+  }
+}
+
 /** A port, a disk, a database or another service cannot be had (exit code 3). */
 export class DependencyError extends DouaneError {
   constructor(message: string, fix?: string) {

@@ -36,13 +36,11 @@ export interface JsonField {
 }
 
 export interface JsonMessage {
-  readonly fields: readonly JsonField[]
-  readonly byNumber: readonly (JsonField | undefined)[]
+  readonly fields: JsonField[]
+  readonly byNumber: (JsonField | undefined)[]
   /** Fields by the length of their name: nearly always one. */
-  readonly byLength: readonly (readonly JsonField[] | undefined)[]
-  /** All fields are one oneof: at most one is there, and its default value counts. */
-  readonly oneof: boolean
-  /** Where AnyValue nests. */
+  readonly byLength: (JsonField[] | undefined)[]
+  /** AnyValue: it nests, and all its fields are one oneof: at most one is there, and its default value counts. */
   readonly isValue: boolean
   /** Bytes kept free for the length while the message is read: what such a message usually needs. */
   readonly lengthBytes: number
@@ -56,13 +54,8 @@ interface Draft {
   size?: number
 }
 
-function message(drafts: Record<string, Draft>, options: { oneof?: boolean; lengthBytes?: number } = {}): JsonMessage {
-  const made = { fields: [], byNumber: [], byLength: [], oneof: false, isValue: false, lengthBytes: 1, ...options }
-  return declare(made, drafts)
-}
-
 /** Fills a message that exists already: AnyValue holds itself. */
-function declare(made: object, drafts: Record<string, Draft>): JsonMessage {
+function declare(made: JsonMessage, drafts: Record<string, Draft>): JsonMessage {
   const fields: JsonField[] = Object.entries(drafts).map(([name, draft], index) => ({
     name,
     nameBytes: Buffer.from(name),
@@ -74,20 +67,25 @@ function declare(made: object, drafts: Record<string, Draft>): JsonMessage {
     message: draft.message,
     size: draft.size ?? 0,
   }))
-  const byNumber: JsonField[] = []
-  const byLength: JsonField[][] = []
   for (const field of fields) {
-    byNumber[field.tag >>> 3] = field
-    byLength[field.name.length] = [...(byLength[field.name.length] ?? []), field]
+    made.fields.push(field)
+    made.byNumber[field.tag >>> 3] = field
+    made.byLength[field.name.length] = [...(made.byLength[field.name.length] ?? []), field]
   }
-  return Object.assign(made, { fields, byNumber, byLength }) as JsonMessage
+  return made
 }
+
+function blank(lengthBytes: number, isValue = false): JsonMessage {
+  return { fields: [], byNumber: [], byLength: [], isValue, lengthBytes }
+}
+
+const message = (drafts: Record<string, Draft>, lengthBytes = 1): JsonMessage => declare(blank(lengthBytes), drafts)
 
 const text = (tag: number): Draft => ({ tag, form: Form.Text })
 const one = (tag: number, inner: JsonMessage): Draft => ({ tag, form: Form.Message, message: inner })
 const many = (tag: number, inner: JsonMessage): Draft => ({ ...one(tag, inner), repeated: true })
 
-const value = { oneof: true, isValue: true, lengthBytes: 1 } as JsonMessage
+const value = blank(1, true)
 const keyValue = message({ key: text(Tag.keyValue.key), value: one(Tag.keyValue.value, value) })
 const array = message({ values: many(Tag.list.values, value) })
 const kvlist = message({ values: many(Tag.list.values, keyValue) })
@@ -117,7 +115,7 @@ const record = message(
     spanId: { tag: Tag.record.spanId, form: Form.Id, size: spanIdBytes },
     eventName: text(Tag.record.eventName),
   },
-  { lengthBytes: 2 },
+  2,
 )
 
 const scope = message({
@@ -133,7 +131,7 @@ const scopeLogs = message(
     logRecords: many(Tag.scopeLogs.logRecords, record),
     schemaUrl: text(Tag.scopeLogs.schemaUrl),
   },
-  { lengthBytes: 4 },
+  4,
 )
 
 const resource = message({
@@ -147,7 +145,7 @@ const resourceLogs = message(
     scopeLogs: many(Tag.resourceLogs.scopeLogs, scopeLogs),
     schemaUrl: text(Tag.resourceLogs.schemaUrl),
   },
-  { lengthBytes: 4 },
+  4,
 )
 
 export const requestMessage = message({ resourceLogs: many(Tag.request.resourceLogs, resourceLogs) })
