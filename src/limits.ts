@@ -89,6 +89,10 @@ export const limits = {
   copyPieceBytesMax: 1 * MiB,
   /** An encoder keeps its buffer between batches up to this size. */
   copyBufferBytesMax: 8 * MiB,
+  /** `query` fetches so many rows at first, and then as many as make up about this many UTF-16 units. */
+  queryRowsFirst: 16,
+  queryRowsMax: 2000,
+  queryPortionUnits: 2 * MiB,
 
   // Receive. What one sender, or all of them, may take before they are told to wait or to go.
   /** Bytes of all bodies in memory at once; beyond it: 503 with Retry-After. */
