@@ -19,6 +19,8 @@ export const limits = {
   /** Attribute keys that are interned: number, and the length of one. Others work too, at a slower pace. */
   internedKeysMax: 16_384,
   internedKeyBytesMax: 128,
+  /** Compiled routes, one per tenant and set of purposes; over it they are compiled anew. */
+  routesMax: 200_000,
   /** Purposes are bits of one small integer. */
   purposesMax: 30,
 

@@ -18,11 +18,13 @@ import { encodeValue } from './value.ts'
 export interface Form {
   /**
    * What becomes of content: `as_marked` seals what the chain marked for it and keeps the rest. With the others,
-   * `record.body` counts as content too.
+   * `record.body` counts as content too. `original`: as it came in, without what the chain did.
    */
-  readonly content: 'as_marked' | 'keep' | 'drop' | 'seal'
+  readonly content: 'original' | 'as_marked' | 'keep' | 'drop' | 'seal'
   /** Encoded attribute fields that each record gets at its end. */
   readonly appendix: Buffer
+  /** Which attribute keys the copy may hold. Undefined: all. What it may not hold is left out. */
+  readonly allows?: KeyMemo<boolean>
   /** Seals an encoded AnyValue; `field` is the OTTL path of the field. A throw ends the splice: nothing leaves. */
   seal(value: Uint8Array, field: string): string
 }
@@ -54,7 +56,8 @@ export class Splicer {
     this.#request = request
     this.#out.begin(request.body)
     // Content in a resource or a scope follows the records' form: records of different forms then cannot share it.
-    if (request.sharedMarks === 0 || plan.forms.length === 1) this.#pass(plan, -1)
+    const isShared = request.sharedMarks === 0 && plan.forms.every((form) => form.allows === undefined)
+    if (isShared || plan.forms.length === 1) this.#pass(plan, -1)
     else for (let form = plan.forms.length - 1; form >= 0; form--) this.#pass(plan, form)
     return this.#out.finish()
   }
@@ -101,8 +104,8 @@ export class Splicer {
     const from = at[row + ResourceCol.From]!
     if (from !== -1) {
       const inner = this.#out.written
-      this.#beginEdits(at[row + ResourceCol.FirstEdit]!, at[row + ResourceCol.EndEdit]!)
-      if (this.#request.sharedMarks !== 0) {
+      this.#beginEdits(at[row + ResourceCol.FirstEdit]!, at[row + ResourceCol.EndEdit]!, form)
+      if (this.#request.sharedMarks !== 0 || form.allows !== undefined) {
         this.#project(at[row + ResourceCol.FirstSlot]!, at[row + ResourceCol.EndSlot]!, form)
       }
       this.#message(from, at[row + ResourceCol.To]!)
@@ -117,8 +120,8 @@ export class Splicer {
     const from = at[row + ScopeCol.From]!
     if (from !== -1) {
       const inner = this.#out.written
-      this.#beginEdits(at[row + ScopeCol.FirstEdit]!, at[row + ScopeCol.EndEdit]!)
-      if (this.#request.sharedMarks !== 0) {
+      this.#beginEdits(at[row + ScopeCol.FirstEdit]!, at[row + ScopeCol.EndEdit]!, form)
+      if (this.#request.sharedMarks !== 0 || form.allows !== undefined) {
         this.#project(at[row + ScopeCol.FirstSlot]!, at[row + ScopeCol.EndSlot]!, form)
       }
       this.#message(from, at[row + ScopeCol.To]!)
@@ -129,30 +132,36 @@ export class Splicer {
 
   #record(row: number, form: Form): void {
     const { at } = this.#request.records
+    if (form.content === 'original') {
+      this.#out.body(at[row + RecordCol.FieldFrom]!, at[row + RecordCol.To]!)
+      return
+    }
     const firstEdit = at[row + RecordCol.FirstEdit]!
     const endEdit = at[row + RecordCol.EndEdit]!
     const marks = at[row + RecordCol.Marks]!
     const projects =
-      form.content === 'as_marked'
+      form.allows !== undefined ||
+      (form.content === 'as_marked'
         ? (marks & (Mark.Seal | Mark.AlwaysSeal)) !== 0
         : form.content === 'keep'
           ? (marks & Mark.AlwaysSeal) !== 0
-          : marks !== 0 || at[row + RecordCol.BodySlot] !== -1
+          : marks !== 0 || at[row + RecordCol.BodySlot] !== -1)
     if (firstEdit === endEdit && !projects && form.appendix.length === 0) {
       this.#out.body(at[row + RecordCol.FieldFrom]!, at[row + RecordCol.To]!)
       return
     }
     const mark = this.#out.written
     this.#out.bytes(form.appendix, 0, form.appendix.length)
-    this.#beginEdits(firstEdit, endEdit)
+    this.#beginEdits(firstEdit, endEdit, form)
     if (projects) this.#project(at[row + RecordCol.FirstSlot]!, at[row + RecordCol.EndSlot]!, form)
     this.#message(at[row + RecordCol.From]!, at[row + RecordCol.To]!)
     this.#out.header(Tag.scopeLogs.logRecords, mark)
   }
 
-  #beginEdits(first: number, end: number): void {
+  #beginEdits(first: number, end: number, form: Form): void {
     this.#ordered = 0
     this.#overridden.length = 0
+    if (form.content === 'original') return
     for (let edit = first; edit < end; edit++) this.#insert(edit)
   }
 
@@ -175,15 +184,18 @@ export class Splicer {
 
   /** Adds the edits that the form's rule for content asks for, over those of the chain. */
   #project(first: number, end: number, form: Form): void {
+    if (form.content === 'original') return
     const { slots } = this.#request
     const before = slots.editCount
     for (let slot = first; slot < end; slot++) {
       const row = slot * ROW
       if (slots.rows[row + Col.Kind] === Kind.Removed) continue
       const marks = slots.rows[row + Col.Marks]!
-      const isBody = slots.rows[row + Col.KeyId] === Role.Body && form.content !== 'as_marked'
-      if (marks === 0 && !isBody) continue
-      const fate = fateOf(form.content, marks)
+      const id = slots.rows[row + Col.KeyId]!
+      const isBody = id === Role.Body && form.content !== 'as_marked'
+      const isAllowed = form.allows === undefined || id < 0 || this.#allows(form.allows, slot, id)
+      if (marks === 0 && !isBody && isAllowed) continue
+      const fate = isAllowed ? fateOf(form.content, marks) : 'drop'
       if (fate === 'keep') continue
       const edit = slots.rows[row + Col.Edit]!
       const fieldFrom = edit === -1 ? slots.rows[row + Col.FieldFrom]! : slots.edits[edit * EDIT_ROW + EditCol.From]!
@@ -196,6 +208,11 @@ export class Splicer {
       }
     }
     slots.editCount = before
+  }
+
+  #allows(allowed: KeyMemo<boolean>, slot: number, id: number): boolean {
+    const { slots } = this.#request
+    return id > 0 ? allowed.byId(slots.keys, id) : allowed.byName(slots.key(slot))
   }
 
   /** The slot's value as an AnyValue message. */

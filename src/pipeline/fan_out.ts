@@ -1,0 +1,177 @@
+/**
+ * Sorts a request's records into plans: one per destination that gets any of them, one for the quarantine.
+ *
+ * Plans are reused from request to request; a form gets its place in a plan when it is first needed there.
+ */
+import {
+  type LogsRequest,
+  RECORD_ROW,
+  RESOURCE_ROW,
+  RecordCol,
+  ResourceCol,
+  SCOPE_ROW,
+  ScopeCol,
+} from '../otlp/request.ts'
+import type { Form, Plan } from '../otlp/splice.ts'
+import { VerdictCode } from './chain.ts'
+import type { TenantCounts } from './parcel.ts'
+import type { Route } from './residency.ts'
+
+/** A plan that is being filled. */
+export class OpenPlan implements Plan {
+  records = new Int32Array(256)
+  formOf = new Uint16Array(256)
+  count = 0
+  readonly forms: Form[] = []
+  #lastForm: Form | undefined
+  #lastIndex = 0
+  readonly #tenants = new Map<string, number>()
+
+  clear(): void {
+    this.count = 0
+    this.forms.length = 0
+    this.#lastForm = undefined
+    this.#tenants.clear()
+  }
+
+  push(record: number, form: Form): void {
+    if (this.count === this.records.length) this.#grow()
+    if (form !== this.#lastForm) {
+      this.#lastForm = form
+      this.#lastIndex = this.forms.indexOf(form)
+      if (this.#lastIndex === -1) this.#lastIndex = this.forms.push(form) - 1
+    }
+    this.records[this.count] = record
+    this.formOf[this.count++] = this.#lastIndex
+  }
+
+  /** Counts `records` of a tenant: those whose one counting copy is in this plan. */
+  account(tenant: string, records: number): void {
+    if (records > 0) this.#tenants.set(tenant, (this.#tenants.get(tenant) ?? 0) + records)
+  }
+
+  get tenants(): TenantCounts {
+    return [...this.#tenants]
+  }
+
+  #grow(): void {
+    const records = new Int32Array(this.count * 2)
+    records.set(this.records)
+    this.records = records
+    const formOf = new Uint16Array(this.count * 2)
+    formOf.set(this.formOf)
+    this.formOf = formOf
+  }
+}
+
+/** Where records of a request may go: the residency route, or one fixed list of copies. */
+export interface Routes {
+  routesOf(tenant: string): Map<number, Route>
+  route(tenant: string, mask: number, routes: Map<number, Route>): Route
+}
+
+/** What became of records without a copy, by tenant. */
+export interface Leftovers {
+  quarantined: number
+  rejected: number
+  reason: string | undefined
+}
+
+/** The form of records that are set aside: as they came, before the chain, so that the chain can judge them anew. */
+export const untouched: Form = {
+  content: 'original',
+  appendix: Buffer.alloc(0),
+  seal: () => {
+    throw new Error('nothing is sealed here')
+  },
+}
+
+export class FanOut {
+  readonly plans: OpenPlan[]
+  readonly quarantine = new OpenPlan()
+  readonly #counts: Int32Array
+
+  constructor(destinations: number) {
+    this.plans = Array.from({ length: destinations }, () => new OpenPlan())
+    this.#counts = new Int32Array(destinations)
+  }
+
+  /**
+   * Fills the plans from the verdicts of the chain and the routes. `ambiguous[i]` = 2: resource i names two tenants,
+   * its records are set aside. `onReject` is told per tenant how many records the policy refuses.
+   */
+  sort(
+    request: LogsRequest,
+    routes: Routes,
+    faults: Uint8Array,
+    onReject: (tenant: string, records: number) => void,
+  ): Leftovers {
+    for (const plan of this.plans) plan.clear()
+    this.quarantine.clear()
+    const leftovers: Leftovers = { quarantined: 0, rejected: 0, reason: undefined }
+    for (let resource = 0; resource < request.resources.count; resource++) {
+      const ambiguous = faults[resource] === 2
+      this.#sortResource(request, resource, routes, ambiguous, leftovers, onReject)
+    }
+    return leftovers
+  }
+
+  #sortResource(
+    request: LogsRequest,
+    resource: number,
+    routes: Routes,
+    ambiguous: boolean,
+    leftovers: Leftovers,
+    onReject: (tenant: string, records: number) => void,
+  ): void {
+    const [first, end] = recordsOf(request, resource)
+    const table = request.records.at
+    const tenant = request.tenants[resource]!
+    const known = routes.routesOf(tenant)
+    let lastMask = -1
+    let route: Route | undefined
+    let quarantined = 0
+    let rejected = 0
+    this.#counts.fill(0)
+    for (let record = first; record < end; record++) {
+      const row = record * RECORD_ROW
+      const verdict = table[row + RecordCol.Verdict]!
+      if (verdict === VerdictCode.drop || verdict === VerdictCode.reject) continue
+      const mask = table[row + RecordCol.Purposes]!
+      if (mask !== lastMask) {
+        lastMask = mask
+        route = known.get(mask) ?? routes.route(tenant, mask, known)
+      }
+      if (ambiguous || verdict === VerdictCode.quarantine || route!.is === 'quarantine') {
+        this.quarantine.push(record, untouched)
+        quarantined++
+      } else if (route!.is === 'reject') {
+        rejected++
+        leftovers.reason ??= route!.reason
+      } else {
+        for (const copy of route!.copies) {
+          this.plans[copy.destination]!.push(record, copy.form)
+          if (copy.counts) this.#counts[copy.destination]!++
+        }
+      }
+    }
+    this.quarantine.account(tenant, quarantined)
+    this.plans.forEach((plan, destination) => plan.account(tenant, this.#counts[destination]!))
+    leftovers.quarantined += quarantined
+    leftovers.rejected += rejected
+    if (rejected > 0) onReject(tenant, rejected)
+  }
+}
+
+/** The records of a resource: a range, since tables are in the order of the wire. */
+export function recordsOf(request: LogsRequest, resource: number): [first: number, end: number] {
+  const { resources, scopes } = request
+  const row = resource * RESOURCE_ROW
+  const firstScope = resources.at[row + ResourceCol.FirstScope]!
+  const endScope = resources.at[row + ResourceCol.EndScope]!
+  if (firstScope === endScope) return [0, 0]
+  return [
+    scopes.at[firstScope * SCOPE_ROW + ScopeCol.FirstRecord]!,
+    scopes.at[(endScope - 1) * SCOPE_ROW + ScopeCol.EndRecord]!,
+  ]
+}

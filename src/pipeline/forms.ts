@@ -1,0 +1,81 @@
+/**
+ * The form of a copy: what a destination gets of a record, given its tenant and the purposes it is copied for.
+ *
+ * Content is there if one of the purposes has it, sealed unless one says `keep`; fields outside the purposes' allowed
+ * keys are left out; the gateway's own attributes are appended as bytes that were encoded once.
+ */
+import type { Purposes, SealContext, Sealer } from '../contract.ts'
+import { Arena } from '../otlp/arena.ts'
+import { Tag } from '../otlp/fields.ts'
+import { KeyMemo } from '../otlp/keys.ts'
+import { writeAttribute } from '../otlp/slots.ts'
+import type { Form } from '../otlp/splice.ts'
+import { encodeValue } from '../otlp/value.ts'
+import type { ContentRule, Policy, TenantRule } from '../policy.ts'
+import { keyMatcher } from './key_glob.ts'
+
+export interface FormSpec {
+  readonly tenant: string
+  readonly rule: TenantRule
+  readonly region: string
+  /** The purposes of this copy, as a mask. */
+  readonly mask: number
+  /** The central copy of a split tenant: no content, not even sealed. */
+  readonly withoutContent: boolean
+}
+
+/** Builds the form of a copy under a policy. */
+export function buildForm(spec: FormSpec, policy: Policy, purposes: Purposes, sealer: Sealer): Form {
+  const names = purposes.names(spec.mask)
+  const rules = names.map((name) => ({ name, content: contentOf(spec, policy, name) }))
+  const kept = rules.some((rule) => rule.content === 'keep')
+  const sealedFor = rules.find((rule) => rule.content === 'encrypt')
+  const context: SealContext = {
+    tenant: spec.tenant,
+    region: spec.region,
+    purpose: (sealedFor ?? rules[0])?.name ?? '',
+    retention: retentionOf(spec, policy, (sealedFor ?? rules[0])?.name ?? ''),
+  }
+  const content = spec.withoutContent ? 'drop' : kept ? 'keep' : sealedFor === undefined ? 'drop' : 'seal'
+  const allows = allowedKeys(names.map((name) => policy.purposes.get(name)?.allowedKeys))
+  return {
+    content,
+    appendix: appendix(names, spec.tenant, spec.region),
+    seal: (value, field) => sealer.seal(value, context, field),
+    ...(allows !== undefined && { allows }),
+  }
+}
+
+function contentOf(spec: FormSpec, policy: Policy, purpose: string): ContentRule {
+  return spec.rule.purposes.get(purpose)?.content ?? policy.purposes.get(purpose)?.content ?? 'drop'
+}
+
+function retentionOf(spec: FormSpec, policy: Policy, purpose: string): string {
+  const retention = spec.rule.purposes.get(purpose)?.retention ?? policy.purposes.get(purpose)?.retention
+  return retention?.text ?? ''
+}
+
+/** What at least one of the purposes allows; undefined where one of them allows all. */
+function allowedKeys(lists: readonly (readonly string[] | undefined)[]): KeyMemo<boolean> | undefined {
+  const globs: string[] = []
+  for (const list of lists) {
+    if (list === undefined) return undefined
+    globs.push(...list)
+  }
+  return lists.length === 0 ? undefined : new KeyMemo(keyMatcher(globs))
+}
+
+/** `douane.purpose`, `douane.tenant` and `douane.region` as encoded attribute fields. */
+export function appendix(purposes: readonly string[], tenant: string, region: string): Buffer {
+  const arena = new Arena()
+  const values = purposes.map((value) => ({ kind: 'string', value }) as const)
+  if (purposes.length > 0) {
+    writeAttribute(arena, Tag.record.attributes, 'douane.purpose', encodeValue({ kind: 'array', values }))
+  }
+  const text = (key: string, value: string) => {
+    if (value !== '') writeAttribute(arena, Tag.record.attributes, key, encodeValue({ kind: 'string', value }))
+  }
+  text('douane.region', region)
+  text('douane.tenant', tenant)
+  return Buffer.from(arena.bytes.subarray(0, arena.used))
+}

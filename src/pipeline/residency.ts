@@ -1,0 +1,148 @@
+/**
+ * The residency route: which destinations get a copy of a record, and in which form, by its tenant and its purposes.
+ *
+ * What a policy says is compiled once per (tenant, purposes) into a route; routing a record is then a look-up. Fail
+ * closed: no purpose, a purpose that the policy does not know, a tenant without a rule of its own under a default of
+ * `quarantine`, or a region without a destination never end in a copy.
+ */
+import type { Purposes, Sealer } from '../contract.ts'
+import { limits } from '../limits.ts'
+import type { Form } from '../otlp/splice.ts'
+import type { Policy, Residency, TenantRule } from '../policy.ts'
+import { buildForm } from './forms.ts'
+
+/** A destination as the route sees it: an exporter of a region's pipeline. */
+export interface RouteTarget {
+  /** Index of the destination in the gateway's list. */
+  readonly destination: number
+  /** `apart`: one copy a purpose. `merged`: one copy in all. */
+  readonly purposes: 'apart' | 'merged'
+}
+
+/** One copy that a record gets. */
+export interface RoutedCopy {
+  readonly destination: number
+  readonly form: Form
+  /** Of all copies of one record exactly one counts in the account: the first. */
+  readonly counts: boolean
+}
+
+export type Route =
+  | { readonly is: 'copies'; readonly copies: readonly RoutedCopy[] }
+  | { readonly is: 'quarantine'; readonly reason: string }
+  | { readonly is: 'reject'; readonly reason: string }
+
+/** What one region gets of a record: purposes with their own content rule, and purposes without content. */
+interface Share {
+  full: number
+  metadata: number
+}
+
+export class Router {
+  readonly #policy: Policy
+  readonly #targets: ReadonlyMap<string, readonly RouteTarget[]>
+  readonly #purposes: Purposes
+  readonly #sealer: Sealer
+  readonly #routes = new Map<string, Map<number, Route>>()
+  #count = 0
+
+  /** `targets`: by region, the destinations of its pipeline. */
+  constructor(
+    policy: Policy,
+    targets: ReadonlyMap<string, readonly RouteTarget[]>,
+    purposes: Purposes,
+    sealer: Sealer,
+  ) {
+    this.#policy = policy
+    this.#targets = targets
+    this.#purposes = purposes
+    this.#sealer = sealer
+  }
+
+  get policyVersion(): string {
+    return this.#policy.version
+  }
+
+  /** All routes of a tenant that were used so far, by purposes: look here first. `''` is nobody. */
+  routesOf(tenant: string): Map<number, Route> {
+    // Tenants that are not in the policy share one entry: senders cannot make this map grow.
+    const known = this.#policy.tenants.has(tenant) ? tenant : ''
+    let routes = this.#routes.get(known)
+    if (routes === undefined) {
+      routes = new Map()
+      this.#routes.set(known, routes)
+    }
+    return routes
+  }
+
+  /** The route of a tenant's record with these purposes, compiled on first use. */
+  route(tenant: string, mask: number, routes = this.routesOf(tenant)): Route {
+    const known = routes.get(mask)
+    if (known !== undefined) return known
+    if (this.#count++ > limits.routesMax) {
+      this.#routes.clear()
+      this.#count = 0
+    }
+    const route = this.#compile(this.#policy.tenants.has(tenant) ? tenant : '', mask)
+    routes.set(mask, route)
+    return route
+  }
+
+  #compile(tenant: string, mask: number): Route {
+    const rule = this.#policy.tenants.get(tenant) ?? this.#policy.default
+    if (mask === 0) return { is: 'quarantine', reason: 'no_purpose' }
+    const names = this.#purposes.names(mask)
+    const unknown = names.find((name) => !this.#policy.purposes.has(name))
+    if (unknown !== undefined) return { is: 'quarantine', reason: 'unknown_purpose' }
+    const residencies = names.map((name) => rule.purposes.get(name)?.residency ?? rule.residency)
+    if (residencies.includes('reject')) return { is: 'reject', reason: 'refused by the residency policy' }
+    const isKnown = this.#policy.tenants.has(tenant)
+    if (residencies.includes('quarantine')) {
+      return { is: 'quarantine', reason: isKnown ? 'tenant_quarantined' : 'unknown_tenant' }
+    }
+    const shares = new Map<string, Share>()
+    names.forEach((name, i) => this.#share(shares, rule, residencies[i]!, name))
+    const copies = this.#copies(tenant, rule, shares)
+    return copies.length === 0 ? { is: 'quarantine', reason: 'no_destination' } : { is: 'copies', copies }
+  }
+
+  #share(shares: Map<string, Share>, rule: TenantRule, residency: Residency, purpose: string): void {
+    const bit = this.#purposes.bit(purpose)
+    const { central } = this.#policy
+    const add = (region: string | undefined, kind: keyof Share) => {
+      if (region === undefined) return
+      const share = shares.get(region) ?? { full: 0, metadata: 0 }
+      share[kind] |= bit
+      shares.set(region, share)
+    }
+    if (residency === 'central') add(central, 'full')
+    else add(rule.regions[0], 'full')
+    if (residency === 'split' && central !== rule.regions[0] && rule.centralPurposes.includes(purpose)) {
+      add(central, 'metadata')
+    }
+  }
+
+  #copies(tenant: string, rule: TenantRule, shares: ReadonlyMap<string, Share>): RoutedCopy[] {
+    const copies: RoutedCopy[] = []
+    for (const [region, share] of shares) {
+      for (const target of this.#targets.get(region) ?? []) {
+        // A region that may hold some purposes with content and others without gets two copies, never a mixture.
+        for (const withoutContent of [false, true]) {
+          const mask = withoutContent ? share.metadata : share.full
+          for (const part of target.purposes === 'apart' ? bits(mask) : mask === 0 ? [] : [mask]) {
+            const spec = { tenant, rule, region, mask: part, withoutContent }
+            const form = buildForm(spec, this.#policy, this.#purposes, this.#sealer)
+            copies.push({ destination: target.destination, form, counts: copies.length === 0 })
+          }
+        }
+      }
+    }
+    return copies
+  }
+}
+
+function bits(mask: number): number[] {
+  const found: number[] = []
+  for (let bit = 1; bit <= mask && bit > 0; bit <<= 1) if ((mask & bit) !== 0) found.push(bit)
+  return found
+}
