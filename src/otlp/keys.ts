@@ -22,8 +22,11 @@ export const Role = {
 const BUCKETS = 1 << 16
 const RESERVED = 'douane.'
 
+/** No two tables, nor a table before and after it was cleared, share a generation: who keeps ids compares only that. */
+let generations = 0
+
 export class KeyTable {
-  generation = 1
+  generation = ++generations
   count = 1
   #names: (string | undefined)[] = ['']
   #reserved = new Uint8Array(limits.internedKeysMax + 1)
@@ -78,7 +81,7 @@ export class KeyTable {
 
   /** Forgets all keys. Only between two requests. */
   clear(): void {
-    this.generation++
+    this.generation = ++generations
     this.count = 1
     this.#used = 0
     this.#names = ['']

@@ -153,7 +153,8 @@ class Checker {
       throw this.#error(node, reason, compareFix(left, right))
     }
     if (node.op !== '==' && node.op !== '!=' && (common & ordered) === 0) {
-      throw this.#error(node, `${node.op} has no meaning for ${namesOf(common)}`, 'use == or !=')
+      const reason = `${node.op} has no meaning for ${namesOf(common)}`
+      throw this.#error(node, reason, 'nil, lists and maps have no order: use == or !=')
     }
     return { ...span(node), is: 'compare', op: node.op, left, right, types: Type.Bool }
   }

@@ -152,7 +152,10 @@ function compileCall<Context>(node: Call, binding: Binding<Context>): Read<Conte
       ? (context) => apply(a(context), null, null)
       : (context) => apply(a(context), b(context), c(context))
   if (node.keys.length === 0) return call
-  return (context) => descend(toAnyValue(call(context)), node.keys, 0, fail)
+  return (context) => {
+    const value = call(context)
+    return value === null ? fail('a key of nil') : descend(toAnyValue(value), node.keys, 0, fail, true)
+  }
 }
 
 /** A list that a function wants written out is handed over as an array of values, not as a tree. */
@@ -168,15 +171,24 @@ function compileArgument<Context>(
   return (context) => reads.map((read) => read(context)) as unknown as Value
 }
 
-/** A value inside a value: `["key"]` of a map, `[0]` of a list. A key that is not there gives nil. */
-export function descend(tree: AnyValue, keys: readonly (string | bigint)[], from: number, fail: Fail): Value {
+/**
+ * A value inside a value: `["key"]` of a map, `[0]` of a list. A key that is not there gives nil in a path, and fails
+ * in what a function gave (`isStrict`), as in the Collector.
+ */
+export function descend(
+  tree: AnyValue,
+  keys: readonly (string | bigint)[],
+  from: number,
+  fail: Fail,
+  isStrict = false,
+): Value {
   let value = tree
   for (let i = from; i < keys.length; i++) {
     const key = keys[i]!
     if (value.kind === 'kvlist') {
       if (typeof key !== 'string') return fail('a map indexed by a number')
       const entry = value.entries.find((other) => other.key === key)
-      if (entry === undefined) return null
+      if (entry === undefined) return isStrict ? fail('a key that is not in the map') : null
       value = entry.value
     } else if (value.kind === 'array') {
       if (typeof key !== 'bigint') return fail('a list indexed by text')

@@ -6,7 +6,7 @@ import { Kind, spanIdBytes, traceIdBytes } from '../otlp/fields.ts'
 import { type AnyValue, decodeValue, type KeyValue } from '../otlp/value.ts'
 import { descend, type Fail, type Read } from './compiler.ts'
 import type { Path } from './paths.ts'
-import { jsonOf, type Value } from './values.ts'
+import { goNumber, jsonOf, shortNumber, type Value } from './values.ts'
 import type { View } from './view.ts'
 
 /** Where a path's slot is in a view: -1 when the field is absent. Only for what has a slot. */
@@ -112,9 +112,9 @@ function bodyText(view: View): string {
       return Buffer.from(tree.value).toString('base64')
     case 'array':
     case 'kvlist':
-      return jsonOf(tree)
+      return jsonOf(tree, shortNumber)
     case 'double':
-      return Object.is(tree.value, -0) ? '-0' : String(tree.value)
+      return Number.isFinite(tree.value) ? shortNumber(tree.value) : `json: unsupported value: ${goNumber(tree.value)}`
     default:
       return String(tree.value)
   }
@@ -123,9 +123,10 @@ function bodyText(view: View): string {
 const scalars: Record<string, Read<View>> = {
   'body.string': bodyText,
   severity_number: (view) => BigInt(view.record.severityNumber),
-  time: (view) => ({ kind: 'time', nanos: view.record.timeUnixNano }),
+  // As the Collector: a time beyond 2262 is one before 1970.
+  time: (view) => ({ kind: 'time', nanos: BigInt.asIntN(64, view.record.timeUnixNano) }),
   time_unix_nano: (view) => BigInt.asIntN(64, view.record.timeUnixNano),
-  observed_time: (view) => ({ kind: 'time', nanos: view.record.observedTimeUnixNano }),
+  observed_time: (view) => ({ kind: 'time', nanos: BigInt.asIntN(64, view.record.observedTimeUnixNano) }),
   observed_time_unix_nano: (view) => BigInt.asIntN(64, view.record.observedTimeUnixNano),
   trace_id: (view) => ({ kind: 'trace_id', hex: hexAt(view, view.record.traceIdAt, traceIdBytes) }),
   'trace_id.string': (view) => hexAt(view, view.record.traceIdAt, traceIdBytes),

@@ -68,7 +68,7 @@ export class ConditionError extends ConfigError {
 /** The name in `known` that is nearest to `name`, or nothing when none is near. */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   let best: string | undefined
-  let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1
+  let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 1
   const wanted = name.toLowerCase()
   for (const candidate of known) {
     const distance = editDistance(wanted, candidate.toLowerCase())

@@ -222,36 +222,41 @@ export function textOf(value: Value): string {
     case 'boolean':
       return String(value)
     case 'number':
-      return jsonNumber(value)
+      return longNumber(value)
     default:
   }
   if (value === null) return ''
   if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.length).toString('hex')
-  return jsonOf(toAnyValue(value))
+  return jsonOf(toAnyValue(value), longNumber)
 }
 
-function jsonNumber(value: number): string {
+/** A float in JSON: `1e-7`. Throws `RangeError` for NaN and infinity. */
+export function shortNumber(value: number): string {
   if (!Number.isFinite(value)) throw new RangeError('not a number in JSON')
   return Object.is(value, -0) ? '-0' : String(value)
 }
+/** The same with two digits in the exponent, `1e-07`: the Collector has both, this one in `String` and `IsMatch`. */
+const longNumber = (value: number): string => shortNumber(value).replace(/e([+-])(\d)$/, 'e$10$2')
+/** What has no JSON, as Go prints it. */
+export const goNumber = (value: number): string => (Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf')
 
 /** JSON as Go writes it: keys in order, `<`, `>`, `&` escaped, bytes in base64. */
-export function jsonOf(value: AnyValue): string {
+export function jsonOf(value: AnyValue, numberOf: (value: number) => string): string {
   switch (value.kind) {
     case 'empty':
       return 'null'
     case 'string':
       return jsonText(value.value)
     case 'double':
-      return jsonNumber(value.value)
+      return numberOf(value.value)
     case 'bytes':
       return `"${Buffer.from(value.value).toString('base64')}"`
     case 'array':
-      return `[${value.values.map(jsonOf).join(',')}]`
+      return `[${value.values.map((item) => jsonOf(item, numberOf)).join(',')}]`
     case 'kvlist': {
       const last = new Map(value.entries.map((entry) => [entry.key, entry.value]))
       const sorted = [...last].sort(([a], [b]) => compareText(a, b))
-      return `{${sorted.map(([key, inner]) => `${jsonText(key)}:${jsonOf(inner)}`).join(',')}}`
+      return `{${sorted.map(([key, inner]) => `${jsonText(key)}:${jsonOf(inner, numberOf)}`).join(',')}}`
     }
     default:
       return String(value.value)
