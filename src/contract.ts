@@ -92,6 +92,8 @@ export interface Host {
   /** The absolute path of this component's own folder under the data directory; made on first use, 0700. */
   dataDir(): string
   nowMs(): number
+  /** How long the policy keeps a tenant's records of a purpose, as written (`18mo`). Undefined: no end is promised. */
+  retention?(purpose: string, tenant: string): string | undefined
   /** A metric's name without prefix, its help text, its labels' names. `name` is snake_case. */
   counter(name: string, help: string): Counter
   counter<Label extends string>(name: string, help: string, labels: readonly Label[]): LabelledCounter
@@ -134,6 +136,9 @@ export interface Sealer {
   /** Seals an encoded AnyValue message. Gives a string that starts with `cose:`. Throws `KeyError`: then nothing leaves. */
   seal(value: Uint8Array, context: SealContext, field: string): string
 }
+/** An attribute's field, as `seal` wants it: its OTTL path. Others: `log.body`, `log.event_name`, `scope.name` … */
+export const attributeField = (level: 'resource' | 'scope' | 'log', key: string): string =>
+  `${level}.attributes[${JSON.stringify(key)}]`
 export interface SealContext {
   readonly tenant: string
   readonly region: string
@@ -142,7 +147,9 @@ export interface SealContext {
   readonly retention: string
 }
 
-export const processor = <C extends z.ZodType>(component: Omit<ProcessorComponent<C>, 'kind'>): ProcessorComponent<C> => ({
+export const processor = <C extends z.ZodType>(
+  component: Omit<ProcessorComponent<C>, 'kind'>,
+): ProcessorComponent<C> => ({
   kind: 'processor',
   ...component,
 })

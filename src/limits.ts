@@ -23,6 +23,8 @@ export const limits = {
   routesMax: 200_000,
   /** Purposes are bits of one small integer. */
   purposesMax: 30,
+  /** Combinations of purposes whose names are kept at hand. */
+  purposeMasksMax: 4096,
 
   // OTTL conditions: their length and nesting, patterns of IsMatch, and texts that Double() reads.
   conditionLengthMax: 16 * KiB,
@@ -38,8 +40,26 @@ export const limits = {
   configDepthMax: 40,
   configProblemsMax: 1000,
   configExpansionDepthMax: 8,
+  /** Of a longer name only the start is compared for "did you mean". */
+  suggestedNameLengthMax: 64,
   /** Larger files are first tried by the reader for long lists of like entries. */
   configFastReadBytesMin: 32 * KiB,
+
+  // The gateway's own telemetry.
+  /** Sets of label values of one metric; further ones are counted together as `other`. */
+  metricLabelSetsMax: 5000,
+  metricLabelLengthMax: 128,
+  /** A text in the own log is cut here. */
+  logFieldLengthMax: 1024,
+  /** Lines of one event within a window; further ones are only counted. */
+  logLinesPerEventMax: 20,
+  logEventWindowMs: 10_000,
+  logEventsMax: 1000,
+  /** Own log records that wait for an OTLP endpoint. */
+  ownLogRecordsMax: 2048,
+  ownLogFlushMsMax: 3000,
+  /** Open connections of the metrics or the health page. */
+  pageConnectionsMax: 64,
   // Minimize. A value beyond these is replaced whole, and counted.
   /** Bytes of one string that the detectors look at. */
   scannedBytesMax: 1 * MiB,
@@ -60,6 +80,8 @@ export const limits = {
   segmentFramesMax: 2 ** 20,
   /** Parcels that wait for the same write are merged up to this. Below gRPC's usual 4 MiB bound on a message. */
   batchBytesMax: 1 * MiB,
+  /** One write to a queue encrypts about this much at a time. */
+  commitBytesMax: 8 * MiB,
   /** Just written chunks of one queue that stay in memory for their delivery. */
   queueMemoryBytesMax: 16 * MiB,
   /** Buffers of `batchBytesMax` that are kept for reuse, over all queues. */
@@ -79,6 +101,12 @@ export const limits = {
   breakerFailures: 5,
   /** How long a failing disk is left alone before the next try. */
   diskRetryMs: 1000,
+
+  // Exporters over the network: one answer, connections to one destination, how long an idle one is kept.
+  exportAnswerBytesMax: 64 * KiB,
+  exportConnectionsMax: 128,
+  exportKeepAliveMs: 30_000,
+  exportConnectMs: 10_000,
 
   // PostgreSQL: how long to wait for a server, and what one exporter may hold.
   /** The embedded server's start, recovery after a crash included. */

@@ -88,7 +88,7 @@ async function makeKeyFile(dir: string, path: string): Promise<Buffer> {
   const sum = Buffer.alloc(4)
   sum.writeUInt32LE(crc32(body))
   const bytes = Buffer.concat([body, sum])
-  const aside = `${path}.${process.pid}.new`
+  const aside = `${path}.new`
   try {
     await mkdir(dir, { recursive: true, mode: 0o700 })
     const file = await open(aside, 'w', 0o600)

@@ -103,6 +103,8 @@ export class EpochIndex {
   readonly #folder: string
   readonly #records = new Map<string, { file: string; start: number; end: number }>()
   readonly #read = new Set<string>()
+  /** Lines that are no record; whoever needs their keys is told that they are unknown. */
+  damaged = 0
 
   constructor(keysFolder: string) {
     this.#folder = folderOf(keysFolder)
@@ -136,7 +138,11 @@ export class EpochIndex {
 
   *all(): Generator<EpochRecord> {
     for (const name of this.#files().sort()) {
-      for (const { start, end, bytes } of this.#lines(name)) yield this.#parse(bytes.toString('utf8', start, end), name)
+      for (const { start, end, bytes } of this.#lines(name)) {
+        const record = parseRecord(bytes.toString('utf8', start, end))
+        if (record) yield record
+        else this.damaged++
+      }
     }
   }
 
@@ -159,24 +165,42 @@ export class EpochIndex {
 
   #index(name: string): void {
     for (const { start, end, bytes } of this.#lines(name)) {
-      const { kid } = this.#parse(bytes.toString('utf8', start, end), name)
-      if (!this.#records.has(kid)) this.#records.set(kid, { file: name, start, end })
+      const record = parseRecord(bytes.toString('utf8', start, end))
+      if (!record) this.damaged++
+      else if (!this.#records.has(record.kid)) this.#records.set(record.kid, { file: name, start, end })
     }
     this.#read.add(name)
   }
 
-  #load(at: { file: string; start: number; end: number }): EpochRecord {
-    const bytes = readFileSync(join(this.#folder, at.file))
-    return this.#parse(bytes.toString('utf8', at.start, at.end), at.file)
-  }
-
-  #parse(line: string, name: string): EpochRecord {
+  #load(at: { file: string; start: number; end: number }): EpochRecord | undefined {
+    const path = join(this.#folder, at.file)
     try {
-      const record = JSON.parse(line) as EpochRecord
-      if (record.v === 1 && typeof record.kid === 'string') return record
-    } catch {
-      // told below, without the line
+      return parseRecord(readFileSync(path).toString('utf8', at.start, at.end))
+    } catch (error) {
+      throw fileError('read', path, error)
     }
-    throw new KeyError(`the key store ${join(this.#folder, name)} holds a damaged line`, 'Restore it from a backup.')
+  }
+}
+
+const recordTexts = [
+  'kid',
+  'commitment',
+  'recipient',
+  'sealed',
+  'tenant',
+  'region',
+  'purpose',
+  'retention',
+  'period',
+  'worker',
+] as const
+
+function parseRecord(line: string): EpochRecord | undefined {
+  try {
+    const record = JSON.parse(line) as EpochRecord
+    const fits = record.v === 1 && recordTexts.every((name) => typeof record[name] === 'string')
+    return fits && Number.isSafeInteger(record.madeMs) ? record : undefined
+  } catch {
+    return undefined
   }
 }
