@@ -21,6 +21,8 @@ export const limits = {
   internedKeyBytesMax: 128,
   /** Compiled routes, one per tenant and set of purposes; over it they are compiled anew. */
   routesMax: 200_000,
+  /** Tenants with an account of their own; all others share one. */
+  accountTenantsMax: 20_000,
   /** Purposes are bits of one small integer. */
   purposesMax: 30,
   /** Combinations of purposes whose names are kept at hand. */

@@ -1,0 +1,54 @@
+/**
+ * Stored records as text: JSON lines for programs, a table for people.
+ */
+import Table from 'cli-table3'
+import type { StoredRecord } from './query.ts'
+import type { PlainValue } from './stored_json.ts'
+
+/** `JSON.rawJSON` is in V8 since 11.4, and not yet in TypeScript's library. */
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown }
+
+/** One line, without its end. Ints beyond 2^53 are written exactly. */
+export const jsonLine = (record: StoredRecord): string => compact(record)
+
+const compact = (value: unknown): string =>
+  JSON.stringify(value, (_key, item) => (typeof item === 'bigint' ? rawJSON(String(item)) : item))
+
+const cellUnitsMax = 60
+
+/** Records as one table. Long cells are cut; control characters, which could steer a terminal, are shown as codes. */
+export function formatTable(records: Iterable<StoredRecord>): string {
+  const table = new Table({
+    head: ['time', 'severity', 'tenant', 'purpose', 'service', 'event', 'body', 'attributes'],
+    style: { head: [], border: [] },
+  })
+  for (const record of records) {
+    table.push([
+      record.time,
+      cell(record.severity_text ?? (record.severity_number === 0 ? '' : String(record.severity_number))),
+      cell(record.tenant ?? ''),
+      cell(record.purpose),
+      cell(record.service_name ?? ''),
+      cell(record.event_name ?? ''),
+      cell(asText(record.body)),
+      cell(attributesText(record.attributes)),
+    ])
+  }
+  return table.toString()
+}
+
+const asText = (value: PlainValue): string => (value === null ? '' : typeof value === 'string' ? value : compact(value))
+
+/** Without the gateway's own, which are columns of their own or of little interest here. */
+const attributesText = (attributes: Record<string, PlainValue>): string =>
+  Object.entries(attributes)
+    .filter(([key]) => !key.startsWith('douane.'))
+    .map(([key, value]) => `${key}=${asText(value)}`)
+    .join(' ')
+
+function cell(text: string): string {
+  const shown = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (c) => {
+    return `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`
+  })
+  return shown.length <= cellUnitsMax ? shown : `${shown.slice(0, cellUnitsMax - 1)}…`
+}

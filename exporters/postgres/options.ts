@@ -1,0 +1,28 @@
+/**
+ * The options of a store, as they are in the configuration.
+ */
+import { z } from 'zod'
+import { limits } from '../../src/limits.ts'
+
+const name = (what: string) =>
+  z.string().regex(/^[A-Za-z_][A-Za-z0-9_-]{0,62}$/, { error: `not the name of a ${what}: letters, digits, _ and -` })
+
+export const storeOptions = z.strictObject({
+  url: z
+    .string()
+    .regex(/^(?:embedded$|postgres(?:ql)?:\/\/)/, { error: 'neither `embedded` nor a postgres:// URL' })
+    .default('embedded')
+    .describe('`embedded` for the PostgreSQL in the data directory, or postgres://user:password@host:port/database.'),
+  database: name('database')
+    .refine((database) => !/^(?:postgres|template[01])$/.test(database), { error: 'a database of PostgreSQL itself' })
+    .optional()
+    .describe("The database. Embedded: made if it is not there, `douane` unless given. By URL: overrides the URL's."),
+  schema: name('schema').default('douane').describe('The schema that holds the tables; made if it is not there.'),
+  max_connections: z
+    .int()
+    .min(1)
+    .max(limits.storeConnectionsMax)
+    .default(2)
+    .describe('How many batches are sent at the same time, each on a connection of its own.'),
+})
+export type StoreOptions = z.output<typeof storeOptions>
