@@ -2,24 +2,19 @@
  * The sections that belong to the gateway itself, not to a component: `service`, `extensions`, `connectors`.
  */
 import { z } from 'zod'
+import { isLoopback, parseEndpoint } from '../src/receive/listen.ts'
 
-/** `host:port`, `[::1]:4317`, `:4317`; the output is its parts. An empty host is 127.0.0.1, never every address. */
-export const endpoint = () =>
-  z.string().transform((text, context): Endpoint => {
-    const found = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:[\]\s]*)):(\d{1,5})$/.exec(text)
-    const port = Number(found?.[3])
-    if (!found || port > 65_535) {
-      context.addIssue('is not host:port; write for example 127.0.0.1:4318 or [::1]:4318 (port 0: any free one)')
-      return z.NEVER
-    }
-    return { host: found[1] ?? (found[2] || '127.0.0.1'), port }
-  })
-export interface Endpoint {
-  readonly host: string
-  readonly port: number
-}
-export const isLoopback = ({ host }: Endpoint): boolean =>
-  host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
+/** `host:port`, `[::1]:4317`. */
+const endpoint = () =>
+  z
+    .string()
+    .refine(
+      (text) => parseEndpoint(text) !== undefined,
+      'is not host:port, such as 127.0.0.1:8888 (port 0: any free one)',
+    )
+
+/** Says nothing about what is no endpoint: that is told already. */
+const isLocal = (text: string): boolean => isLoopback(parseEndpoint(text)?.host ?? 'localhost')
 
 const ids = (what: string) => z.array(z.string()).describe(what)
 
@@ -73,13 +68,13 @@ export interface ExtensionComponent<Config extends z.ZodType = z.ZodType> {
   readonly config: Config
 }
 const healthCheck = z.strictObject({
-  endpoint: endpoint().default({ host: '127.0.0.1', port: 13_133 }).describe('Where GET / answers 200 or 503.'),
+  endpoint: endpoint().default('127.0.0.1:13133').describe('Where GET / answers 200 or 503.'),
   path: z.string().startsWith('/').default('/').describe('The path that answers.'),
 })
 const admin = z.strictObject({
   endpoint: endpoint()
-    .refine(isLoopback, 'is not a loopback address; the admin API has no authentication: use 127.0.0.1 or [::1]')
-    .default({ host: '127.0.0.1', port: 13_134 })
+    .refine(isLocal, 'is not a loopback address; the admin API has no authentication: use 127.0.0.1 or [::1]')
+    .default('127.0.0.1:13134')
     .describe('Where the admin API listens; loopback only.'),
 })
 export type HealthCheckOptions = z.output<typeof healthCheck>

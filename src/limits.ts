@@ -109,6 +109,9 @@ export const limits = {
   exportConnectionsMax: 128,
   exportKeepAliveMs: 30_000,
   exportConnectMs: 10_000,
+  /** gRPC: how soon after a failure the next connection is tried. */
+  exportReconnectMsMin: 250,
+  exportReconnectMsMax: 5_000,
 
   // PostgreSQL: how long to wait for a server, and what one exporter may hold.
   /** The embedded server's start, recovery after a crash included. */

@@ -1,0 +1,69 @@
+/**
+ * What the gateway lends a component: its log, its counters, its folder, the clock, purposes and keys.
+ */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Counter, HashKeys, Host, LabelledCounter, Log, Purposes } from './contract.ts'
+import { DependencyError } from './errors.ts'
+import { logWith } from './telemetry/log.ts'
+import type { Metrics } from './telemetry/metrics.ts'
+
+export interface HostParts {
+  readonly kind: 'processor' | 'exporter'
+  /** The component's name (not an alias), and its id in the configuration. */
+  readonly name: string
+  readonly id: string
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly purposes: Purposes
+  readonly hashKeys: HashKeys
+  /** The data directory. A component's folder in it is named after the component; all its instances share it. */
+  readonly dataDir: string
+  readonly resolve: (path: string) => string
+  readonly nowMs: () => number
+}
+
+export interface OwnedHost extends Host {
+  /** Takes back what the component registered for sampling. Call it when the component is closed. */
+  release(): void
+}
+
+/** Counters are called `douane_<component>_<name>` and carry the id as the label `processor` or `exporter`. */
+export function createHost(parts: HostParts): OwnedHost {
+  const { kind, name, id, metrics, dataDir } = parts
+  const removers: (() => void)[] = []
+  const metricName = (own: string): string => `douane_${name}_${own}`
+  function counter(own: string, help: string): Counter
+  function counter<Label extends string>(own: string, help: string, labels: readonly Label[]): LabelledCounter
+  function counter(own: string, help: string, labels?: readonly string[]): Counter | LabelledCounter {
+    const all = metrics.counter(metricName(own), help, [kind, ...(labels ?? [])])
+    return labels ? { with: (...values) => all.with(id, ...values) } : all.with(id)
+  }
+  return {
+    id,
+    log: logWith(parts.log, { [kind]: id }),
+    purposes: parts.purposes,
+    hashKeys: parts.hashKeys,
+    resolve: parts.resolve,
+    dataDir: () => ownFolder(join(dataDir, name)),
+    nowMs: parts.nowMs,
+    counter,
+    gauge: (own, help, read) => {
+      removers.push(metrics.gauge(metricName(own), help, { [kind]: id }, read))
+    },
+    release: () => {
+      for (const remove of removers.splice(0)) remove()
+    },
+  }
+}
+
+function ownFolder(folder: string): string {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    return folder
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error'
+    const fix = 'Give this user the right to write there, or name another folder with --data-dir.'
+    throw new DependencyError(`The folder ${folder} cannot be made (${code}).`, fix)
+  }
+}
