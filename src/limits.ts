@@ -23,6 +23,8 @@ export const limits = {
   routesMax: 200_000,
   /** Tenants with an account of their own; all others share one. */
   accountTenantsMax: 20_000,
+  /** When to send again after a key could not be had. */
+  keyRetryAfterMs: 10_000,
   /** Purposes are bits of one small integer. */
   purposesMax: 30,
   /** Combinations of purposes whose names are kept at hand. */

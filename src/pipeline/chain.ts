@@ -20,18 +20,10 @@ import {
   ScopeCol,
 } from '../otlp/request.ts'
 import { Col, ROW } from '../otlp/slots.ts'
+import { TenantFault } from './tenant.ts'
 
 /** A verdict as it stands in `RecordCol.Verdict`. */
 export const VerdictCode = { keep: 0, drop: 1, reject: 2, quarantine: 3 } as const
-
-/** What a run of the chain did with the records, by verdict; `reason` is of the first rejection. */
-export interface ChainResult {
-  kept: number
-  dropped: number
-  rejected: number
-  quarantined: number
-  reason: string | undefined
-}
 
 export interface NamedProcessor {
   readonly id: string
@@ -48,6 +40,7 @@ export class Chain {
   readonly #resource: Resource
   readonly #scope: Scope
   readonly #request: LogsRequest
+  #reason: string | undefined
   /** Sender attributes under `douane.` that were dropped, ever. */
   reservedDropped = 0
 
@@ -60,34 +53,41 @@ export class Chain {
     this.#record = new LogRecord(request, this.#resource, this.#scope)
   }
 
-  /** Visits the whole request. Records' verdicts are in their rows afterwards. */
-  run(): ChainResult {
-    const result: ChainResult = { kept: 0, dropped: 0, rejected: 0, quarantined: 0, reason: undefined }
+  /**
+   * Visits the whole request: records' verdicts are in their rows afterwards. Resources with `faults[index]` = 1 are
+   * refused unseen. Returns why the first record was refused; never payload.
+   */
+  run(faults: Uint8Array): string | undefined {
+    this.#reason = undefined
     const begun = this.#each((processor) => processor.begin?.(this.#request))
     const { resources } = this.#request
-    for (let resource = 0; resource < resources.count; resource++) this.#visitResource(resource, begun, result)
-    if (!this.#each((processor) => processor.end?.(this.#request))) result.reason ??= 'a processor failed'
-    return result
+    for (let index = 0; index < resources.count; index++) {
+      if (faults[index] === TenantFault.contradiction) {
+        this.#reason ??= 'the resource names a tenant that the credential may not speak for'
+      }
+      this.#visitResource(index, begun && faults[index] !== TenantFault.contradiction)
+    }
+    this.#each((processor) => processor.end?.(this.#request))
+    return this.#reason
   }
 
-  #visitResource(index: number, begun: boolean, result: ChainResult): void {
-    const { slots, resources, tenants } = this.#request
+  #visitResource(index: number, isOk: boolean): void {
+    const { slots, resources } = this.#request
     const row = index * RESOURCE_ROW
     const view = this.#resource.visit(index)
     slots.insertAt = resources.at[row + ResourceCol.To]!
     slots.recentMarks = 0
     const firstEdit = slots.editCount
     this.#dropReserved(view.first, view.end)
-    const ok = begun && tenants[index] !== undefined && this.#each((processor) => processor.resource?.(view))
+    const ok = isOk && this.#each((processor) => processor.resource?.(view))
     this.#request.sharedMarks |= slots.recentMarks
     resources.at[row + ResourceCol.FirstEdit] = firstEdit
     resources.at[row + ResourceCol.EndEdit] = slots.editCount
     const end = resources.at[row + ResourceCol.EndScope]!
-    for (let scope = resources.at[row + ResourceCol.FirstScope]!; scope < end; scope++)
-      this.#visitScope(scope, ok, result)
+    for (let scope = resources.at[row + ResourceCol.FirstScope]!; scope < end; scope++) this.#visitScope(scope, ok)
   }
 
-  #visitScope(index: number, resourceOk: boolean, result: ChainResult): void {
+  #visitScope(index: number, resourceOk: boolean): void {
     const { slots, scopes } = this.#request
     const row = index * SCOPE_ROW
     const view = this.#scope.visit(index)
@@ -101,11 +101,11 @@ export class Chain {
     scopes.at[row + ScopeCol.EndEdit] = slots.editCount
     const first = scopes.at[row + ScopeCol.FirstRecord]!
     const end = scopes.at[row + ScopeCol.EndRecord]!
-    if (ok) for (let record = first; record < end; record++) this.#visitRecord(record, result)
-    else for (let record = first; record < end; record++) this.#judge(record, 'reject', result)
+    if (ok) for (let record = first; record < end; record++) this.#visitRecord(record)
+    else for (let record = first; record < end; record++) this.#judge(record, 'reject')
   }
 
-  #visitRecord(index: number, result: ChainResult): void {
+  #visitRecord(index: number): void {
     const { slots, records } = this.#request
     const view = this.#record.visit(index)
     const row = index * RECORD_ROW
@@ -122,25 +122,19 @@ export class Chain {
       } catch (error) {
         this.#report(processors[i]!.id, error)
         verdict = 'reject'
-        result.reason ??= `processor ${processors[i]!.id} failed`
+        this.#reason ??= `processor ${processors[i]!.id} failed`
       }
       if (verdict !== 'keep') break
     }
     records.at[row + RecordCol.FirstEdit] = firstEdit
     records.at[row + RecordCol.EndEdit] = slots.editCount
     records.at[row + RecordCol.Marks] = slots.recentMarks
-    this.#judge(index, verdict, result)
+    this.#judge(index, verdict)
   }
 
-  #judge(index: number, verdict: Verdict, result: ChainResult): void {
+  #judge(index: number, verdict: Verdict): void {
     this.#request.records.at[index * RECORD_ROW + RecordCol.Verdict] = VerdictCode[verdict]
-    if (verdict === 'keep') result.kept++
-    else if (verdict === 'drop') result.dropped++
-    else if (verdict === 'quarantine') result.quarantined++
-    else {
-      result.rejected++
-      result.reason ??= 'refused by a rule of the pipeline'
-    }
+    if (verdict === 'reject') this.#reason ??= 'refused by a rule of the pipeline'
   }
 
   /** Calls a hook of every processor; false if one threw. */
@@ -150,6 +144,7 @@ export class Chain {
         call(processor)
       } catch (error) {
         this.#report(id, error)
+        this.#reason ??= `processor ${id} failed`
         return false
       }
     }

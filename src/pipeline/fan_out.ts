@@ -13,9 +13,11 @@ import {
   ScopeCol,
 } from '../otlp/request.ts'
 import type { Form, Plan } from '../otlp/splice.ts'
+import type { Tally } from './account.ts'
 import { VerdictCode } from './chain.ts'
 import type { TenantCounts } from './parcel.ts'
-import type { Route } from './residency.ts'
+import type { Route, RoutedCopy } from './residency.ts'
+import { TenantFault } from './tenant.ts'
 
 /** A plan that is being filled. */
 export class OpenPlan implements Plan {
@@ -70,12 +72,8 @@ export interface Routes {
   route(tenant: string, mask: number, routes: Map<number, Route>): Route
 }
 
-/** What became of records without a copy, by tenant. */
-export interface Leftovers {
-  quarantined: number
-  rejected: number
-  reason: string | undefined
-}
+/** Told what one resource's records came to, apart from those that are copied. */
+export type OnResource = (tenant: string, tally: Tally) => void
 
 /** The form of records that are set aside: as they came, before the chain, so that the chain can judge them anew. */
 export const untouched: Form = {
@@ -90,76 +88,76 @@ export class FanOut {
   readonly plans: OpenPlan[]
   readonly quarantine = new OpenPlan()
   readonly #counts: Int32Array
+  #reason: string | undefined
 
   constructor(destinations: number) {
     this.plans = Array.from({ length: destinations }, () => new OpenPlan())
     this.#counts = new Int32Array(destinations)
   }
 
-  /**
-   * Fills the plans from the verdicts of the chain and the routes. `ambiguous[i]` = 2: resource i names two tenants,
-   * its records are set aside. `onReject` is told per tenant how many records the policy refuses.
-   */
-  sort(
-    request: LogsRequest,
-    routes: Routes,
-    faults: Uint8Array,
-    onReject: (tenant: string, records: number) => void,
-  ): Leftovers {
+  /** Fills the plans from the chain's verdicts and the routes. Returns why the policy refused the first record. */
+  sort(request: LogsRequest, routes: Routes, faults: Uint8Array, onResource: OnResource): string | undefined {
     for (const plan of this.plans) plan.clear()
     this.quarantine.clear()
-    const leftovers: Leftovers = { quarantined: 0, rejected: 0, reason: undefined }
+    this.#reason = undefined
     for (let resource = 0; resource < request.resources.count; resource++) {
-      const ambiguous = faults[resource] === 2
-      this.#sortResource(request, resource, routes, ambiguous, leftovers, onReject)
+      const isAmbiguous = faults[resource] === TenantFault.ambiguous
+      this.#sortResource(request, resource, routes, isAmbiguous, onResource)
     }
-    return leftovers
+    return this.#reason
   }
 
   #sortResource(
     request: LogsRequest,
     resource: number,
     routes: Routes,
-    ambiguous: boolean,
-    leftovers: Leftovers,
-    onReject: (tenant: string, records: number) => void,
+    isAmbiguous: boolean,
+    onResource: OnResource,
   ): void {
     const [first, end] = recordsOf(request, resource)
+    if (first === end) return
     const table = request.records.at
     const tenant = request.tenants[resource]!
     const known = routes.routesOf(tenant)
+    const tally: Tally = { received: end - first, dropped: 0, rejected: 0, quarantined: 0 }
     let lastMask = -1
     let route: Route | undefined
-    let quarantined = 0
-    let rejected = 0
     this.#counts.fill(0)
     for (let record = first; record < end; record++) {
       const row = record * RECORD_ROW
       const verdict = table[row + RecordCol.Verdict]!
-      if (verdict === VerdictCode.drop || verdict === VerdictCode.reject) continue
+      if (verdict === VerdictCode.drop) {
+        tally.dropped++
+        continue
+      }
+      if (verdict === VerdictCode.reject) {
+        tally.rejected++
+        continue
+      }
       const mask = table[row + RecordCol.Purposes]!
       if (mask !== lastMask) {
         lastMask = mask
         route = known.get(mask) ?? routes.route(tenant, mask, known)
       }
-      if (ambiguous || verdict === VerdictCode.quarantine || route!.is === 'quarantine') {
+      if (isAmbiguous || verdict === VerdictCode.quarantine || route!.is === 'quarantine') {
         this.quarantine.push(record, untouched)
-        quarantined++
+        tally.quarantined++
       } else if (route!.is === 'reject') {
-        rejected++
-        leftovers.reason ??= route!.reason
-      } else {
-        for (const copy of route!.copies) {
-          this.plans[copy.destination]!.push(record, copy.form)
-          if (copy.counts) this.#counts[copy.destination]!++
-        }
-      }
+        tally.rejected++
+        this.#reason ??= route!.reason
+      } else this.#copy(record, route!.copies)
     }
-    this.quarantine.account(tenant, quarantined)
-    this.plans.forEach((plan, destination) => plan.account(tenant, this.#counts[destination]!))
-    leftovers.quarantined += quarantined
-    leftovers.rejected += rejected
-    if (rejected > 0) onReject(tenant, rejected)
+    this.quarantine.account(tenant, tally.quarantined)
+    for (let i = 0; i < this.plans.length; i++) this.plans[i]!.account(tenant, this.#counts[i]!)
+    onResource(tenant, tally)
+  }
+
+  #copy(record: number, copies: readonly RoutedCopy[]): void {
+    for (let i = 0; i < copies.length; i++) {
+      const copy = copies[i]!
+      this.plans[copy.destination]!.push(record, copy.form)
+      if (copy.counts) this.#counts[copy.destination]!++
+    }
   }
 }
 

@@ -101,7 +101,7 @@ export class Router {
       return { is: 'quarantine', reason: isKnown ? 'tenant_quarantined' : 'unknown_tenant' }
     }
     const shares = new Map<string, Share>()
-    names.forEach((name, i) => this.#share(shares, rule, residencies[i]!, name))
+    for (const [i, name] of names.entries()) this.#share(shares, rule, residencies[i]!, name)
     const copies = this.#copies(tenant, rule, shares)
     return copies.length === 0 ? { is: 'quarantine', reason: 'no_destination' } : { is: 'copies', copies }
   }
@@ -141,7 +141,7 @@ export class Router {
   }
 }
 
-function bits(mask: number): number[] {
+export function bits(mask: number): number[] {
   const found: number[] = []
   for (let bit = 1; bit <= mask && bit > 0; bit <<= 1) if ((mask & bit) !== 0) found.push(bit)
   return found

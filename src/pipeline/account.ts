@@ -1,0 +1,117 @@
+/**
+ * The account: what became of every record that came in, per tenant.
+ *
+ *   received = stored + dropped + rejected + quarantined + dead-lettered + in flight
+ *
+ * A record that is copied to several destinations counts once, with its first copy (residency.ts). What is refused
+ * with 429 or 503 was not received: its sender has it still. Records that an earlier run left in a queue are received
+ * again in this run's account, as in flight.
+ */
+import { limits } from '../limits.ts'
+import type { DeliveryCounts, TenantCounts } from './parcel.ts'
+
+export interface TenantAccount {
+  received: number
+  stored: number
+  dropped: number
+  rejected: number
+  quarantined: number
+  deadLettered: number
+  /** Taken in, and not yet durable in a queue. */
+  entering: number
+  /** Durable in a queue, and not yet delivered. */
+  queued: number
+}
+
+const fresh = (): TenantAccount => ({
+  received: 0,
+  stored: 0,
+  dropped: 0,
+  rejected: 0,
+  quarantined: 0,
+  deadLettered: 0,
+  entering: 0,
+  queued: 0,
+})
+
+export class Account {
+  readonly #tenants = new Map<string, TenantAccount>()
+
+  /** The account of a tenant; beyond `accountTenantsMax` tenants, that of all others together, named `''`. */
+  of(tenant: string): TenantAccount {
+    let account = this.#tenants.get(tenant)
+    if (account === undefined) {
+      if (this.#tenants.size >= limits.accountTenantsMax && tenant !== '') return this.of('')
+      account = fresh()
+      this.#tenants.set(tenant, account)
+    }
+    return account
+  }
+
+  /** All tenants, by name; `''` is nobody that the gateway knows. */
+  tenants(): [tenant: string, account: TenantAccount][] {
+    return [...this.#tenants].sort(([a], [b]) => (a < b ? -1 : 1))
+  }
+
+  total(): TenantAccount {
+    const sum = fresh()
+    for (const [, account] of this.#tenants) {
+      for (const key of Object.keys(sum) as (keyof TenantAccount)[]) sum[key] += account[key]
+    }
+    return sum
+  }
+
+  /** A parcel is on its way into a queue. */
+  enter(tenants: TenantCounts): void {
+    for (const [tenant, records] of tenants) this.of(tenant).entering += records
+  }
+  /** It arrived there, or was refused: the sender keeps what was refused. */
+  entered(tenants: TenantCounts, isRefused: boolean): void {
+    for (const [tenant, records] of tenants) {
+      const account = this.of(tenant)
+      account.entering -= records
+      if (isRefused) account.received -= records
+    }
+  }
+
+  /** What a destination tells of its parcels. */
+  delivery(): Pick<DeliveryCounts, 'recovered' | 'enqueued' | 'stored' | 'refused' | 'deadLettered'> {
+    const each = (tenants: TenantCounts, change: (account: TenantAccount, records: number) => void) => {
+      for (const [tenant, records] of tenants) change(this.of(tenant), records)
+    }
+    return {
+      recovered: (tenants) =>
+        each(tenants, (account, records) => {
+          account.received += records
+          account.queued += records
+        }),
+      enqueued: (tenants) =>
+        each(tenants, (account, records) => {
+          account.queued += records
+        }),
+      stored: (tenants) =>
+        each(tenants, (account, records) => {
+          account.queued -= records
+          account.stored += records
+        }),
+      refused: (tenants) =>
+        each(tenants, (account, records) => {
+          account.queued -= records
+          account.rejected += records
+        }),
+      deadLettered: (tenants) =>
+        each(tenants, (account, records) => {
+          account.queued -= records
+          account.deadLettered += records
+        }),
+    }
+  }
+}
+
+/** What was left without a copy in one resource of a request. */
+export interface Tally {
+  received: number
+  dropped: number
+  rejected: number
+  quarantined: number
+}

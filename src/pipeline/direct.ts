@@ -1,0 +1,65 @@
+/**
+ * The route of a pipeline without a residency connector: every record goes to each of its exporters, as the chain
+ * left it. Fields that the chain marked to be sealed are sealed; stores that keep purposes apart get one copy a purpose.
+ */
+import type { Purposes, Sealer } from '../contract.ts'
+import type { Form } from '../otlp/splice.ts'
+import type { Routes } from './fan_out.ts'
+import { appendix } from './forms.ts'
+import { bits, type Route, type RoutedCopy, type RouteTarget } from './residency.ts'
+
+export interface DirectTarget extends RouteTarget {
+  /** The exporter's region; `''` where it has none. */
+  readonly region: string
+}
+
+export class DirectRoutes implements Routes {
+  readonly #targets: readonly DirectTarget[]
+  readonly #purposes: Purposes
+  readonly #sealer: Sealer
+  /** One map for all: stores are the only ones that need to know the tenant, and get it by their own. */
+  readonly #byTenant = new Map<string, Map<number, Route>>()
+  readonly #tenantsMax: number
+
+  constructor(targets: readonly DirectTarget[], purposes: Purposes, sealer: Sealer, tenantsMax: number) {
+    this.#targets = targets
+    this.#purposes = purposes
+    this.#sealer = sealer
+    this.#tenantsMax = tenantsMax
+  }
+
+  routesOf(tenant: string): Map<number, Route> {
+    let routes = this.#byTenant.get(tenant)
+    if (routes === undefined) {
+      if (this.#byTenant.size >= this.#tenantsMax) this.#byTenant.clear()
+      routes = new Map()
+      this.#byTenant.set(tenant, routes)
+    }
+    return routes
+  }
+
+  route(tenant: string, mask: number, routes: Map<number, Route>): Route {
+    const copies: RoutedCopy[] = []
+    for (const target of this.#targets) {
+      const masks = target.purposes === 'apart' && mask !== 0 ? bits(mask) : [mask]
+      for (const part of masks) {
+        const form = this.#form(target, tenant, part)
+        copies.push({ destination: target.destination, form, counts: copies.length === 0 })
+      }
+    }
+    const route: Route = { is: 'copies', copies }
+    routes.set(mask, route)
+    return route
+  }
+
+  #form(target: DirectTarget, tenant: string, mask: number): Form {
+    const names = this.#purposes.names(mask)
+    const context = { tenant, region: target.region, purpose: names[0] ?? '', retention: '' }
+    const isStore = target.purposes === 'apart'
+    return {
+      content: 'as_marked',
+      appendix: appendix(names, isStore ? tenant : '', isStore ? target.region : ''),
+      seal: (value, field) => this.#sealer.seal(value, context, field),
+    }
+  }
+}
