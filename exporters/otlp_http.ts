@@ -1,0 +1,173 @@
+/**
+ * otlp_http: sends batches to an OTLP/HTTP endpoint, as protobuf. docs/exporters.md
+ *
+ * The way of a batch is short on purpose: its bytes go to undici as they are, on a kept-alive connection; nothing is
+ * copied and no stream is made unless the batch is compressed.
+ *
+ * Outcomes follow the OTLP specification: 2xx is success (partial_success is understood), 429, 502, 503 and 504 are
+ * tried again after Retry-After, 413 asks for smaller batches, all other 4xx and 5xx are final. A broken connection
+ * and an abort are tried again. Redirects are not followed: records would go where the config did not send them.
+ */
+import { promisify } from 'node:util'
+import * as zlib from 'node:zlib'
+import { buildConnector, type Dispatcher, Pool } from 'undici'
+import { z } from 'zod'
+import { type Batch, type Exporter, exporter, type Host, type Outcome } from '../src/contract.ts'
+import { limits } from '../src/limits.ts'
+import { failureCode, outcomeOfResponse, retryAfterMs, unavailable } from './otlp/answer.ts'
+import { Credentials } from './otlp/credentials.ts'
+import { batchIdHeader, headersOption, requestHeaders, tlsOptions, userAgent } from './otlp/options.ts'
+
+const url = (what: string) =>
+  z
+    .url({ protocol: /^https?$/, error: 'not a http:// or https:// URL' })
+    .refine((text) => new URL(text).username === '', { error: 'holds a user name: put credentials in headers' })
+    .describe(what)
+
+const options = z
+  .strictObject({
+    endpoint: url('Where the destination listens; /v1/logs is appended.').optional(),
+    logs_endpoint: url('The whole URL for logs, instead of endpoint: nothing is appended.').optional(),
+    headers: headersOption,
+    compression: z
+      .enum(['none', 'gzip', 'zstd', 'deflate'])
+      .default('gzip')
+      .describe('How bodies are compressed. none is the quickest where the network is.'),
+    tls: tlsOptions.prefault({}),
+  })
+  .refine((given) => given.endpoint !== undefined || given.logs_endpoint !== undefined, {
+    path: ['endpoint'],
+    message: 'is missing: where shall records go?',
+  })
+type Options = z.output<typeof options>
+
+export const otlpHttp = exporter({
+  name: 'otlp_http',
+  aliases: ['otlphttp'],
+  purposes: 'merged',
+  config: options,
+  create: (given, host) => new OtlpHttp(given, host),
+})
+
+/** The path at the destination's end, without a doubled slash. */
+function target(given: Options): URL {
+  if (given.logs_endpoint !== undefined) return new URL(given.logs_endpoint)
+  const base = new URL(given.endpoint!)
+  base.pathname = `${base.pathname.replace(/\/+$/, '')}/v1/logs`
+  return base
+}
+
+const compressors = {
+  gzip: promisify(zlib.gzip),
+  deflate: promisify(zlib.deflate),
+  zstd: promisify(zlib.zstdCompress),
+}
+
+class OtlpHttp implements Exporter {
+  readonly #host: Host
+  readonly #pool: Pool
+  readonly #path: string
+  readonly #compression: Options['compression']
+  readonly #headers: readonly string[]
+
+  constructor(given: Options, host: Host) {
+    const { origin, pathname, search } = target(given)
+    this.#host = host
+    this.#path = `${pathname}${search}`
+    this.#compression = given.compression
+    this.#headers = Object.entries({
+      'user-agent': userAgent,
+      ...requestHeaders(given.headers),
+      'content-type': 'application/x-protobuf',
+      ...(given.compression !== 'none' && { 'content-encoding': given.compression }),
+    }).flat()
+    this.#pool = new Pool(origin, {
+      connections: limits.exportConnectionsMax,
+      pipelining: 1,
+      allowH2: false,
+      keepAliveTimeout: limits.exportKeepAliveMs,
+      // The pipeline's signal bounds an attempt; undici's own timers would only cost.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: origin.startsWith('https:') ? secureConnector(given, host) : { timeout: limits.exportConnectMs },
+    })
+  }
+
+  async send(batch: Batch, signal: AbortSignal): Promise<Outcome> {
+    try {
+      if (signal.aborted) return unavailable('aborted')
+      const body = this.#compression === 'none' ? batch.body : await compressors[this.#compression](batch.body)
+      const response = await this.#pool.request({
+        method: 'POST',
+        path: this.#path,
+        headers: [...this.#headers, batchIdHeader, batch.id],
+        body,
+        signal,
+      })
+      return await this.#outcome(response, batch)
+    } catch (error) {
+      return unavailable(signal.aborted ? 'no answer in time' : `not reachable (${failureCode(error)})`)
+    }
+  }
+
+  async #outcome(response: Dispatcher.ResponseData, batch: Batch): Promise<Outcome> {
+    const { statusCode: status, headers } = response
+    const succeeded = status >= 200 && status < 300
+    const answer = await readAnswer(response.body)
+    if (succeeded) {
+      const type = String(headers['content-type'] ?? '').toLowerCase()
+      // A web page says 200 to anything: not the destination that was meant, so nothing is stored there.
+      if (type.startsWith('text/html')) return unavailable(`HTTP ${status} with a web page: no OTLP endpoint`)
+      return outcomeOfResponse(answer, type.startsWith('application/json'), batch)
+    }
+    const reason = `HTTP ${status}`
+    if (status === 429 || status === 502 || status === 503 || status === 504)
+      return unavailable(reason, retryAfterMs(headers['retry-after'], this.#host.nowMs()))
+    if (status < 400) return unavailable(`${reason}: redirects are not followed`)
+    return status === 413 ? { is: 'too_large', reason } : { is: 'rejected', reason }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.destroy()
+  }
+}
+
+/** The body of an answer up to the bound; of a longer one nothing: its status has to do. Rejects where it is cut off. */
+async function readAnswer(body: Dispatcher.ResponseData['body']): Promise<Uint8Array> {
+  const pieces: Buffer[] = []
+  let size = 0
+  for await (const piece of body as AsyncIterable<Buffer>) {
+    size += piece.length
+    if (size > limits.exportAnswerBytesMax) {
+      body.destroy()
+      return Buffer.alloc(0)
+    }
+    pieces.push(piece)
+  }
+  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+}
+
+/** Each new connection takes the certificates as they are then. */
+function secureConnector(given: Options, host: Host): buildConnector.connector {
+  const { tls } = given
+  const credentials = new Credentials(tls, host)
+  const servername = tls.server_name_override
+  let context = credentials.context()
+  const build = () =>
+    buildConnector({
+      secureContext: context,
+      rejectUnauthorized: !tls.insecure_skip_verify,
+      ...(servername !== undefined && { servername }),
+      allowH2: false,
+      timeout: limits.exportConnectMs,
+    })
+  let connect = build()
+  return (target, callback) => {
+    const current = credentials.context()
+    if (current !== context) {
+      context = current
+      connect = build()
+    }
+    connect(target, callback)
+  }
+}
