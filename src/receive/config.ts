@@ -13,7 +13,9 @@ const endpoint = (port: number) =>
     .string()
     .refine((text) => parseEndpoint(text) !== undefined, 'not an endpoint: write host:port, such as 127.0.0.1:4318')
     .default(`127.0.0.1:${port}`)
-    .describe('Where to listen, host:port. Port 0 takes a free one. Without an authenticator only loopback is accepted.')
+    .describe(
+      'Where to listen, host:port. Port 0 takes a free one. Without an authenticator only loopback is accepted.',
+    )
 
 const tlsVersion = z.enum(['1.2', '1.3'])
 
@@ -48,7 +50,9 @@ const keepalive = z
       .describe('How long connections live.'),
     enforcement_policy: z
       .strictObject({
-        min_time: duration().default(0).describe('Accepted for the Collector’s sake; floods of pings are always ended.'),
+        min_time: duration()
+          .default(0)
+          .describe('Accepted for the Collector’s sake; floods of pings are always ended.'),
         permit_without_stream: z.boolean().default(true).describe('Accepted for the Collector’s sake.'),
       })
       .optional()
@@ -92,7 +96,10 @@ const cors = z
       .array(z.string().min(1))
       .default([])
       .describe('Origins of browser applications that may send, such as https://*.example.com.'),
-    allowed_headers: z.array(z.string().min(1)).default([]).describe('Request headers that they may set besides the usual.'),
+    allowed_headers: z
+      .array(z.string().min(1))
+      .default([])
+      .describe('Request headers that they may set besides the usual.'),
     max_age: z.int().min(0).default(0).describe('How many seconds a browser may remember the answer.'),
   })
   .describe('Cross-origin requests from browsers. Left out: none.')
@@ -109,7 +116,9 @@ export const httpSchema = z.strictObject({
   tls: tlsSchema.optional(),
   read_header_timeout: duration().default(limits.headersTimeoutMs).describe('How long a request’s headers may take.'),
   read_timeout: duration().default(limits.requestTimeoutMs).describe('How long a whole request may take to come in.'),
-  idle_timeout: duration().default(limits.idleTimeoutMs).describe('A connection without a request for this long is closed.'),
+  idle_timeout: duration()
+    .default(limits.idleTimeoutMs)
+    .describe('A connection without a request for this long is closed.'),
   include_metadata: includeMetadata,
 })
 export type HttpConfig = z.output<typeof httpSchema>
@@ -142,7 +151,9 @@ export const receiverSchema = z.strictObject({
       from: z
         .array(z.string().min(1))
         .min(1)
-        .describe('Where the tenant is taken from, the first that answers: credential, or a resource attribute’s path.'),
+        .describe(
+          'Where the tenant is taken from, the first that answers: credential, or a resource attribute’s path.',
+        ),
     })
     .default({ from: ['credential', 'resource.attributes["tenant.id"]'] })
     .describe('Which tenant a record belongs to. The credential wins; a contradiction is refused.'),

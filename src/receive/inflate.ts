@@ -64,7 +64,8 @@ export function inflate(
 }
 
 /** gzip's last four bytes: the size of its last member modulo 2^32. Only a hint until the stream has been read. */
-const toldSize = (compressed: Buffer): number => (compressed.length < 18 ? 0 : compressed.readUInt32LE(compressed.length - 4))
+const toldSize = (compressed: Buffer): number =>
+  compressed.length < 18 ? 0 : compressed.readUInt32LE(compressed.length - 4)
 
 /** Undefined: the trailer did not tell the truth (several members, or a lie); the stream has to be read. */
 function gunzipAtOnce(compressed: Buffer, told: number, pool: BodyPool): Inflated | undefined {

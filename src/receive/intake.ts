@@ -5,7 +5,8 @@
  *
  * Whatever happens, every buffer goes back to the pool once, and `done` is called once.
  */
-import { DouaneError } from '../errors.ts'
+import { JsonError } from '../errors.ts'
+import { jsonToWire, wireBytesMax } from '../otlp/json.ts'
 import type { Accept, Answer, Received, Sender } from './accept.ts'
 import type { Body } from './body.ts'
 import { type Encoding, inflate } from './inflate.ts'
@@ -16,7 +17,6 @@ import { badData, Code, type Refusal, type RefusalReason, refusalOf, retryable }
 export interface Intake {
   readonly pool: BodyPool
   readonly accept: Accept
-  readonly jsonToWire: (text: Buffer) => Buffer
   readonly nowUnixNano: () => bigint
   readonly monotonicNano: () => bigint
   /** A request that ended before `accept` was asked. */
@@ -47,7 +47,13 @@ export const tooLarge = (bytesMax: number): Refusal => ({
 })
 
 export const noMemory = (): Refusal =>
-  retryable('memory', 503, Code.Unavailable, 'Too many bytes of requests are being handled. Try again.', memoryRetryAfterMs)
+  retryable(
+    'memory',
+    503,
+    Code.Unavailable,
+    'Too many bytes of requests are being handled. Try again.',
+    memoryRetryAfterMs,
+  )
 
 /** Takes a complete body over; its memory is given back here. Gives a function that stops the inflating. */
 export function take(intake: Intake, arrival: Arrival, body: Body, done: (told: Told) => void): () => void {
@@ -74,20 +80,27 @@ function understand(intake: Intake, arrival: Arrival, body: Body, done: (told: T
     ask(intake, arrival, body.bytes(), done, () => body.release())
     return
   }
-  let wire: Buffer
-  try {
-    wire = intake.jsonToWire(body.bytes())
-  } catch (error) {
+  const text = body.bytes()
+  const buffer = intake.pool.take(wireBytesMax(text.length))
+  if (buffer === undefined) {
     body.release()
-    // Only our own errors are quoted: they hold a reason and an offset, never the text.
-    const known = error instanceof DouaneError && error.code === ('json' satisfies DouaneError['code'])
-    const failed: Told = { is: 'failed', message: 'The JSON reader failed. This is a defect of the gateway.' }
-    done(known ? { is: 'refused', refusal: badData(error.message) } : failed)
-    return
+    return done({ is: 'refused', refusal: noMemory() })
   }
+  const read = readJson(text, buffer)
   body.release()
-  if (!intake.pool.charge(wire.length)) return done({ is: 'refused', refusal: noMemory() })
-  ask(intake, arrival, wire, done, () => intake.pool.discharge(wire.length))
+  if (Buffer.isBuffer(read)) return ask(intake, arrival, read, done, () => intake.pool.give(buffer))
+  intake.pool.give(buffer)
+  done(read)
+}
+
+/** The wire bytes of a JSON text, written into `buffer`. Only our own errors are quoted: a reason and an offset. */
+function readJson(text: Buffer, buffer: Buffer): Buffer | Told {
+  try {
+    return jsonToWire(text, buffer)
+  } catch (error) {
+    if (error instanceof JsonError) return { is: 'refused', refusal: badData(error.message) }
+    return { is: 'failed', message: 'The JSON reader failed. This is a defect of the gateway.' }
+  }
 }
 
 const defect: Answer = { is: 'failed', message: 'The gateway failed on this request. This is a defect of the gateway.' }

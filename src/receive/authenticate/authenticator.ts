@@ -25,7 +25,14 @@ export interface Identity {
 }
 
 /** Why somebody is not known: a label for metrics and alerts, so the set is closed. */
-export type AuthFailure = 'missing' | 'malformed' | 'unknown' | 'expired' | 'wrong_issuer' | 'wrong_audience' | 'throttled'
+export type AuthFailure =
+  | 'missing'
+  | 'malformed'
+  | 'unknown'
+  | 'expired'
+  | 'wrong_issuer'
+  | 'wrong_audience'
+  | 'throttled'
 
 export type Verdict =
   | { is: 'known'; identity: Identity }

@@ -19,21 +19,27 @@ export interface GateOptions {
   readonly failed: (address: string, failure: AuthFailure | 'forbidden') => void
 }
 
-const anybody: Passage = { identity: undefined }
-
 export class Gate {
   readonly #options: GateOptions
   readonly #failures = new Map<string, { count: number; sinceMs: number }>()
   /** Hashes of credentials that were good, oldest first. */
   readonly #good = new Set<string>()
 
+  /** What everybody gets where there is no authenticator. */
+  readonly anybody: Passage = { identity: undefined }
+
   constructor(options: GateOptions) {
     this.#options = options
   }
 
+  /** True: there is no authenticator, nobody is asked for credentials. */
+  get open(): boolean {
+    return this.#options.authenticator === undefined
+  }
+
   pass(credentials: Credentials, address: string): Passage | Promise<Passage> {
     const authenticator = this.#options.authenticator
-    if (authenticator === undefined) return anybody
+    if (authenticator === undefined) return this.anybody
     const waitMs = this.#waitMs(address)
     if (waitMs > 0 && !this.#good.has(fingerprint(credentials))) {
       this.#options.failed(address, 'throttled')
