@@ -40,7 +40,7 @@ export const limits = {
 
   // Configuration: files are small and come from a trusted hand; the bounds stop accidents and alias bombs.
   configBytesMax: 32 * MiB,
-  configNodesMax: 2_000_000,
+  configNodesMax: 500_000,
   configDepthMax: 40,
   configProblemsMax: 1000,
   configExpansionDepthMax: 8,
@@ -118,6 +118,8 @@ export const limits = {
   // PostgreSQL: how long to wait for a server, and what one exporter may hold.
   /** The embedded server's start, recovery after a crash included. */
   embeddedStartMsMax: 120_000,
+  /** So long it may show no sign of life while it is started again and again. */
+  embeddedDownMsMax: 15_000,
   /** Then it is stopped at once, and recovers at its next start. */
   embeddedStopMsMax: 10_000,
   storeConnectMsMax: 10_000,
@@ -179,6 +181,10 @@ export const limits = {
   clockJumpMsMax: 5000,
   /** After a key could not be had, the next try waits this long; until then sealing fails at once. */
   keyRetryMs: 1000,
+
+  /** Roots of hash keys that are kept for looking values up; tenants' keys that are kept derived. */
+  hashRootsMax: 24,
+  hashKeysCachedMax: 16_384,
 
   // Opening. Epoch and recipient keys that are kept open; lines read and told to the access log in one go.
   openEpochsMax: 4096,

@@ -25,8 +25,9 @@ export function retentionOf(text: string): Retention {
   }
 }
 
+/** No retention (a pipeline without a policy) counts as a long one. */
 export function periodAt(retentionText: string, atMs: number): Period {
-  const daily = compareRetention(retentionOf(retentionText), dailyUpTo) <= 0
+  const daily = retentionText !== '' && compareRetention(retentionOf(retentionText), dailyUpTo) <= 0
   return parsePeriod(new Date(atMs).toISOString().slice(0, daily ? 10 : 7))
 }
 
@@ -43,5 +44,6 @@ export function parsePeriod(name: string): Period {
 
 /** When nothing sealed in the period needs to be readable any more. */
 export function periodExpiryMs(period: Period, retentionText: string): number {
+  if (retentionText === '') return Number.POSITIVE_INFINITY
   return retentionEndMs(period.endMs, retentionOf(retentionText))
 }
