@@ -89,6 +89,8 @@ export interface Host {
   readonly hashKeys: HashKeys
   /** The absolute path of a file named in config; relative ones are relative to the config file. */
   resolve(path: string): string
+  /** The text of a file named in config, relative as above. Only in `create`. Throws `ConfigError` with what is wrong. */
+  readText?(path: string): string
   /** The absolute path of this component's own folder under the data directory; made on first use, 0700. */
   dataDir(): string
   nowMs(): number

@@ -1,10 +1,10 @@
 /**
  * What the gateway lends a component: its log, its counters, its folder, the clock, purposes and keys.
  */
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Counter, HashKeys, Host, LabelledCounter, Log, Purposes } from './contract.ts'
-import { DependencyError } from './errors.ts'
+import { ConfigError, DependencyError } from './errors.ts'
 import { logWith } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 
@@ -45,6 +45,7 @@ export function createHost(parts: HostParts): OwnedHost {
     purposes: parts.purposes,
     hashKeys: parts.hashKeys,
     resolve: parts.resolve,
+    readText: (path) => readText(parts.resolve(path)),
     dataDir: () => ownFolder(join(dataDir, name)),
     nowMs: parts.nowMs,
     counter,
@@ -54,6 +55,15 @@ export function createHost(parts: HostParts): OwnedHost {
     release: () => {
       for (const remove of removers.splice(0)) remove()
     },
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error'
+    throw new ConfigError(`the file ${path} cannot be read (${code})`)
   }
 }
 

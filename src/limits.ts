@@ -38,6 +38,12 @@ export const limits = {
   /** Instructions that a pattern may compile to: what one step over a character can cost. */
   patternProgramMax: 5000,
 
+  // tag_purpose: rules, events of a catalogue and its file, paths an event may list. Counters are one a rule or event.
+  purposeRulesMax: 1000,
+  catalogueEventsMax: 5000,
+  catalogueBytesMax: 4 * MiB,
+  catalogueFieldsMax: 100,
+
   // Configuration: files are small and come from a trusted hand; the bounds stop accidents and alias bombs.
   configBytesMax: 32 * MiB,
   configNodesMax: 500_000,

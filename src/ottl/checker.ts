@@ -3,11 +3,13 @@
  * arguments are known, and each part has its possible types. What can never work is an error here, at load, with its
  * place: an unknown path or function, a wrong number of arguments, a comparison of types that never compare.
  */
+
+import { nearestName } from '../nearest_name.ts'
 import type { FunctionSpec, Parameter } from './function_spec.ts'
 import { functions } from './functions.ts'
 import { parseExpression, parsePathNode } from './parser.ts'
 import { type Path, resolvePath } from './paths.ts'
-import { type Arithmetic, type Comparison, ConditionError, type Node, nearest, type Span } from './syntax.ts'
+import { type Arithmetic, type Comparison, ConditionError, type Node, type Span } from './syntax.ts'
 import { anyType, namesOf, numeric, Type, typeOf, type Value } from './values.ts'
 
 /** A part of a condition with the types that it may have, as a mask of `Type`. */
@@ -139,7 +141,8 @@ class Checker {
   #enum(node: Extract<Node, { is: 'enum' }>): Typed {
     const value = enums.get(node.name)
     if (value !== undefined) return { ...span(node), is: 'literal', value, types: Type.Int }
-    const near = nearest(node.name, enums.keys()) ?? nearest(`SEVERITY_NUMBER_${node.name}`, enums.keys())
+    const near =
+      nearestName(node.name, [...enums.keys()]) ?? nearestName(`SEVERITY_NUMBER_${node.name}`, [...enums.keys()])
     const fix = near === undefined ? 'text stands in double quotes' : `did you mean ${near}?`
     throw this.#error(node, `there is no enum ${node.name}`, fix)
   }
@@ -181,7 +184,7 @@ class Checker {
   #call(node: Extract<Node, { is: 'call' }>): Typed {
     const spec = Object.hasOwn(functions, node.name) ? functions[node.name] : undefined
     if (spec === undefined) {
-      const near = nearest(node.name, Object.keys(functions))
+      const near = nearestName(node.name, Object.keys(functions))
       const fix = near === undefined ? 'docs/ottl.md lists the functions' : `did you mean ${near}?`
       const name = { start: node.start, end: node.start + node.name.length }
       throw this.#error(name, `there is no function ${node.name}`, fix)

@@ -4,7 +4,8 @@
  * `log.` may be left out; `scope` and `instrumentation_scope` are the same. A path that names no field, or takes keys
  * where there are none, is an error with the nearest name.
  */
-import { ConditionError, type Key, type Node, nearest, type Segment } from './syntax.ts'
+import { nearestName } from '../nearest_name.ts'
+import { ConditionError, type Key, type Node, type Segment } from './syntax.ts'
 import { anyType, Type } from './values.ts'
 
 export type Of = 'log' | 'resource' | 'scope'
@@ -73,7 +74,7 @@ export function resolvePath(source: string, node: Extract<Node, { is: 'path' }>)
   const field = Object.hasOwn(fields[of], name) ? fields[of][name] : undefined
   if (field === undefined) {
     const whole = node.segments.map((segment) => segment.name).join('.')
-    const near = nearest(whole, known)
+    const near = nearestName(whole, known)
     const fix = near === undefined ? `fields of ${of}: ${Object.keys(fields[of]).join(', ')}` : `did you mean ${near}?`
     throw new ConditionError(source, { start: node.start, end: node.end }, `there is no field ${whole}`, fix)
   }

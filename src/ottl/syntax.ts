@@ -64,32 +64,3 @@ export class ConditionError extends ConfigError {
     this.reason = reason
   }
 }
-
-/** The name in `known` that is nearest to `name`, or nothing when none is near. */
-export function nearest(name: string, known: Iterable<string>): string | undefined {
-  let best: string | undefined
-  let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 1
-  const wanted = name.toLowerCase()
-  for (const candidate of known) {
-    const distance = editDistance(wanted, candidate.toLowerCase())
-    if (distance < bestDistance) {
-      best = candidate
-      bestDistance = distance
-    }
-  }
-  return best
-}
-
-/** Edits (insert, delete, replace) that turn `source` into `target`. */
-function editDistance(source: string, target: string): number {
-  let row = Array.from({ length: target.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= source.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= target.length; j++) {
-      const replaced = row[j - 1]! + (source[i - 1] === target[j - 1] ? 0 : 1)
-      next.push(Math.min(replaced, row[j]! + 1, next[j - 1]! + 1))
-    }
-    row = next
-  }
-  return row[target.length]!
-}
