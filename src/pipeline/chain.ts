@@ -4,7 +4,7 @@
  * Fail closed: a processor that throws takes out what was being visited, a resource or a scope with all its records;
  * it is counted and told, never exported. What senders may not set, attributes under `douane.`, goes first.
  */
-import type { Processor, Verdict } from '../contract.ts'
+import type { Counter, Processor, Verdict } from '../contract.ts'
 import { Kind } from '../otlp/fields.ts'
 import { isReservedKey } from '../otlp/keys.ts'
 import { LogRecord } from '../otlp/record.ts'
@@ -28,6 +28,9 @@ export const VerdictCode = { keep: 0, drop: 1, reject: 2, quarantine: 3 } as con
 export interface NamedProcessor {
   readonly id: string
   readonly processor: Processor
+  /** Records that reach it, and that it lets pass. */
+  readonly incoming: Counter
+  readonly outgoing: Counter
 }
 
 /** Told for each throw: the component and the error's class; never its message, which may hold payload. */
@@ -41,6 +44,8 @@ export class Chain {
   readonly #scope: Scope
   readonly #request: LogsRequest
   #reason: string | undefined
+  /** Records that each processor was shown, and one more: those that all of them kept. */
+  readonly #shown: Int32Array
   /** Sender attributes under `douane.` that were dropped, ever. */
   reservedDropped = 0
 
@@ -48,6 +53,7 @@ export class Chain {
     this.#request = request
     this.#processors = processors
     this.#report = report
+    this.#shown = new Int32Array(processors.length + 1)
     this.#resource = new Resource(request)
     this.#scope = new Scope(request)
     this.#record = new LogRecord(request, this.#resource, this.#scope)
@@ -59,6 +65,7 @@ export class Chain {
    */
   run(faults: Uint8Array): string | undefined {
     this.#reason = undefined
+    this.#shown.fill(0)
     const begun = this.#each((processor) => processor.begin?.(this.#request))
     const { resources } = this.#request
     for (let index = 0; index < resources.count; index++) {
@@ -68,6 +75,10 @@ export class Chain {
       this.#visitResource(index, begun && faults[index] !== TenantFault.contradiction)
     }
     this.#each((processor) => processor.end?.(this.#request))
+    for (const [i, { incoming, outgoing }] of this.#processors.entries()) {
+      incoming.add(this.#shown[i]!)
+      outgoing.add(this.#shown[i + 1]!)
+    }
     return this.#reason
   }
 
@@ -116,6 +127,7 @@ export class Chain {
     const processors = this.#processors
     for (let i = 0; i < processors.length; i++) {
       const { processor } = processors[i]!
+      this.#shown[i]!++
       if (processor.record === undefined) continue
       try {
         verdict = processor.record(view)
@@ -126,6 +138,7 @@ export class Chain {
       }
       if (verdict !== 'keep') break
     }
+    if (verdict === 'keep') this.#shown[processors.length]!++
     records.at[row + RecordCol.FirstEdit] = firstEdit
     records.at[row + RecordCol.EndEdit] = slots.editCount
     records.at[row + RecordCol.Marks] = slots.recentMarks

@@ -142,9 +142,9 @@ export class Inbound {
     const body = this.#splicer.splice(this.#request, plan)
     const { tenants } = plan
     const isQuarantine = target === this.#options.quarantine
-    if (!isQuarantine) this.#options.account.enter(tenants)
-    parcels.push(isQuarantine ? [] : tenants)
     offers.push(target.offer({ body, records: plan.count, tenants, policyVersion: this.#options.policyVersion }))
+    parcels.push(isQuarantine ? [] : tenants)
+    if (!isQuarantine) this.#options.account.enter(tenants)
   }
 
   /** Counts a request in as received; what is refused later is taken off again. */

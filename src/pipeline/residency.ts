@@ -38,6 +38,9 @@ interface Share {
   metadata: number
 }
 
+/** What an exporter beside the connector gets: it only counts. */
+const withoutContent: Form = { content: 'drop', appendix: Buffer.alloc(0), seal: () => '' }
+
 export class Router {
   readonly #policy: Policy
   readonly #targets: ReadonlyMap<string, readonly RouteTarget[]>
@@ -103,7 +106,10 @@ export class Router {
     const shares = new Map<string, Share>()
     for (const [i, name] of names.entries()) this.#share(shares, rule, residencies[i]!, name)
     const copies = this.#copies(tenant, rule, shares)
-    return copies.length === 0 ? { is: 'quarantine', reason: 'no_destination' } : { is: 'copies', copies }
+    for (const { destination } of this.#local) copies.push({ destination, form: withoutContent, counts: false })
+    return copies.length === this.#local.length
+      ? { is: 'quarantine', reason: 'no_destination' }
+      : { is: 'copies', copies }
   }
 
   #share(shares: Map<string, Share>, rule: TenantRule, residency: Residency, purpose: string): void {

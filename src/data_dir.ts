@@ -1,0 +1,123 @@
+/**
+ * The data directory: everything durable of one gateway, and the lock that keeps a second one out.
+ *
+ * The lock is a file with the process id and the time at which that process started. A lock whose process is gone, or
+ * whose id now belongs to another process, is stale and taken over: a kill -9 or a power loss needs no cleaning up.
+ */
+import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { DependencyError } from './errors.ts'
+
+export interface DataDir {
+  readonly path: string
+  /** A folder in it, made on first use, 0700. */
+  folder(...names: string[]): string
+  /** Gives the lock back. */
+  release(): void
+}
+
+/** Opens and locks the directory, which is made when missing. Throws `DependencyError` (exit code 3). */
+export function openDataDir(path: string): DataDir {
+  const root = resolve(path)
+  const folder = (...names: string[]): string => {
+    const full = join(root, ...names)
+    try {
+      mkdirSync(full, { recursive: true, mode: 0o700 })
+    } catch (error) {
+      throw unusable(full, error)
+    }
+    return full
+  }
+  folder()
+  const lock = join(root, 'lock')
+  takeLock(root, lock)
+  return {
+    path: root,
+    folder,
+    release: () => {
+      if (holderOf(lock)?.pid === process.pid) unlinkSync(lock)
+    },
+  }
+}
+
+interface Holder {
+  readonly pid: number
+  /** When the process started, in clock ticks since boot; '' where the system does not tell. */
+  readonly started: string
+}
+
+function takeLock(root: string, lock: string): void {
+  // The lock appears complete or not at all: written beside it, then linked, which fails if somebody was first.
+  const own = join(root, `lock.${process.pid}`)
+  try {
+    const file = openSync(own, 'w', 0o600)
+    writeSync(file, JSON.stringify({ pid: process.pid, started: startOf(process.pid) }))
+    fsyncSync(file)
+    closeSync(file)
+    for (;;) {
+      try {
+        linkSync(own, lock)
+        return
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+      }
+      const holder = holderOf(lock)
+      if (holder !== undefined && isAlive(holder)) {
+        throw new DependencyError(
+          `The data directory ${root} belongs to a running gateway (process ${holder.pid}).`,
+          'Stop that gateway, or give this one a directory of its own with --data-dir.',
+        )
+      }
+      unlinkSync(lock)
+    }
+  } catch (error) {
+    if (error instanceof DependencyError) throw error
+    throw unusable(root, error)
+  } finally {
+    removeQuietly(own)
+  }
+}
+
+function holderOf(lock: string): Holder | undefined {
+  try {
+    const holder = JSON.parse(readFileSync(lock, 'utf8')) as Holder
+    return typeof holder.pid === 'number' ? holder : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isAlive({ pid, started }: Holder): boolean {
+  try {
+    process.kill(pid, 0)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
+  }
+  return startOf(pid) === started
+}
+
+/** Field 22 of /proc/PID/stat (proc_pid_stat(5)); the command's name before it may hold spaces and brackets. */
+function startOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+  } catch {
+    return ''
+  }
+}
+
+function unusable(path: string, error: unknown): DependencyError {
+  const code = (error as NodeJS.ErrnoException).code ?? 'unknown reason'
+  return new DependencyError(
+    `The data directory ${path} cannot be used (${code}).`,
+    'Give this user the right to write there, or name another directory with --data-dir or DOUANE_DATA_DIR.',
+  )
+}
+
+function removeQuietly(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch {
+    // Gone already.
+  }
+}
