@@ -60,7 +60,10 @@ export class Call implements Upload {
     this.#stream.on('error', () => {})
     this.#stream.on('close', () => this.#abandon())
     const refusal = this.#examine()
-    if (refusal !== undefined) return this.refuse(refusal)
+    if (refusal !== undefined) {
+      this.refuse(refusal)
+      return
+    }
     const go = (known: Passage): void => {
       if ('refusal' in known) this.refuse(known.refusal)
       else this.#receive(known, receivedUnixNano, receivedMonotonicNano)
@@ -135,7 +138,8 @@ export class Call implements Upload {
       this.#body = undefined
       if (body === undefined || body.length !== this.#messageLength) {
         body?.release()
-        return this.refuse(badData('The call ended before its message did.', 'bad_framing'))
+        this.refuse(badData('The call ended before its message did.', 'bad_framing'))
+        return
       }
       const compressed = this.#frame[0] === 1 ? this.#encoding : 'identity'
       this.#stop = take(this.#door.intake, { ...received, encoding: compressed } satisfies Arrival, body, (told) =>
@@ -189,7 +193,8 @@ export class Call implements Upload {
     const refusal = refusalIn(told)
     if (refusal !== undefined) {
       if (told.is === 'refused') this.#door.intake.refused('grpc', refusal.reason)
-      return this.#fail(refusal)
+      this.#fail(refusal)
+      return
     }
     this.#answered = true
     const stream = this.#stream

@@ -10,7 +10,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
-import type { TLSSocket } from 'node:tls'
+import type { PeerCertificate, TLSSocket } from 'node:tls'
 import { limits } from '../limits.ts'
 import type { Credentials } from './authenticate/authenticator.ts'
 import type { Gate, Passage } from './authenticate/gate.ts'
@@ -87,8 +87,14 @@ export class Exchange implements Upload {
     const receivedUnixNano = intake.nowUnixNano()
     const receivedMonotonicNano = intake.monotonicNano()
     const refusal = this.#examine()
-    if (refusal !== undefined) return this.refuse(refusal)
-    if (this.#req.method === 'OPTIONS') return this.#preflight()
+    if (refusal !== undefined) {
+      this.refuse(refusal)
+      return
+    }
+    if (this.#req.method === 'OPTIONS') {
+      this.#preflight()
+      return
+    }
     const passage = this.#authenticate()
     const go = (known: Passage): void => {
       if ('refusal' in known) this.refuse(known.refusal)
@@ -197,7 +203,8 @@ export class Exchange implements Upload {
     const refusal = refusalIn(told)
     if (refusal !== undefined) {
       if (told.is === 'refused') this.#door.intake.refused('http', refusal.reason)
-      return this.#answerStatus(refusal)
+      this.#answerStatus(refusal)
+      return
     }
     if (told.is === 'ok' && !this.#json && this.#door.cors === undefined && !this.#door.stopping) {
       this.#answered = true
@@ -232,7 +239,10 @@ export class Exchange implements Upload {
       headers['content-type'] = this.#json ? json : protobuf
       headers['content-length'] = String(payload.length)
     }
-    if (this.#req.httpVersionMajor === 2) return this.#writeHttp2(status, headers, payload)
+    if (this.#req.httpVersionMajor === 2) {
+      this.#writeHttp2(status, headers, payload)
+      return
+    }
     const res = this.#res as ServerResponse
     const short = this.#declared >= 0 && this.#declared <= shortBodyBytes && !this.#expectsContinue
     const early = !this.#req.complete && !short && hasBody(this.#req as IncomingMessage)
@@ -293,11 +303,18 @@ export function addressOf(req: { socket: { remoteAddress?: string | undefined } 
   return address.startsWith('::ffff:') ? address.slice(7) : address
 }
 
+/** Asking a socket for its certificate makes a new object each time. */
+const certificates = new WeakMap<TLSSocket, PeerCertificate>()
+
 /** A client's certificate that was verified; undefined without TLS or without one. */
-export function certificateOf(socket: TLSSocket) {
+export function certificateOf(socket: TLSSocket): PeerCertificate | undefined {
   if (typeof socket.getPeerCertificate !== 'function' || !socket.authorized) return undefined
+  const known = certificates.get(socket)
+  if (known !== undefined) return known
   const certificate = socket.getPeerCertificate()
-  return certificate.raw === undefined ? undefined : certificate
+  if (certificate.raw === undefined) return undefined
+  certificates.set(socket, certificate)
+  return certificate
 }
 
 const client = (http: number, code: number, reason: Refusal['reason'], message: string): Refusal => ({

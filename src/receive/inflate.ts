@@ -110,7 +110,10 @@ function inflateStream(
   }
   stream.on('data', (chunk: Buffer) => {
     count += chunk.length
-    if (count > bytesMax) return settle({ is: 'too_large' })
+    if (count > bytesMax) {
+      settle({ is: 'too_large' })
+      return
+    }
     if (settled || !keeping) return
     if (body.append(chunk) !== 'kept') {
       keeping = false

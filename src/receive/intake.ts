@@ -84,11 +84,15 @@ function understand(intake: Intake, arrival: Arrival, body: Body, done: (told: T
   const buffer = intake.pool.take(wireBytesMax(text.length))
   if (buffer === undefined) {
     body.release()
-    return done({ is: 'refused', refusal: noMemory() })
+    done({ is: 'refused', refusal: noMemory() })
+    return
   }
   const read = readJson(text, buffer)
   body.release()
-  if (Buffer.isBuffer(read)) return ask(intake, arrival, read, done, () => intake.pool.give(buffer))
+  if (Buffer.isBuffer(read)) {
+    ask(intake, arrival, read, done, () => intake.pool.give(buffer))
+    return
+  }
   intake.pool.give(buffer)
   done(read)
 }
