@@ -5,6 +5,8 @@
  * - every exporter that sends must have a region, and stand only in pipelines of that region;
  * - no exporter that sends may be reached around the connector.
  */
+
+import type { ReceiverConfig } from '../src/receive/config.ts'
 import type {
   ConnectorSection,
   ExporterSection,
@@ -13,12 +15,13 @@ import type {
   ProcessorSection,
   Section,
 } from './gateway_config.ts'
+import { checkListeners } from './listener_checks.ts'
 import { type Complaint, type ConfigPath, listed, type Problem, problemAt, suggestion } from './problem.ts'
 import type { ServiceOptions } from './service.ts'
 import { spotOf, type Tree } from './tree.ts'
 
 export interface Found {
-  readonly receivers: ReadonlyMap<string, Section>
+  readonly receivers: ReadonlyMap<string, Section<ReceiverConfig>>
   readonly processors: ReadonlyMap<string, ProcessorSection>
   readonly connectors: ReadonlyMap<string, ConnectorSection>
   readonly exporters: ReadonlyMap<string, ExporterSection>
@@ -53,6 +56,7 @@ class CrossChecks {
     this.#extensions()
     this.#connectors()
     this.#unused()
+    this.problems.push(...checkListeners(this.#found, this.#tree))
     const cycle = this.#cycle()
     if (cycle) return
     for (const connector of this.#found.connectors.values()) this.#regions(connector)
@@ -153,11 +157,8 @@ class CrossChecks {
   }
 
   /** Extensions that a receiver names are started by that. */
-  #authenticators(): Set<unknown> {
-    const named = [...this.#found.receivers.values()].map(({ options }) => {
-      return (options as { auth?: { authenticator?: unknown } } | null)?.auth?.authenticator
-    })
-    return new Set(named)
+  #authenticators(): Set<string | undefined> {
+    return new Set([...this.#found.receivers.values()].map(({ options }) => options.auth?.authenticator))
   }
 
   #cycle(): boolean {

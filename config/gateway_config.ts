@@ -1,10 +1,10 @@
 /**
  * A whole configuration as plain, checked values: what `load.ts` makes and the gateway is built from.
  */
-import type { z } from 'zod'
 import type { ExporterComponent, ProcessorComponent } from '../src/contract.ts'
 import type { QueueConfig, RetryConfig } from '../src/pipeline/queue_config.ts'
 import type { Policy } from '../src/policy.ts'
+import type { ReceiverConfig } from '../src/receive/config.ts'
 import type { Environment } from './expand.ts'
 import type { ExtensionComponent, ResidencyOptions, ServiceOptions } from './service.ts'
 
@@ -12,8 +12,6 @@ import type { ExtensionComponent, ResidencyOptions, ServiceOptions } from './ser
 export interface Registries {
   readonly processors: readonly ProcessorComponent[]
   readonly exporters: readonly ExporterComponent[]
-  /** Options of `receivers.otlp`. */
-  readonly otlpReceiver: z.ZodType
   /** Besides `health_check` and `admin`: the authenticators. */
   readonly extensions?: readonly ExtensionComponent[]
 }
@@ -61,7 +59,7 @@ export interface PipelineConfig {
 }
 
 export interface GatewayConfig {
-  readonly receivers: ReadonlyMap<string, Section>
+  readonly receivers: ReadonlyMap<string, Section<ReceiverConfig>>
   readonly processors: ReadonlyMap<string, ProcessorSection>
   readonly connectors: ReadonlyMap<string, ConnectorSection>
   readonly exporters: ReadonlyMap<string, ExporterSection>

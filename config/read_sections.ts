@@ -41,7 +41,7 @@ export function readSections(source: Source): Tree | undefined {
   if (unusual.test(text)) return undefined
   const lines = linesOf(text)
   const root: MapNode = { kind: 'map', spot: { source, offset: 0 }, entries: new Map() }
-  for (const [first, end] of blocks(lines, 0, lines.length, 0)) {
+  for (const [first, end] of blocks(lines, 0, lines.length, 0) ?? []) {
     const key = keyOf(text, lines[first]!)
     if (!key || root.entries.has(key.name)) return undefined
     const entries = key.rest === '' ? section(source, lines, first + 1, end) : undefined
@@ -57,9 +57,11 @@ export function readSections(source: Source): Tree | undefined {
 function section(source: Source, lines: readonly Line[], from: number, to: number): MapNode | undefined {
   const first = lines.slice(from, to).find((line) => line.indent > 0)
   if (!first) return undefined
+  const found = blocks(lines, from, to, first.indent)
+  if (!found) return undefined
   const entries: MapNode['entries'] = new Map()
   const seen = new Map<string, Tree>()
-  for (const [start, end] of blocks(lines, from, to, first.indent)) {
+  for (const [start, end] of found) {
     const key = keyOf(source.text, lines[start]!)
     if (!key || entries.has(key.name)) return undefined
     const node = value(source, lines, key, end, seen)
@@ -114,12 +116,17 @@ function linesOf(text: string): Line[] {
   return lines
 }
 
-/** [first line, line after the last] of each entry that starts at `indent`. An entry less deep makes one too: it fails as a key. */
-function blocks(lines: readonly Line[], from: number, to: number, indent: number): [number, number][] {
+/**
+ * [first line, line after the last] of each entry at `indent`. Undefined when a line stands before the first entry or
+ * less deep than it.
+ */
+function blocks(lines: readonly Line[], from: number, to: number, indent: number): [number, number][] | undefined {
   const starts: number[] = []
   for (let index = from; index < to; index++) {
-    const line = lines[index]!
-    if (line.indent >= 0 && line.indent <= indent) starts.push(index)
+    const own = lines[index]!.indent
+    if (own < 0) continue
+    if (own < indent || (own > indent && starts.length === 0)) return undefined
+    if (own === indent) starts.push(index)
   }
   return starts.map((start, index) => [start, starts[index + 1] ?? to])
 }

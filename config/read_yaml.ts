@@ -7,7 +7,7 @@
  *
  * Merge keys (`<<: *base`) work as in the Collector's YAML library: explicit keys win over merged ones.
  */
-import { type Document, isAlias, isMap, isScalar, isSeq, type Node, parseDocument } from 'yaml'
+import { isAlias, isMap, isNode, isScalar, isSeq, type Node, parseDocument } from 'yaml'
 import { limits } from '../src/limits.ts'
 import { type ConfigPath, type Problem, problemAt } from './problem.ts'
 import type { ListNode, MapNode, Scalar, Source, Spot, Tree } from './tree.ts'
@@ -27,7 +27,7 @@ class Reader {
   readonly problems: Problem[] = []
   readonly #source: Source
   readonly #base: number
-  #document!: Document
+  readonly #anchors = new Map<string, Node>()
   #nodes = 0
   #depth = 0
 
@@ -42,17 +42,17 @@ class Reader {
       this.#problem(root, [], `larger than ${limits.configBytesMax} bytes`, 'split it into several files')
       return { kind: 'scalar', spot: root, value: null }
     }
-    this.#document = parseDocument(text, {
+    const document = parseDocument(text, {
       prettyErrors: false,
       uniqueKeys: false,
       stringKeys: true,
       keepSourceTokens: false,
-      logLevel: 'silent',
+      logLevel: 'error',
     })
-    for (const fault of [...this.#document.errors, ...this.#document.warnings]) {
+    for (const fault of [...document.errors, ...document.warnings]) {
       this.#problem(this.#spot(fault.pos[0]), [], `not YAML 1.2: ${fault.message}`, this.#hint(text, fault.pos[0]))
     }
-    return this.#tree(this.#document.contents, root, [])
+    return this.#tree(document.contents, root, [])
   }
 
   /** A common slip: `{ url: ${env:X} }` without quotes is not what it looks like. */
@@ -86,7 +86,8 @@ class Reader {
     }
     this.#depth++
     try {
-      if (isAlias(node)) return this.#alias(node, spot, path)
+      if (isAlias(node)) return this.#alias(node.source, spot, path)
+      if (isNode(node) && node.anchor !== undefined) this.#anchors.set(node.anchor, node)
       if (isMap(node)) return this.#map(node.items, spot, path)
       if (isSeq(node)) return this.#list(node.items, spot, path)
       if (isScalar(node)) return { kind: 'scalar', spot, value: scalar(node.value) }
@@ -96,10 +97,11 @@ class Reader {
     }
   }
 
-  #alias(alias: { source: string; resolve(document: Document): Node | undefined }, spot: Spot, path: ConfigPath): Tree {
-    const target = alias.resolve(this.#document)
-    if (target) return this.#tree(target, spot, path)
-    this.#problem(spot, path, `no anchor &${alias.source} before this alias`)
+  /** The node that had this anchor last: `Alias.resolve` would search the whole document for each alias. */
+  #alias(name: string, spot: Spot, path: ConfigPath): Tree {
+    const target = this.#anchors.get(name)
+    if (target !== undefined) return this.#tree(target, spot, path)
+    this.#problem(spot, path, `no anchor &${name} before this alias`)
     return { kind: 'scalar', spot, value: null }
   }
 

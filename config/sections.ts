@@ -7,6 +7,7 @@
 import { z } from 'zod'
 import type { ExporterComponent } from '../src/contract.ts'
 import { deliveryOptions } from '../src/pipeline/queue_config.ts'
+import { type ReceiverConfig, receiverSchema } from '../src/receive/config.ts'
 import type { ExporterSection, ExtensionSection, ProcessorSection, Registries, Section } from './gateway_config.ts'
 import { type Complaint, type ConfigPath, listed, type Problem, problemAt, suggestion } from './problem.ts'
 import { checkTree, type Place } from './sentences.ts'
@@ -14,7 +15,7 @@ import { ownExtensions, type ResidencyOptions, residencySchema } from './service
 import { isEmpty, type MapNode, nodeAt, resolveFile, type Spot, spotOf, type Tree } from './tree.ts'
 
 export interface Sections {
-  readonly receivers: Map<string, Section>
+  readonly receivers: Map<string, Section<ReceiverConfig>>
   readonly processors: Map<string, ProcessorSection>
   readonly connectors: Map<string, Section<ResidencyOptions>>
   readonly exporters: Map<string, ExporterSection>
@@ -48,9 +49,9 @@ export class SectionReader {
   }
 
   read(): Sections {
-    const { processors, exporters, otlpReceiver, extensions = [] } = this.#registries
+    const { processors, exporters, extensions = [] } = this.#registries
     return {
-      receivers: this.#each('receivers', [{ name: 'otlp' }], (_type, entry) => this.#section(otlpReceiver, entry)),
+      receivers: this.#each('receivers', [{ name: 'otlp' }], (_type, entry) => this.#section(receiverSchema, entry)),
       processors: this.#each('processors', processors, (component, entry) => {
         const section = this.#section(component.config, entry)
         return section && { ...section, component }

@@ -25,18 +25,28 @@ export function check<S extends z.ZodType>(
   value: unknown,
   siblings: readonly string[] = [],
 ): { output: z.output<S>; told?: never } | { told: Told[]; output?: never } {
-  const complaints: Complaint[][] = []
+  const findings: Finding[] = []
   const parsed = schema.safeParse(value, {
     error: (issue) => {
-      complaints.push(complaintsOf(issue, issue.input === value ? siblings : []))
-      return mark + String(complaints.length - 1)
+      findings.push({
+        complaints: complaintsOf(issue, issue.input === value ? siblings : []),
+        isWrongKind: isWrongKind(issue),
+      })
+      return mark + String(findings.length - 1)
     },
   })
   if (parsed.success) return { output: parsed.data }
-  return { told: parsed.error.issues.flatMap((issue) => tell(issue, [], complaints)) }
+  return { told: parsed.error.issues.flatMap((issue) => tell(issue, [], findings)) }
 }
 
-/** Complaints are kept apart and named in an issue's message: zod passes nothing else through. */
+/** What one issue comes to. */
+interface Finding {
+  readonly complaints: readonly Complaint[]
+  /** The value is not even of the kind that the schema takes. */
+  readonly isWrongKind: boolean
+}
+
+/** Findings are kept apart and named in an issue's message: zod passes nothing else through. */
 const mark = '\u0001'
 
 /** Where a checked part stands in the whole: its path, and the spot of its key. */
@@ -78,22 +88,28 @@ function retype(node: Tree, told: readonly Told[]): boolean {
   return changed
 }
 
-function tell(issue: Issue, prefix: ConfigPath, complaints: Complaint[][]): Told[] {
+function tell(issue: Issue, prefix: ConfigPath, findings: readonly Finding[]): Told[] {
   const path = [...prefix, ...issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step))]
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-    const branch = closestBranch(issue.errors)
-    if (branch) return branch.flatMap((inner) => tell(inner, path, complaints))
+    const branch = closestBranch(issue.errors, findings)
+    if (branch) return branch.flatMap((inner) => tell(inner, path, findings))
     return [{ path, what: 'has the wrong form', allowed: allowedForms(issue.errors) }]
   }
-  if (!issue.message.startsWith(mark)) return [{ path, what: issue.message }]
-  const found = complaints[Number(issue.message.slice(mark.length))]!
+  const found = findingOf(issue, findings)?.complaints
+  if (!found) return [{ path, what: issue.message }]
   if (issue.code !== 'unrecognized_keys') return found.map((complaint) => ({ path, ...complaint }))
   return issue.keys.map((key, index) => ({ path: [...path, key], aboutKey: true, ...found[index]! }))
 }
 
-/** The branch that fits the value's kind and fails deepest inside it; undefined when none fits its kind. */
-function closestBranch(branches: readonly Issue[][]): Issue[] | undefined {
-  const fits = branches.filter((issues) => !issues.some((issue) => issue.code === 'invalid_type' && !issue.path.length))
+/** Undefined where a component's own message stands. */
+const findingOf = ({ message }: Issue, findings: readonly Finding[]): Finding | undefined =>
+  message.startsWith(mark) ? findings[Number(message.slice(mark.length))] : undefined
+
+/** The branch that fits the value's kind with the fewest faults; undefined when none, or several enums, fit. */
+function closestBranch(branches: readonly Issue[][], findings: readonly Finding[]): Issue[] | undefined {
+  const fits = branches.filter((issues) => {
+    return !issues.some((issue) => issue.path.length === 0 && findingOf(issue, findings)?.isWrongKind)
+  })
   const values = fits.filter((issues) => issues.length === 1 && issues[0]!.code === 'invalid_value')
   if (fits.length > 1 && values.length === fits.length) return undefined
   return fits.toSorted((a, b) => a.length - b.length)[0]
@@ -118,6 +134,11 @@ const kindNames: Record<string, string> = {
   null: 'nothing',
 }
 
+function isWrongKind(issue: RawIssue): boolean {
+  if (issue.code === 'invalid_type') return true
+  return issue.code === 'invalid_value' && !issue.values.some((value) => typeof value === typeof issue.input)
+}
+
 /** One complaint, or for unknown keys one for each of them. */
 function complaintsOf(issue: RawIssue, siblings: readonly string[]): Complaint[] {
   switch (issue.code) {
@@ -134,7 +155,14 @@ function complaintsOf(issue: RawIssue, siblings: readonly string[]): Complaint[]
       return [wrongType(issue.expected, issue.input)]
     case 'invalid_value': {
       const values = issue.values.map(String)
-      return [{ ...notAllowed(issue.input), allowed: values.join(', '), ...suggestion(String(issue.input), values) }]
+      if (isWrongKind(issue)) return [{ ...wrongType('', issue.input), allowed: listed(values) }]
+      return [
+        {
+          what: `${JSON.stringify(issue.input).slice(0, 80)} is not allowed`,
+          allowed: values.join(', '),
+          ...suggestion(String(issue.input), values),
+        },
+      ]
     }
     case 'too_small':
       return [outOfRange(issue.origin, 'at least', 'more than', issue.minimum, issue.inclusive)]
@@ -152,9 +180,6 @@ function complaintsOf(issue: RawIssue, siblings: readonly string[]): Complaint[]
       return [{ what: issue.message ?? 'is not allowed' }]
   }
 }
-
-const notAllowed = (value: unknown): Complaint =>
-  value === undefined ? { what: 'is missing' } : { what: `${JSON.stringify(value)?.slice(0, 80)} is not allowed` }
 
 function formatName(format: string, pattern: unknown): string {
   return format === 'regex' ? `text that matches ${String(pattern)}` : `a valid ${format.replaceAll('_', ' ')}`
