@@ -66,6 +66,8 @@ class OtlpGrpc implements Exporter {
   readonly #credentials: Credentials | undefined
   #client: grpc.Client
   #context: ReturnType<Credentials['context']> | undefined
+  readonly #calls = new Set<grpc.ClientUnaryCall>()
+  #closed = false
 
   constructor(given: Options, host: Host) {
     this.#given = given
@@ -117,8 +119,8 @@ class OtlpGrpc implements Exporter {
 
   send(batch: Batch, signal: AbortSignal): Promise<Outcome> {
     return new Promise((resolve) => {
-      if (signal.aborted) {
-        resolve(unavailable('aborted'))
+      if (signal.aborted || this.#closed) {
+        resolve(unavailable(this.#closed ? 'closed' : 'aborted'))
         return
       }
       const metadata = new grpc.Metadata()
@@ -128,14 +130,18 @@ class OtlpGrpc implements Exporter {
       const abort = () => call.cancel()
       const call = this.#current().makeUnaryRequest(method, asIs, asIs, body, metadata, (error, response) => {
         signal.removeEventListener('abort', abort)
+        this.#calls.delete(call)
         if (error !== null) resolve(signal.aborted ? unavailable('no answer in time') : outcomeOfStatus(error))
         else resolve(outcomeOfResponse(response ?? Buffer.alloc(0), false, batch))
       })
+      this.#calls.add(call)
       signal.addEventListener('abort', abort, { once: true })
     })
   }
 
   async close(): Promise<void> {
+    this.#closed = true
+    for (const call of this.#calls) call.cancel()
     this.#client.close()
   }
 }

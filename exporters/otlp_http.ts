@@ -94,33 +94,25 @@ class OtlpHttp implements Exporter {
   }
 
   async send(batch: Batch, signal: AbortSignal): Promise<Outcome> {
-    try {
-      if (signal.aborted) return unavailable('aborted')
-      const body = this.#compression === 'none' ? batch.body : await compressors[this.#compression](batch.body)
-      const response = await this.#pool.request({
-        method: 'POST',
-        path: this.#path,
-        headers: [...this.#headers, batchIdHeader, batch.id],
-        body,
-        signal,
-      })
-      return await this.#outcome(response, batch)
-    } catch (error) {
-      return unavailable(signal.aborted ? 'no answer in time' : `not reachable (${failureCode(error)})`)
-    }
+    if (signal.aborted) return unavailable('aborted')
+    const body = this.#compression === 'none' ? batch.body : await compressors[this.#compression](batch.body)
+    const headers = [...this.#headers, batchIdHeader, batch.id]
+    return new Promise((resolve) => {
+      const answer = new Answer(signal, (answered) => resolve(this.#outcome(answered, signal, batch)))
+      this.#pool.dispatch({ method: 'POST', path: this.#path, headers, body }, answer)
+    })
   }
 
-  async #outcome(response: Dispatcher.ResponseData, batch: Batch): Promise<Outcome> {
-    const { statusCode: status, headers } = response
-    const succeeded = status >= 200 && status < 300
-    const answer = await readAnswer(response.body)
-    if (succeeded) {
+  #outcome({ status, headers, body, error }: Answer, signal: AbortSignal, batch: Batch): Outcome {
+    if (error !== undefined)
+      return unavailable(signal.aborted ? 'no answer in time' : `not reachable (${failureCode(error)})`)
+    const reason = `HTTP ${status}`
+    if (status >= 200 && status < 300) {
       const type = String(headers['content-type'] ?? '').toLowerCase()
       // A web page says 200 to anything: not the destination that was meant, so nothing is stored there.
-      if (type.startsWith('text/html')) return unavailable(`HTTP ${status} with a web page: no OTLP endpoint`)
-      return outcomeOfResponse(answer, type.startsWith('application/json'), batch)
+      if (type.startsWith('text/html')) return unavailable(`${reason} with a web page: no OTLP endpoint`)
+      return outcomeOfResponse(body(), type.startsWith('application/json'), batch)
     }
-    const reason = `HTTP ${status}`
     if (status === 429 || status === 502 || status === 503 || status === 504)
       return unavailable(reason, retryAfterMs(headers['retry-after'], this.#host.nowMs()))
     if (status < 400) return unavailable(`${reason}: redirects are not followed`)
@@ -132,19 +124,68 @@ class OtlpHttp implements Exporter {
   }
 }
 
-/** The body of an answer up to the bound; of a longer one nothing: its status has to do. Rejects where it is cut off. */
-async function readAnswer(body: Dispatcher.ResponseData['body']): Promise<Uint8Array> {
-  const pieces: Buffer[] = []
-  let size = 0
-  for await (const piece of body as AsyncIterable<Buffer>) {
-    size += piece.length
-    if (size > limits.exportAnswerBytesMax) {
-      body.destroy()
-      return Buffer.alloc(0)
-    }
-    pieces.push(piece)
+/**
+ * One answer, as undici hands it out; without its stream, which would cost more than all the rest. Its body is kept
+ * up to the bound; of a longer one nothing is kept, and the status has to do.
+ */
+class Answer implements Dispatcher.DispatchHandler {
+  status = 0
+  headers: Record<string, string | string[] | undefined> = {}
+  error: unknown
+  readonly #pieces: Buffer[] = []
+  #size = 0
+  #controller: Dispatcher.DispatchController | undefined
+  #done: ((answer: Answer) => void) | undefined
+  readonly #signal: AbortSignal
+  readonly #abort = () => this.#end(this.#signal.reason ?? new Error('aborted'))
+
+  constructor(signal: AbortSignal, done: (answer: Answer) => void) {
+    this.#signal = signal
+    this.#done = done
+    signal.addEventListener('abort', this.#abort, { once: true })
+    if (signal.aborted) this.#abort()
   }
-  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+
+  readonly body = (): Uint8Array => {
+    if (this.#size > limits.exportAnswerBytesMax) return Buffer.alloc(0)
+    return this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces)
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#done === undefined) controller.abort(new Error('aborted'))
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Answer['headers']): void {
+    this.status = status
+    this.headers = headers
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, piece: Buffer): void {
+    this.#size += piece.length
+    if (this.#size <= limits.exportAnswerBytesMax) this.#pieces.push(piece)
+    else this.#end()
+  }
+
+  onResponseEnd(): void {
+    // undici frees the connection one turn of the event loop later; a batch sent before that would open another one.
+    setImmediate(() => setImmediate(() => this.#end()))
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    this.#end(error)
+  }
+
+  /** Once; what is still under way is given up. */
+  #end(error?: unknown): void {
+    const done = this.#done
+    if (done === undefined) return
+    this.#done = undefined
+    this.error = error
+    this.#signal.removeEventListener('abort', this.#abort)
+    if (error !== undefined || this.#size > limits.exportAnswerBytesMax) this.#controller?.abort(new Error('given up'))
+    done(this)
+  }
 }
 
 /** Each new connection takes the certificates as they are then. */
