@@ -23,6 +23,13 @@ export const limits = {
   routesMax: 200_000,
   /** Tenants with an account of their own; all others share one. */
   accountTenantsMax: 20_000,
+  /** How long a stop may drain; how often health is looked at, and since when undelivered records make it red. */
+  drainMs: 15_000,
+  healthIntervalMs: 1_000,
+  healthStuckMs: 10_000,
+  /** How often processors' state is written, and how often configuration files are looked at. */
+  snapshotIntervalMs: 60_000,
+  configWatchIntervalMs: 1_000,
   /** When to send again after a key could not be had. */
   keyRetryAfterMs: 10_000,
   /** Purposes are bits of one small integer. */

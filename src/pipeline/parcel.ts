@@ -6,7 +6,10 @@
  */
 import { DouaneError } from '../errors.ts'
 
-/** Records per tenant. The sum is the number of records. */
+/**
+ * Records per tenant, for the account. The sum may be less than the number of records in the parcel: of a record that
+ * is copied several times only one copy counts (residency.ts).
+ */
 export type TenantCounts = readonly (readonly [tenant: string, records: number])[]
 
 export interface Parcel {
@@ -46,14 +49,14 @@ const refusalText: Record<RefusalReason, string> = {
 export interface DeliveryCounts {
   /** Found on disk at start: queued by an earlier run, not delivered yet. */
   recovered(tenants: TenantCounts): void
-  /** Durable in the queue. */
+  /** Durable in the queue. Without a queue: just before it is sent. */
   enqueued(tenants: TenantCounts): void
-  /** The destination has them. */
-  stored(tenants: TenantCounts): void
+  /** The destination has them; `records` is how many were in the batch, counted in the account or not. */
+  stored(tenants: TenantCounts, records: number): void
   /** The destination took the batch, but refused these; they are not sent again. `reason` is the exporter's. */
-  refused(tenants: TenantCounts, reason: string): void
+  refused(tenants: TenantCounts, records: number, reason: string): void
   /** Moved to the dead letters. */
-  deadLettered(tenants: TenantCounts, reason: string): void
+  deadLettered(tenants: TenantCounts, records: number, reason: string): void
   /** Bytes in the queue's files that cannot be read any more; they were set aside. `records`: how many are missing. */
   corrupted(records: number, bytes: number): void
   /** One attempt to send ended. */

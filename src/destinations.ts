@@ -1,0 +1,182 @@
+/**
+ * All destinations of the gateway, by the id of their exporter. They outlive a reload where their options did not
+ * change: a queue on disk has one owner at a time.
+ */
+import type { ExporterSection } from '../config/gateway_config.ts'
+import type { HashKeys, Log, Purposes } from './contract.ts'
+import { withPath } from './generation.ts'
+import { createHost, type OwnedHost } from './host.ts'
+import type { ChunkCipher } from './keys/chunk_cipher.ts'
+import type { Account } from './pipeline/account.ts'
+import { systemClock } from './pipeline/clock.ts'
+import { Destination } from './pipeline/destination.ts'
+import type { Target } from './pipeline/inbound.ts'
+import type { DeliveryCounts, DestinationState, Parcel } from './pipeline/parcel.ts'
+import type { QueueConfig, RetryConfig } from './pipeline/queue_config.ts'
+import { exporterMetrics, queueMetrics } from './telemetry/collector_metrics.ts'
+import type { Metrics } from './telemetry/metrics.ts'
+
+export interface DestinationsOptions {
+  readonly folder: (...names: string[]) => string
+  readonly dataDir: string
+  readonly cipher: ChunkCipher
+  readonly account: Account
+  readonly metrics: Metrics
+  readonly hashKeys: HashKeys
+  readonly log: Log
+  readonly nowMs: () => number
+}
+
+interface Held {
+  readonly section: ExporterSection
+  /** Equal text: equal options, nothing to restart. */
+  readonly fingerprint: string
+  readonly destination: Destination
+  readonly host: OwnedHost
+  readonly removeGauges: () => void
+}
+
+/** What a reload wants of the destinations. Nothing happens before `apply`. */
+export interface Change {
+  /** The destination to write to, also before it is started: the one that will have this id. */
+  targetOf(id: string): Target
+  /** Stops what is gone or changed, starts what is new. */
+  apply(): Promise<void>
+}
+
+export class Destinations {
+  readonly #options: DestinationsOptions
+  #held = new Map<string, Held>()
+
+  constructor(options: DestinationsOptions) {
+    this.#options = options
+  }
+
+  /** Prepares the destinations of a configuration. Throws `ConfigError` for what an exporter refuses. */
+  plan(sections: readonly ExporterSection[], purposes: Purposes): Change {
+    const next = new Map<string, Held>()
+    for (const section of sections) {
+      const fingerprint = fingerprintOf(section)
+      const known = this.#held.get(section.id)
+      next.set(section.id, known?.fingerprint === fingerprint ? known : this.#make(section, fingerprint, purposes))
+    }
+    return {
+      targetOf: (id) => target(id, next.get(id)!.destination),
+      apply: () => this.#apply(next),
+    }
+  }
+
+  states(): [id: string, state: DestinationState][] {
+    return [...this.#held].map(([id, { destination }]) => [id, destination.state()])
+  }
+
+  destination(id: string): Destination | undefined {
+    return this.#held.get(id)?.destination
+  }
+
+  /** Drains all at once within the deadline. Returns how many records are left queued. */
+  async stop(deadlineMs: number): Promise<number> {
+    const stopped = await Promise.all([...this.#held.values()].map((held) => stopHeld(held, deadlineMs)))
+    this.#held.clear()
+    return stopped.reduce((sum, left) => sum + left, 0)
+  }
+
+  async #apply(next: Map<string, Held>): Promise<void> {
+    const gone = [...this.#held.values()].filter((held) => next.get(held.section.id) !== held)
+    // A queue that goes on under new options is not drained first: the new destination delivers it.
+    await Promise.all(gone.map((held) => stopHeld(held, 0)))
+    const isNew = [...next.values()].filter((held) => this.#held.get(held.section.id) !== held)
+    await Promise.all(isNew.map((held) => held.destination.start()))
+    this.#held = next
+  }
+
+  #make(section: ExporterSection, fingerprint: string, purposes: Purposes): Held {
+    const { id, component } = section
+    const { metrics, log, dataDir, hashKeys, nowMs, cipher, folder } = this.#options
+    const host = createHost({
+      kind: 'exporter',
+      name: component.name,
+      id,
+      log,
+      metrics,
+      purposes,
+      hashKeys,
+      dataDir,
+      resolve: (path) => section.resolve(path),
+      nowMs,
+    })
+    const exporter = withPath(['exporters', id], () => component.create(section.options as never, host))
+    const queue = section.queue as QueueConfig
+    const destination = new Destination({
+      id,
+      exporter,
+      dir: folder('queue', folderName(id)),
+      cipher,
+      queue,
+      retry: section.retry as RetryConfig,
+      timeoutMs: section.timeoutMs as number,
+      log: host.log,
+      clock: systemClock,
+      counts: this.#counts(id),
+    })
+    const size = () => {
+      const state = destination.state()
+      return { bytes: state.queuedBytes, items: state.queuedRecords, requests: state.queuedRequests }[queue.sizer]
+    }
+    const removeGauges = queueMetrics(metrics, id, size, queue.queue_size)
+    return { section, fingerprint, destination, host, removeGauges }
+  }
+
+  #counts(id: string): DeliveryCounts {
+    const { metrics, account, log } = this.#options
+    const shown = exporterMetrics(metrics, id)
+    const attempts = metrics.counter('douane_exporter_attempts', 'Attempts to send a batch, by what came of them.', [
+      'exporter',
+      'outcome',
+    ])
+    const corrupt = metrics.counter('douane_queue_corrupt_bytes', 'Bytes of the queue that could not be read.', [
+      'exporter',
+    ])
+    const accounts = account.delivery()
+    return {
+      ...accounts,
+      stored: (tenants, records) => {
+        accounts.stored(tenants, records)
+        shown.sent.add(records)
+      },
+      refused: (tenants, records, reason) => {
+        accounts.refused(tenants, records, reason)
+        shown.sendFailed.add(records)
+      },
+      deadLettered: (tenants, records, reason) => {
+        accounts.deadLettered(tenants, records, reason)
+        shown.sendFailed.add(records)
+        log.warn('dead_lettered', { exporter: id, records, reason })
+      },
+      corrupted: (records, bytes) => {
+        corrupt.with(id).add(bytes)
+        log.error('queue_corrupt', { exporter: id, records, bytes })
+      },
+      attempted: (outcome) => attempts.with(id, outcome).add(1),
+    }
+  }
+}
+
+async function stopHeld(held: Held, deadlineMs: number): Promise<number> {
+  const { left } = await held.destination.stop(deadlineMs)
+  held.removeGauges()
+  held.host.release()
+  return left
+}
+
+const target = (id: string, destination: Destination): Target => ({
+  id,
+  offer: (parcel: Parcel) => destination.offer(parcel),
+})
+
+/** Ids may hold `/`; a folder's name may not. `%` keeps different ids apart. */
+const folderName = (id: string): string => encodeURIComponent(id)
+
+function fingerprintOf({ component, options, region, queue, retry, timeoutMs }: ExporterSection): string {
+  return JSON.stringify([component.name, options, region, queue, retry, timeoutMs])
+}

@@ -1,0 +1,333 @@
+/**
+ * One running gateway: starts, reloads, drains, stops.
+ *
+ * Order of the start: data directory and its lock, telemetry, keys, destinations (which recover their queues), and
+ * receivers last, so that the first request finds everything. The stop goes the other way round. A reload builds the
+ * next generation first; a configuration that is refused leaves everything as it was.
+ */
+import type { GatewayConfig } from '../config/gateway_config.ts'
+import type { LoadedConfig } from '../config/load.ts'
+import { formatProblem, type Problem } from '../config/problem.ts'
+import { type DataDir, openDataDir } from './data_dir.ts'
+import { Destinations } from './destinations.ts'
+import { ConfigError } from './errors.ts'
+import { buildGeneration, type Generation, type InputPipeline, type Surroundings } from './generation.ts'
+import { openChunkCipher } from './keys/chunk_cipher.ts'
+import { openHashKeys } from './keys/hash_keys.ts'
+import { openSealer } from './keys/sealer.ts'
+import { limits } from './limits.ts'
+import { KeyTable } from './otlp/keys.ts'
+import { Account } from './pipeline/account.ts'
+import type { Incoming, Result } from './pipeline/inbound.ts'
+import { openQuarantine, type Quarantine } from './pipeline/quarantine.ts'
+import { ProcessorState } from './processor_state.ts'
+import type { Accept, Answer, Received } from './receive/accept.ts'
+import { Receivers } from './receivers.ts'
+import { type GatewayStatus, gatewayStatus } from './status.ts'
+import { receiverMetrics } from './telemetry/collector_metrics.ts'
+import { type OwnLog, openLog, type ProcessIdentity, Telemetry } from './telemetry.ts'
+
+export interface GatewayOptions {
+  readonly dataDir: string
+  readonly identity: ProcessIdentity
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Reads the configuration anew, for the start and for each reload. */
+  readonly load: () => LoadedConfig
+}
+
+export interface Endpoints {
+  readonly grpc?: string
+  readonly http?: string
+  readonly health?: string
+  readonly metrics?: string
+  readonly admin?: string
+}
+
+/** What a start or a reload was refused for. */
+export class ConfigRefused extends Error {
+  readonly problems: readonly Problem[]
+  constructor(problems: readonly Problem[]) {
+    super(problems.map(formatProblem).join('\n'))
+    this.name = 'ConfigRefused'
+    this.problems = problems
+  }
+}
+
+export class Gateway {
+  readonly #options: GatewayOptions
+  readonly #data: DataDir
+  readonly #log: OwnLog
+  readonly telemetry: Telemetry
+  readonly account = new Account()
+  readonly #around: Surroundings
+  readonly #sealer: { close(): void }
+  readonly quarantine: Quarantine
+  readonly destinations: Destinations
+  readonly #receivers: Receivers
+  readonly #state: ProcessorState
+  readonly #timers: NodeJS.Timeout[] = []
+  #generation: Generation | undefined
+  /** Requests that wait until a reload has swapped destinations. */
+  #swapping: Promise<void> | undefined
+  #inProgress = 0
+
+  private constructor(parts: {
+    options: GatewayOptions
+    data: DataDir
+    log: OwnLog
+    telemetry: Telemetry
+    around: Omit<Surroundings, 'account'>
+    sealer: { close(): void }
+    quarantine: Quarantine
+    cipher: Awaited<ReturnType<typeof openChunkCipher>>
+  }) {
+    const { options, data, log, telemetry, around } = parts
+    this.#options = options
+    this.#data = data
+    this.#log = log
+    this.telemetry = telemetry
+    this.#sealer = parts.sealer
+    this.quarantine = parts.quarantine
+    this.#around = { ...around, account: this.account }
+    const { metrics, hashKeys, nowMs } = around
+    this.destinations = new Destinations({
+      folder: data.folder,
+      dataDir: data.path,
+      cipher: parts.cipher,
+      account: this.account,
+      metrics,
+      hashKeys,
+      log: log.log,
+      nowMs,
+    })
+    this.#receivers = new Receivers({
+      accept: (receiver) => this.#acceptFor(receiver),
+      log: log.log,
+      metrics,
+      nowUnixNano,
+      monotonicNano: process.hrtime.bigint,
+    })
+    this.#state = new ProcessorState(data.folder('state'), log.log)
+  }
+
+  /** Rejects with `ConfigRefused`, `DependencyError` or `KeyError`; then nothing runs and the lock is free. */
+  static async start(options: GatewayOptions): Promise<Gateway> {
+    const loaded = options.load()
+    const config = accepted(loaded)
+    const data = openDataDir(options.dataDir)
+    const log = openLog(config.service.telemetry?.logs as never, options.identity)
+    const undo: (() => unknown)[] = [() => log.close(), () => data.release()]
+    try {
+      const telemetry = new Telemetry(options.identity.nowMs)
+      const keysDir = data.folder('keys')
+      const cipher = await openChunkCipher(keysDir)
+      const hashKeys = openHashKeys({ dir: keysDir, nowMs: options.identity.nowMs })
+      const { nowMs } = options.identity
+      const passphrase = options.env['DOUANE_KEYS_PASSPHRASE']
+      const sealer = await openSealer({ dir: keysDir, nowMs, log: log.log, passphrase })
+      undo.push(() => sealer.close())
+      const quarantine = await openQuarantine({ dir: data.folder('quarantine'), cipher, log: log.log, nowMs })
+      undo.push(() => quarantine.close())
+      const around = {
+        dataDir: data.path,
+        log: log.log,
+        metrics: telemetry.metrics,
+        keys: new KeyTable(),
+        sealer,
+        hashKeys,
+        quarantine,
+        nowMs,
+      }
+      const gateway = new Gateway({ options, data, log, telemetry, around, sealer, quarantine, cipher })
+      undo.push(() => gateway.#stopAll(0))
+      await gateway.#apply(loaded, config)
+      gateway.#watch()
+      return gateway
+    } catch (error) {
+      for (const step of undo.toReversed()) await step()
+      throw error
+    }
+  }
+
+  get endpoints(): Endpoints {
+    return { ...this.#receivers.endpoints, ...this.telemetry.endpoints }
+  }
+
+  get log() {
+    return this.#log.log
+  }
+
+  status(): GatewayStatus {
+    return gatewayStatus(this.account, this.destinations.states(), this.#generation!.policyVersion)
+  }
+
+  /** Takes a new configuration in force. Rejects with `ConfigRefused` or `DependencyError`: the old one goes on. */
+  async reload(): Promise<void> {
+    const loaded = this.#options.load()
+    await this.#apply(loaded, accepted(loaded))
+    await this.#receivers.reloadFiles()
+  }
+
+  /** Runs a body through the chain again, as if it had just come in: for what is released from quarantine. */
+  async readmit(incoming: Incoming): Promise<Result> {
+    const input = this.#generation!.inputs[0]!
+    return input.inbound.accept(incoming)
+  }
+
+  /** Stops receiving, drains within the deadline and ends. Returns how many records are left in queues. */
+  async stop(deadlineMs: number = limits.drainMs): Promise<{ left: number }> {
+    for (const timer of this.#timers) clearInterval(timer)
+    this.telemetry.health.set('gateway', 'stopping')
+    const left = await this.#stopAll(deadlineMs)
+    this.#sealer.close()
+    await this.quarantine.close()
+    await this.#log.close()
+    this.#data.release()
+    return { left }
+  }
+
+  async #stopAll(deadlineMs: number): Promise<number> {
+    await this.#receivers.stop()
+    if (this.#generation !== undefined) await this.#state.save(this.#generation.inputs)
+    const left = await this.destinations.stop(deadlineMs)
+    this.#generation?.release()
+    await this.telemetry.close()
+    return left
+  }
+
+  async #apply(loaded: LoadedConfig, config: GatewayConfig): Promise<void> {
+    const before = this.#generation
+    const { next, change } = this.#build(loaded, config)
+    const health = config.extensions.get('health_check')?.options as { endpoint: string; path: string } | undefined
+    await this.telemetry.serve(config.service.telemetry as never, health, this.log)
+    this.#state.restore(next.inputs, before?.inputs ?? [])
+    await this.#swap(async () => {
+      await change.apply()
+      this.#generation = next
+    })
+    try {
+      await this.#receivers.apply(config, before?.config)
+    } catch (error) {
+      if (before !== undefined) await this.#restoreGeneration(before)
+      throw located(loaded, error)
+    }
+    before?.release()
+    this.#reportHealth()
+  }
+
+  #build(loaded: LoadedConfig, config: GatewayConfig) {
+    try {
+      const used = new Set(config.pipelines.flatMap(({ exporters }) => exporters))
+      const sections = [...config.exporters.values()].filter(({ id }) => used.has(id))
+      let targetOf: ((id: string) => ReturnType<ReturnType<Destinations['plan']>['targetOf']>) | undefined
+      const lazily = (id: string) => ({
+        id,
+        offer: (parcel: Parameters<Quarantine['offer']>[0]) => targetOf!(id).offer(parcel),
+      })
+      const next = buildGeneration(config, this.#around, lazily)
+      const change = this.destinations.plan(sections, next.purposes)
+      targetOf = change.targetOf
+      return { next, change }
+    } catch (error) {
+      throw located(loaded, error)
+    }
+  }
+
+  /** Holds new requests back, waits for those in progress, and runs `change`. */
+  async #swap(change: () => Promise<void>): Promise<void> {
+    let done = (): void => {}
+    this.#swapping = new Promise((resolve) => {
+      done = resolve
+    })
+    try {
+      while (this.#inProgress > 0) await new Promise((resolve) => setTimeout(resolve, 1))
+      await change()
+    } finally {
+      this.#swapping = undefined
+      done()
+    }
+  }
+
+  async #restoreGeneration(before: Generation): Promise<void> {
+    const used = new Set(before.config.pipelines.flatMap(({ exporters }) => exporters))
+    const sections = [...before.config.exporters.values()].filter(({ id }) => used.has(id))
+    await this.#swap(async () => {
+      await this.destinations.plan(sections, before.purposes).apply()
+      this.#generation = before
+    })
+  }
+
+  #acceptFor(receiver: string): Accept {
+    const metrics = {
+      http: receiverMetrics(this.telemetry.metrics, receiver, 'http'),
+      grpc: receiverMetrics(this.telemetry.metrics, receiver, 'grpc'),
+    }
+    return async (received: Received): Promise<Answer> => {
+      while (this.#swapping !== undefined) await this.#swapping
+      this.#inProgress++
+      try {
+        const inputs = this.#generation!.inputs.filter(({ receivers }) => receivers.includes(receiver))
+        const result =
+          inputs.length === 1 ? await inputs[0]!.inbound.accept(received) : await acceptAll(inputs, received)
+        const counted = metrics[received.sender.transport]
+        const isTaken = result.answer.is === 'ok' || result.answer.is === 'partial'
+        if (isTaken) counted.accepted.add(result.records - result.rejected)
+        if (result.answer.is === 'failed') counted.failed.add(result.records)
+        else counted.refused.add(isTaken ? result.rejected : result.records)
+        return result.answer
+      } finally {
+        this.#inProgress--
+      }
+    }
+  }
+
+  #watch(): void {
+    const every = (ms: number, run: () => unknown) => {
+      const timer = setInterval(run, ms)
+      timer.unref()
+      this.#timers.push(timer)
+    }
+    every(limits.healthIntervalMs, () => this.#reportHealth())
+    every(limits.snapshotIntervalMs, () => this.#state.save(this.#generation!.inputs))
+  }
+
+  #reportHealth(): void {
+    const { health } = this.telemetry
+    health.set('gateway', 'ok')
+    const nowMs = this.#options.identity.nowMs()
+    for (const [id, state] of this.destinations.states()) {
+      const stuckMs = state.stuckSinceMs === undefined ? 0 : nowMs - state.stuckSinceMs
+      const reason =
+        state.diskFailing !== undefined
+          ? `the queue cannot be written (${state.diskFailing})`
+          : stuckMs > limits.healthStuckMs
+            ? `nothing could be delivered for ${Math.round(stuckMs / 1000)} s`
+            : undefined
+      if (reason === undefined) health.set(`exporter ${id}`, 'ok')
+      else health.set(`exporter ${id}`, 'failing', reason)
+    }
+  }
+}
+
+/** A receiver may feed several pipelines: the worst answer wins, since the client can only send all again. */
+async function acceptAll(inputs: readonly InputPipeline[], received: Received): Promise<Result> {
+  let worst: Result | undefined
+  for (const { inbound } of inputs) {
+    const result = await inbound.accept(received)
+    if (worst === undefined || severity[result.answer.is] > severity[worst.answer.is]) worst = result
+  }
+  return worst ?? { answer: { is: 'ok' }, records: 0, rejected: 0 }
+}
+const severity = { ok: 0, partial: 1, bad: 2, denied: 3, failed: 4, unavailable: 5 } as const
+
+function accepted(loaded: LoadedConfig): GatewayConfig {
+  if (loaded.config === undefined) throw new ConfigRefused(loaded.problems)
+  return loaded.config
+}
+
+/** Turns a component's `ConfigError` into a problem with file, line and column. */
+function located(loaded: LoadedConfig, error: unknown): unknown {
+  return error instanceof ConfigError ? new ConfigRefused([loaded.problemOf(error, [])]) : error
+}
+
+const nowUnixNano = (): bigint => BigInt(Date.now()) * 1_000_000n

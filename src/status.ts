@@ -1,0 +1,45 @@
+/** The live account as one object: for the admin API and `douane status`. */
+import type { Account, TenantAccount } from './pipeline/account.ts'
+import type { DestinationState } from './pipeline/parcel.ts'
+
+export interface AccountLine {
+  readonly received: number
+  readonly stored: number
+  readonly dropped: number
+  readonly rejected: number
+  readonly quarantined: number
+  readonly dead_lettered: number
+  readonly in_flight: number
+}
+
+export interface GatewayStatus {
+  readonly policy_version: string
+  readonly total: AccountLine
+  readonly tenants: Readonly<Record<string, AccountLine>>
+  readonly destinations: Readonly<Record<string, DestinationState>>
+}
+
+export function gatewayStatus(
+  account: Account,
+  destinations: readonly (readonly [id: string, state: DestinationState])[],
+  policyVersion: string,
+): GatewayStatus {
+  return {
+    policy_version: policyVersion,
+    total: line(account.total()),
+    tenants: Object.fromEntries(account.tenants().map(([tenant, of]) => [tenant, line(of)])),
+    destinations: Object.fromEntries(destinations),
+  }
+}
+
+function line(of: TenantAccount): AccountLine {
+  return {
+    received: of.received,
+    stored: of.stored,
+    dropped: of.dropped,
+    rejected: of.rejected,
+    quarantined: of.quarantined,
+    dead_lettered: of.deadLettered,
+    in_flight: of.entering + of.queued,
+  }
+}
