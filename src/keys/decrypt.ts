@@ -102,6 +102,8 @@ export interface DecryptOptions {
   /** Who, where the system's user is not the person; the system's user is logged too. */
   readonly who?: string
   readonly passphrase?: string | undefined
+  /** Keys folders of gateways, whose key stores are read too. */
+  readonly gateways?: readonly string[]
   /** Besides `local`. */
   readonly providers?: readonly KmsProvider[]
   /** Counted up while lines go through. */
@@ -128,14 +130,16 @@ export function checkedReason(reason: string): string {
 }
 
 /** Opens the keys that the decrypt side has in a folder. Throws `KeyError`. */
-export async function openKeyRing(options: Pick<DecryptOptions, 'dir' | 'passphrase' | 'providers'>): Promise<KeyRing> {
+export async function openKeyRing(
+  options: Pick<DecryptOptions, 'dir' | 'passphrase' | 'providers' | 'gateways'>,
+): Promise<KeyRing> {
   const signer = openSigner(options.dir, 'authority.pem', false)
   const local = await openLocalKms(options.dir, { passphrase: options.passphrase })
   if (!signer) {
     throw new KeyError(`there are no keys in ${options.dir}`, 'Name the data directory of the gateway with --data-dir.')
   }
   const providers = [...(local ? [local] : []), ...(options.providers ?? [])]
-  return new KeyRing(options.dir, new RecipientFolder(options.dir, signer), providers)
+  return new KeyRing([options.dir, ...(options.gateways ?? [])], new RecipientFolder(options.dir, signer), providers)
 }
 
 interface OpenedLine {

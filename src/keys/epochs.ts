@@ -98,47 +98,47 @@ export class EpochWriter {
   }
 }
 
-/** Finds epoch records by kid. Files are read when they are needed, those nearest to the asked day first. */
+/**
+ * Finds epoch records by kid, in the key stores of one or more gateways. Files are read when they are needed, those
+ * nearest to the asked day first.
+ */
 export class EpochIndex {
-  readonly #folder: string
-  readonly #records = new Map<string, { file: string; start: number; end: number }>()
+  readonly #folders: readonly string[]
+  readonly #records = new Map<string, { path: string; start: number; end: number }>()
   readonly #read = new Set<string>()
   /** Lines that are no record; whoever needs their keys is told that they are unknown. */
   damaged = 0
 
-  constructor(keysFolder: string) {
-    this.#folder = folderOf(keysFolder)
+  constructor(...keysFolders: readonly string[]) {
+    this.#folders = keysFolders.map(folderOf)
   }
 
-  #files(): string[] {
-    return existsSync(this.#folder) ? readdirSync(this.#folder).filter((name) => name.endsWith('.jsonl')) : []
+  /** Paths, by day. */
+  #files(): { path: string; dayMs: number }[] {
+    return this.#folders.filter(existsSync).flatMap((folder) =>
+      readdirSync(folder)
+        .filter((name) => name.endsWith('.jsonl'))
+        .map((name) => ({ path: join(folder, name), dayMs: Date.parse(name.slice(0, 10)) })),
+    )
   }
 
   /** `nearMs` is about when the token was made, where that is known. */
   find(kid: string, nearMs?: number): EpochRecord | undefined {
     const known = this.#records.get(kid)
     if (known) return this.#load(known)
-    const distance = (name: string): number => {
-      const dayMs = Date.parse(name.slice(0, 10))
-      return nearMs === undefined ? -dayMs : Math.abs(dayMs - nearMs)
-    }
-    for (const name of this.#files().sort((a, b) => distance(a) - distance(b))) {
-      if (this.#read.has(name)) continue
-      this.#index(name)
+    const distance = (dayMs: number): number => (nearMs === undefined ? -dayMs : Math.abs(dayMs - nearMs))
+    for (const { path } of this.#files().sort((a, b) => distance(a.dayMs) - distance(b.dayMs))) {
+      if (this.#read.has(path)) continue
+      this.#index(path)
       const found = this.#records.get(kid)
       if (found) return this.#load(found)
     }
     return undefined
   }
 
-  /** Reads files again: a gateway may have written meanwhile. */
-  refresh(): void {
-    this.#read.clear()
-  }
-
   *all(): Generator<EpochRecord> {
-    for (const name of this.#files().sort()) {
-      for (const { start, end, bytes } of this.#lines(name)) {
+    for (const { path } of this.#files().sort((a, b) => a.dayMs - b.dayMs)) {
+      for (const { start, end, bytes } of this.#lines(path)) {
         const record = parseRecord(bytes.toString('utf8', start, end))
         if (record) yield record
         else this.damaged++
@@ -146,8 +146,7 @@ export class EpochIndex {
     }
   }
 
-  *#lines(name: string): Generator<{ start: number; end: number; bytes: Buffer }> {
-    const path = join(this.#folder, name)
+  *#lines(path: string): Generator<{ start: number; end: number; bytes: Buffer }> {
     let bytes: Buffer
     try {
       bytes = readFileSync(path)
@@ -163,19 +162,18 @@ export class EpochIndex {
     }
   }
 
-  #index(name: string): void {
-    for (const { start, end, bytes } of this.#lines(name)) {
+  #index(path: string): void {
+    for (const { start, end, bytes } of this.#lines(path)) {
       const record = parseRecord(bytes.toString('utf8', start, end))
       if (!record) this.damaged++
-      else if (!this.#records.has(record.kid)) this.#records.set(record.kid, { file: name, start, end })
+      else if (!this.#records.has(record.kid)) this.#records.set(record.kid, { path, start, end })
     }
-    this.#read.add(name)
+    this.#read.add(path)
   }
 
-  #load(at: { file: string; start: number; end: number }): EpochRecord | undefined {
-    const path = join(this.#folder, at.file)
+  #load({ path, start, end }: { path: string; start: number; end: number }): EpochRecord | undefined {
     try {
-      return parseRecord(readFileSync(path).toString('utf8', at.start, at.end))
+      return parseRecord(readFileSync(path).toString('utf8', start, end))
     } catch (error) {
       throw fileError('read', path, error)
     }

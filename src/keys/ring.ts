@@ -31,8 +31,8 @@ export class KeyRing {
   readonly #epochs = new Map<string, OpenEpoch | MissingKey>()
   readonly #privateKeys = new Map<string, KeyObject>()
 
-  constructor(keysFolder: string, recipients: RecipientFolder, providers: readonly KmsProvider[]) {
-    this.#index = new EpochIndex(keysFolder)
+  constructor(keysFolders: readonly string[], recipients: RecipientFolder, providers: readonly KmsProvider[]) {
+    this.#index = new EpochIndex(...keysFolders)
     this.#recipients = recipients
     this.#providers = new Map(providers.map((provider) => [provider.name, provider]))
   }

@@ -1,0 +1,186 @@
+import { execFileSync } from 'node:child_process'
+import { createDecipheriv, createSecretKey, randomBytes } from 'node:crypto'
+import * as cborg from 'cborg'
+import fc from 'fast-check'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { A256GCM, CHACHA20_POLY1305, canonical, fieldKeys, placeAad } from '../../src/keys/derive.ts'
+import { boundField, encStructure, openParsed, parseToken, sodiumReady, TokenWriter } from '../../src/keys/token.ts'
+
+const place = { tenant: 'acme', region: 'eu-de', purpose: 'support', field: 'log.body' }
+const aad = placeAad(place)
+const epochKey = Buffer.alloc(32, 9)
+const kid = Buffer.alloc(16, 3)
+const keys = fieldKeys(epochKey, place.purpose)
+const openKeys = { chacha: createSecretKey(keys.chacha), gcm: keys.gcm }
+
+let writer: TokenWriter
+beforeAll(async () => {
+  await sodiumReady
+  writer = new TokenWriter()
+})
+const seal = (plaintext: Uint8Array): string => writer.seal({ ...keys, kid }, boundField(aad), plaintext)
+
+/** Nothing of src/: a CBOR library and node:crypto, as somebody else would do it. */
+function openElsewhere(token: string, key: Uint8Array, externalAad: Uint8Array): Buffer {
+  const bytes = Buffer.from(token.replace(/^cose:/, ''), 'base64url')
+  const [header, unprotected, sealed] = cborg.decode(bytes, { useMaps: true, tags: { 16: (decode) => decode() } }) as [
+    Uint8Array,
+    Map<number, Uint8Array>,
+    Uint8Array,
+  ]
+  const algorithm = (cborg.decode(header, { useMaps: true }) as Map<number, number>).get(1)
+  const cipher = algorithm === 3 ? 'aes-256-gcm' : 'chacha20-poly1305'
+  const decipher = createDecipheriv(cipher as 'aes-256-gcm', key, unprotected.get(5)!, { authTagLength: 16 })
+  const message = sealed.subarray(0, sealed.length - 16)
+  decipher.setAAD(cborg.encode(['Encrypt0', header, externalAad]), { plaintextLength: message.length })
+  decipher.setAuthTag(sealed.subarray(sealed.length - 16))
+  return Buffer.concat([decipher.update(message), decipher.final()])
+}
+
+describe('a token is a COSE_Encrypt0 message', () => {
+  test("the Enc_structure is the one of the COSE working group's example AES-GCM-ENC-03", () => {
+    expect(encStructure(A256GCM, Buffer.alloc(0)).toString('hex')).toBe('8368456e63727970743043a1010340')
+  })
+
+  test('the example AES-GCM-ENC-03 itself opens', () => {
+    const key = createSecretKey('Dx4tPEtaaXiHlqW0w9Lh8B8uPUxbanmIl6a1xNPi8QA', 'base64url')
+    const sealed = Buffer.from('9d64a5a59a3b04867dccf6b8ef82f7d1a3b25ef84eca2bc5d7593a96e943859a9cc24ad3', 'hex')
+    const token = {
+      algorithm: A256GCM,
+      kid,
+      iv: Buffer.from('02d1f7e6f26c43d4868d87ce', 'hex'),
+      ciphertext: sealed.subarray(0, -16),
+      tag: sealed.subarray(-16),
+    } as const
+    expect(openParsed(token, { chacha: key, gcm: key }, Buffer.alloc(0))?.toString()).toBe('This is the content.')
+  })
+
+  test.for([
+    0, 1, 7, 8, 24, 100, 239, 240, 1000, 2047, 2048, 4096, 65_519, 65_520, 70_000,
+  ])('a plaintext of %i bytes opens with any CBOR reader and any AEAD', (length) => {
+    const plaintext = randomBytes(length)
+    const token = seal(plaintext)
+    const parsed = parseToken(token)!
+    expect(parsed.algorithm).toBe(length < 2048 ? CHACHA20_POLY1305 : A256GCM)
+    const raw = parsed.algorithm === A256GCM ? keys.gcm.export() : keys.chacha
+    expect(openElsewhere(token, raw, aad)).toEqual(plaintext)
+    expect(openParsed(parsed, openKeys, aad)).toEqual(plaintext)
+  })
+
+  test('24 bytes of plaintext make 119 characters at most', () => {
+    expect(seal(randomBytes(24)).length).toBeLessThanOrEqual(119)
+  })
+
+  test('A256GCM alone, where only approved algorithms are allowed', () => {
+    const strict = new TokenWriter({ gcmOnly: true })
+    const token = strict.seal({ ...keys, kid }, boundField(aad), Buffer.from('short'))
+    expect(parseToken(token)?.algorithm).toBe(A256GCM)
+    expect(openElsewhere(token, keys.gcm.export(), aad).toString()).toBe('short')
+  })
+
+  test("Python's cwt opens it, given the field key", (context) => {
+    try {
+      execFileSync('python3', ['-c', 'import cwt'], { stdio: 'ignore' })
+    } catch {
+      console.warn('NOT TESTED: no Python with the package cwt here (pip install cwt)')
+      return context.skip('no Python with the package cwt')
+    }
+    const script = `
+import sys, base64
+from cwt import COSE, COSEKey
+token, key, alg, aad = sys.argv[1:]
+raw = base64.urlsafe_b64decode(token + '=' * (-len(token) % 4))
+cose_key = COSEKey.from_symmetric_key(key=bytes.fromhex(key), alg=alg, kid=bytes([3] * 16))
+sys.stdout.write(COSE.new().decode(raw, cose_key, external_aad=bytes.fromhex(aad)).decode())
+`
+    for (const [plaintext, alg, key] of [
+      ['short', 'ChaCha20/Poly1305', keys.chacha],
+      ['long'.repeat(1000), 'A256GCM', keys.gcm.export()],
+    ] as const) {
+      const token = seal(Buffer.from(plaintext)).slice('cose:'.length)
+      const opened = execFileSync('python3', ['-c', script, token, key.toString('hex'), alg, aad.toString('hex')])
+      expect(opened.toString()).toBe(plaintext)
+    }
+  })
+})
+
+describe('nothing but the token that was written opens', () => {
+  test.for([24, 3000])('every flipped bit of a token of %i bytes is refused, base64 padding bits too', (length) => {
+    const token = seal(randomBytes(length))
+    const bytes = Buffer.from(token.slice(5), 'base64url')
+    const step = length > 1000 ? 13 : 1
+    for (let bit = 0; bit < bytes.length * 8; bit += step) {
+      const changed = Buffer.from(bytes)
+      changed[bit >> 3]! ^= 1 << (bit & 7)
+      const parsed = parseToken(`cose:${changed.toString('base64url')}`)
+      const isOurs = parsed?.kid.equals(kid)
+      expect(isOurs && openParsed(parsed!, openKeys, aad), `bit ${bit}`).toBeFalsy()
+    }
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+    const others = [...alphabet].filter((letter) => letter !== token.at(-1))
+    for (const letter of others) {
+      const parsed = parseToken(token.slice(0, -1) + letter)
+      expect(parsed && openParsed(parsed, openKeys, aad), `last letter ${letter}`).toBeFalsy()
+    }
+  })
+
+  test('a downgrade to the other algorithm is refused, with the same bytes and with the same key', () => {
+    const token = seal(randomBytes(100))
+    const bytes = Buffer.from(token.slice(5), 'base64url')
+    const asGcm = Buffer.concat([bytes.subarray(0, 2), Buffer.from('43a10103', 'hex'), bytes.subarray(7)])
+    const parsed = parseToken(`cose:${asGcm.toString('base64url')}`)!
+    expect(parsed.algorithm).toBe(A256GCM)
+    expect(openParsed(parsed, openKeys, aad)).toBeUndefined()
+    expect(openParsed(parsed, { ...openKeys, gcm: openKeys.chacha }, aad)).toBeUndefined()
+  })
+
+  test('cuts, additions, longer lengths, other headers and noise are no tokens', () => {
+    const token = seal(randomBytes(50))
+    const bytes = Buffer.from(token.slice(5), 'base64url')
+    for (let length = 0; length < bytes.length; length++) {
+      const parsed = parseToken(`cose:${bytes.subarray(0, length).toString('base64url')}`)
+      expect(parsed, `cut at ${length}`).toBeUndefined()
+    }
+    expect(parseToken(`${token}A`)).toBeUndefined()
+    expect(parseToken(`${token}=`)).toBeUndefined()
+    expect(parseToken(` ${token}`)).toBeUndefined()
+    const longer = Buffer.concat([bytes.subarray(0, 40), Buffer.from([0x59, 0]), bytes.subarray(41)])
+    expect(parseToken(`cose:${longer.toString('base64url')}`)).toBeUndefined()
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (noise) => {
+        expect(parseToken(`cose:${Buffer.from(noise).toString('base64url')}`)).toBeUndefined()
+      }),
+      { seed: 9052, numRuns: 500 },
+    )
+  })
+})
+
+describe('nonces and places', () => {
+  test('no nonce comes twice in 20,000 values', () => {
+    const seen = new Set<string>()
+    for (let i = 0; i < 20_000; i++) seen.add(parseToken(seal(Buffer.from('x')))!.iv.toString('hex'))
+    expect(seen.size).toBe(20_000)
+  })
+
+  test('places that differ have different AADs, whatever their texts are', () => {
+    const part = fc.string({ maxLength: 4, unit: fc.constantFrom('a', 'b', '|', '\0', '"') })
+    const anyPlace = fc.record(
+      { tenant: part, region: part, purpose: part, field: part },
+      { requiredKeys: ['tenant', 'region', 'purpose', 'field'] },
+    )
+    fc.assert(
+      fc.property(anyPlace, anyPlace, (a, b) => {
+        expect(placeAad(a).equals(placeAad(b))).toBe(JSON.stringify(a) === JSON.stringify(b))
+      }),
+      { seed: 1, numRuns: 2000 },
+    )
+    expect(canonical('ab', 'c')).not.toEqual(canonical('a', 'bc'))
+    expect(placeAad(place)).not.toEqual(placeAad({ ...place, recordUid: '' }))
+  })
+
+  test('the two algorithms, and two purposes, never share a key', () => {
+    const other = fieldKeys(epochKey, 'security')
+    const all = [keys.chacha, keys.gcm.export(), other.chacha, other.gcm.export()].map((key) => key.toString('hex'))
+    expect(new Set(all).size).toBe(4)
+  })
+})
