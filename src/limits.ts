@@ -12,6 +12,8 @@ export const limits = {
   valueDepthMax: 64,
   /** How deep JSON may nest, unknown members included. A level of AnyValue takes up to four of JSON's. */
   jsonDepthMax: 320,
+  /** The JSON text of one request. Below what a string can hold. */
+  jsonBytesMax: 256 * MiB,
   /** The writer of values keeps its buffer between calls up to this size. */
   valueScratchBytesMax: 4 * MiB,
   /** Attributes of one resource, scope or record. */

@@ -126,19 +126,26 @@ class Server {
 
   /** Connects, starting the server as often as it takes: another process may be starting or stopping it right now. */
   async #start(): Promise<void> {
-    const deadline = Date.now() + limits.embeddedStartMsMax
+    const startedMs = Date.now()
+    let busyMs = startedMs
     for (;;) {
       const reason = await this.#tryHold()
       if (reason === undefined) return
-      if (Date.now() > deadline) {
+      const nowMs = Date.now()
+      if (reason === 'busy') busyMs = nowMs
+      if (nowMs - startedMs > limits.embeddedStartMsMax || nowMs - busyMs > limits.embeddedDownMsMax) {
         throw new DependencyError(
           `the embedded PostgreSQL does not start (${reason})`,
           `Its log ${this.#cluster.log} says why.`,
         )
       }
-      if (reason === 'down' && (this.#child === undefined || this.#child.exitCode !== null)) await this.#spawn()
+      if (reason === 'down' && !this.#isStarting()) await this.#spawn()
       await sleep(20)
     }
+  }
+
+  #isStarting(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null
   }
 
   /** Undefined: we are in. Otherwise why not. */

@@ -57,7 +57,17 @@ export class RowBuffer {
     this.at += 8
   }
 
-  int64Column(value: bigint): void {
+  /** An int64 column of a safe integer. */
+  int64Column(value: number): void {
+    this.reserve(12)
+    this.bytes.writeInt32BE(8, this.at)
+    this.bytes.writeInt32BE(Math.floor(value / 2 ** 32), this.at + 4)
+    this.bytes.writeUInt32BE(value - Math.floor(value / 2 ** 32) * 2 ** 32, this.at + 8)
+    this.at += 12
+  }
+
+  /** An int64 column of any int64. */
+  bigintColumn(value: bigint): void {
     this.reserve(12)
     this.bytes.writeInt32BE(8, this.at)
     this.bytes.writeBigInt64BE(value, this.at + 4)

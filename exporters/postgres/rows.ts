@@ -8,14 +8,12 @@
 import { Tag } from '../../src/otlp/fields.ts'
 import { decodeValue } from '../../src/otlp/value.ts'
 import { readLength, readTag, readUint32, readVarint64, skipValue, wire } from '../../src/otlp/wire.ts'
+import { Instant, writeMicros } from './instant.ts'
 import { type OwnColumn, ownColumns, PlaceColumns, type Range } from './place.ts'
 import { RowBuffer } from './row_buffer.ts'
 import { logColumns } from './schema.ts'
 import { type Shelf, type Shelves, shelfKey } from './shelves.ts'
 import { escapeText, toStoredJson, writeJsonEntry, writeJsonString, writeJsonValue, writeText } from './stored_json.ts'
-
-/** 2000-01-01, where PostgreSQL's timestamps begin, in microseconds of Unix time. */
-export const postgresEpochMicros = 946_684_800_000_000n
 
 const own = Buffer.from('douane.')
 const set = (range: Range, start: number, end: number) => {
@@ -34,15 +32,14 @@ export class RowEncoder {
 
   #source: Buffer = Buffer.alloc(0)
   #find: Shelves | undefined
-  #stored = 0n
-  #nowMs = 0
+  #storedMicros = 0
   readonly #resourceColumns = new RowBuffer()
   readonly #scopeColumn = new RowBuffer()
   readonly #placeColumns = new PlaceColumns()
 
   // The record that is being read.
-  #time = 0n
-  #observed = 0n
+  readonly #time = new Instant()
+  readonly #observed = new Instant()
   #severityNumber = 0
   #flags = 0
   #dropped = 0
@@ -61,7 +58,7 @@ export class RowEncoder {
   }
 
   /** Encodes a batch. `storedMicros` is Unix time; `shelves` says where each record goes. Throws `WireError`. */
-  encode(body: Uint8Array, shelves: Shelves, nowMs: number, storedMicros: bigint): void {
+  encode(body: Uint8Array, shelves: Shelves, storedMicros: number): void {
     this.rows.clear()
     this.rowStarts = []
     this.refused = 0
@@ -69,8 +66,7 @@ export class RowEncoder {
     this.shelves.clear()
     this.#source = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
     this.#find = shelves
-    this.#nowMs = nowMs
-    this.#stored = storedMicros - postgresEpochMicros
+    this.#storedMicros = storedMicros
     this.#eachField(0, body.length, (tag, start, end) => {
       if (tag === Tag.request.resourceLogs) this.#resourceLogs(start, end)
     })
@@ -180,15 +176,15 @@ export class RowEncoder {
         this.refused++
         return
       }
-      const timeNanos = this.#time || this.#observed
-      const timeMs = timeNanos === 0n ? this.#nowMs : Number(timeNanos / 1_000_000n)
-      const shelf = this.#find!.find(place.purpose, place.tenant, timeMs)
+      const time = this.#time.isSet ? this.#time : this.#observed
+      const timeMicros = time.isSet ? time.micros : this.#storedMicros
+      const shelf = this.#find!.find(place.purpose, place.tenant, Math.floor(timeMicros / 1000))
       if (shelf === undefined) {
         this.expired++
         return
       }
       this.shelves.set(shelfKey(shelf), shelf)
-      this.#write(timeNanos, this.#placeColumns.encoded(place, shelf.value))
+      this.#write(time, this.#placeColumns.encoded(place, shelf.value))
       this.rowStarts.push(rowStart)
     } catch {
       // The bytes are not what the gateway writes. This record is left out; the others of its batch go on.
@@ -199,7 +195,8 @@ export class RowEncoder {
 
   #read(start: number, end: number): void {
     const source = this.#source
-    this.#time = this.#observed = 0n
+    this.#time.clear()
+    this.#observed.clear()
     this.#severityNumber = this.#flags = this.#dropped = 0
     this.#attributes.length = 0
     for (const range of [this.#severityText, this.#eventName, this.#body, this.#traceId, this.#spanId])
@@ -212,10 +209,10 @@ export class RowEncoder {
       at = skipValue(source, tag, from, end)
       switch (tag) {
         case Tag.record.time:
-          this.#time = source.readBigUInt64LE(from)
+          this.#time.read(source, from)
           break
         case Tag.record.observedTime:
-          this.#observed = source.readBigUInt64LE(from)
+          this.#observed.read(source, from)
           break
         case Tag.record.severityNumber:
           this.#severityNumber = readVarint64(source, from, end) | 0
@@ -266,7 +263,8 @@ export class RowEncoder {
     const source = this.#source
     const from = start + 2
     if (source[start] !== Tag.keyValue.key || source[start + 1] !== key.length || from + key.length > end) return false
-    return source.compare(key, 0, key.length, from, from + key.length) === 0
+    for (let i = key.length - 1; i >= 0; i--) if (source[from + i] !== key[i]) return false
+    return true
   }
 
   #textOfEntry(start: number, end: number): string | undefined {
@@ -279,24 +277,24 @@ export class RowEncoder {
     return text
   }
 
-  #write(timeNanos: bigint, place: Buffer): void {
+  #write(time: Instant, place: Buffer): void {
     const out = this.rows
     out.reserve(2)
     out.bytes.writeInt16BE(logColumns.length, out.at)
     out.at += 2
-    const micros = timeNanos === 0n ? BigInt(this.#nowMs) * 1000n : timeNanos / 1000n
-    out.int64Column(micros - postgresEpochMicros)
-    out.int64Column(this.#stored)
-    if (this.#observed === 0n) out.nullColumn()
-    else out.int64Column(this.#observed / 1000n - postgresEpochMicros)
+    if (time.isSet) time.writeColumn(out)
+    else writeMicros(out, this.#storedMicros)
+    writeMicros(out, this.#storedMicros)
+    if (this.#observed.isSet) this.#observed.writeColumn(out)
+    else out.nullColumn()
     out.int32Column(this.#severityNumber)
     if (this.#flags === 0) out.nullColumn()
     else out.int32Column(this.#flags)
     if (this.#dropped === 0) out.nullColumn()
     else out.int32Column(this.#dropped)
-    out.int16Column(this.#time === 0n ? -1 : Number(this.#time % 1000n))
-    if (this.#observed === 0n) out.nullColumn()
-    else out.int16Column(Number(this.#observed % 1000n))
+    out.int16Column(this.#time.isSet ? this.#time.nanos : -1)
+    if (this.#observed.isSet) out.int16Column(this.#observed.nanos)
+    else out.nullColumn()
     out.append(place, 0, place.length)
     this.#textColumn(out, this.#severityText)
     this.#textColumn(out, this.#eventName)

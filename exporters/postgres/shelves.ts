@@ -32,12 +32,18 @@ export interface Shelf {
 
 export const shelfKey = (shelf: Shelf): string => `${shelf.purpose}\0${shelf.value}\0${shelf.period?.startMs}`
 
+/** One day of one retention: where its records go, and from what time on they are young enough. */
+interface Day {
+  readonly shelf: Shelf
+  /** Records of an earlier time are older than their retention: -Infinity where none of the day is. */
+  readonly firstMs: number
+}
+
 /** Finds shelves for the records of one batch: the time of asking is the same for all of them. */
 export class Shelves {
   readonly #retentionOf: RetentionOf
   readonly #nowMs: number
-  readonly #found = new Map<string, Shelf | undefined>()
-  readonly #retentions = new Map<string, Retention | undefined>()
+  readonly #days = new Map<string, Map<number, Day>>()
 
   constructor(retentionOf: RetentionOf, nowMs: number) {
     this.#retentionOf = retentionOf
@@ -46,27 +52,40 @@ export class Shelves {
 
   /** The shelf of a record, or undefined if it is older than its retention. */
   find(purpose: string, tenant: string, timeMs: number): Shelf | undefined {
-    const text = this.#retentionOf(purpose, tenant)
-    const retention = this.#retention(text)
-    if (retention && retentionEndMs(timeMs, retention) <= this.#nowMs) return undefined
-    const key = `${purpose}\0${text}\0${Math.floor(timeMs / dayMs)}`
-    let shelf = this.#found.get(key)
-    if (!shelf) {
-      shelf = makeShelf(purpose, text ?? unlimited, periodOf(retention, timeMs, this.#nowMs))
-      this.#found.set(key, shelf)
+    const key = `${purpose}\0${tenant}`
+    let days = this.#days.get(key)
+    if (!days) {
+      days = new Map()
+      this.#days.set(key, days)
     }
-    return shelf
+    const number = Math.floor(timeMs / dayMs)
+    let day = days.get(number)
+    if (!day) {
+      day = this.#day(purpose, this.#retentionOf(purpose, tenant), number * dayMs)
+      days.set(number, day)
+    }
+    return timeMs >= day.firstMs ? day.shelf : undefined
   }
 
-  #retention(text: string | undefined): Retention | undefined {
-    if (text === undefined) return undefined
-    let retention = this.#retentions.get(text)
-    if (!retention) {
-      retention = parseRetention(text)
-      this.#retentions.set(text, retention)
-    }
-    return retention
+  #day(purpose: string, text: string | undefined, startMs: number): Day {
+    const retention = text === undefined ? undefined : parseRetention(text)
+    const shelf = makeShelf(purpose, text ?? unlimited, periodOf(retention, startMs, this.#nowMs))
+    return { shelf, firstMs: retention ? firstKept(retention, startMs, this.#nowMs) : Number.NEGATIVE_INFINITY }
   }
+}
+
+/** The first millisecond of a day whose records are still to be kept; retentions end in the order of their starts. */
+function firstKept(retention: Retention, startMs: number, nowMs: number): number {
+  const isOver = (fromMs: number) => retentionEndMs(fromMs, retention) <= nowMs
+  if (!isOver(startMs)) return Number.NEGATIVE_INFINITY
+  let over = startMs
+  let kept = startMs + dayMs
+  while (kept - over > 1) {
+    const middle = Math.floor((over + kept) / 2)
+    if (isOver(middle)) over = middle
+    else kept = middle
+  }
+  return kept
 }
 
 function makeShelf(purpose: string, retention: string, period: Shelf['period']): Shelf {

@@ -7,10 +7,11 @@
  */
 import pg from 'pg'
 import type { Batch, Counter, Exporter, Host, Outcome } from '../../src/contract.ts'
-import { WireError } from '../../src/errors.ts'
+import { DependencyError, WireError } from '../../src/errors.ts'
 import { type Access, errorCode, explain, openAccess, storeError } from './access.ts'
 import { CopyRows } from './copy.ts'
 import type { StoreOptions } from './options.ts'
+import { formatNanos } from './record_time.ts'
 import { RowEncoder } from './rows.ts'
 import { logColumns, migrate } from './schema.ts'
 import { type Shelf, Shelves, shelfKey } from './shelves.ts'
@@ -81,7 +82,7 @@ export class PostgresStore implements Exporter {
     const cut = () => (client as unknown as { connection: pg.Connection })?.connection.stream.destroy()
     const encoder = this.#encoders.pop() ?? new RowEncoder()
     try {
-      await this.#access.ready()
+      await orAborted(this.#access.ready(), signal)
       client = await this.#pool.connect()
       signal.addEventListener('abort', cut)
       if (signal.aborted) return unavailable('the attempt was cut short')
@@ -98,9 +99,9 @@ export class PostgresStore implements Exporter {
 
   async #store(client: pg.PoolClient, batch: Batch, encoder: RowEncoder): Promise<Outcome> {
     const nowMs = this.#host.nowMs()
-    const storedMicros = BigInt(Math.floor(nowMs * 1000))
+    const storedMicros = Math.floor(nowMs * 1000)
     const shelves = new Shelves((purpose, tenant) => this.#host.retention?.(purpose, tenant), nowMs)
-    encoder.encode(batch.body, shelves, nowMs, storedMicros)
+    encoder.encode(batch.body, shelves, storedMicros)
     const rows = encoder.rowStarts.length - 1
     const left = encoder.expired + encoder.refused
     try {
@@ -117,7 +118,7 @@ export class PostgresStore implements Exporter {
   }
 
   /** A partition went while we believed in it (retention, or a restored database): learn anew, once. */
-  async #again(client: pg.PoolClient, batch: Batch, encoder: RowEncoder, storedMicros: bigint): Promise<Outcome> {
+  async #again(client: pg.PoolClient, batch: Batch, encoder: RowEncoder, storedMicros: number): Promise<Outcome> {
     this.#knownShelves.clear()
     await this.#ensureShelves(client, encoder.shelves.values())
     return this.#storeWithout(client, batch, encoder, storedMicros)
@@ -138,7 +139,7 @@ export class PostgresStore implements Exporter {
     }
   }
 
-  async #copy(client: pg.PoolClient, batch: Batch, encoder: RowEncoder, storedMicros: bigint): Promise<void> {
+  async #copy(client: pg.PoolClient, batch: Batch, encoder: RowEncoder, storedMicros: number): Promise<void> {
     const rows = encoder.rowStarts.length - 1
     const statements = [this.#insertBatch(batch, storedMicros, rows, encoder.expired + encoder.refused)]
     if (rows > 0) statements.push(this.#copyStatement())
@@ -150,9 +151,9 @@ export class PostgresStore implements Exporter {
     return `COPY ${this.#schema}.logs (${logColumns.join(', ')}) FROM STDIN (FORMAT binary)`
   }
 
-  #insertBatch(batch: Batch, storedMicros: bigint, rows: number, left: number): string {
+  #insertBatch(batch: Batch, storedMicros: number, rows: number, left: number): string {
     const id = pg.escapeLiteral(batch.id)
-    const stored = new Date(Number(storedMicros / 1000n)).toISOString()
+    const stored = formatNanos(BigInt(storedMicros) * 1000n)
     return `INSERT INTO ${this.#schema}.batches VALUES (${id}, '${stored}', ${rows}, ${left})`
   }
 
@@ -168,7 +169,7 @@ export class PostgresStore implements Exporter {
     client: pg.PoolClient,
     batch: Batch,
     encoder: RowEncoder,
-    storedMicros: bigint,
+    storedMicros: number,
   ): Promise<Outcome> {
     const { rowStarts, rows } = encoder
     const total = rowStarts.length - 1
@@ -215,6 +216,20 @@ export class PostgresStore implements Exporter {
     this.#counters.expired.add(expired)
     this.#counters.refused.add(left - expired)
     return left === 0 ? { is: 'accepted' } : partial(left, expired)
+  }
+}
+
+/** A wait that ends with the signal. What is waited for goes on: the next attempt finds it done. */
+async function orAborted(wait: Promise<void>, signal: AbortSignal): Promise<void> {
+  let stop = () => {}
+  const aborted = new Promise<void>((_, reject) => {
+    stop = () => reject(new DependencyError('the attempt was cut short'))
+  })
+  signal.addEventListener('abort', stop)
+  try {
+    await Promise.race([wait, aborted])
+  } finally {
+    signal.removeEventListener('abort', stop)
   }
 }
 

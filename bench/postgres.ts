@@ -1,0 +1,136 @@
+/**
+ * How fast the PostgreSQL store takes records, and how large they get: into an embedded server in a temporary folder.
+ *
+ *   node bench/postgres.ts [records, 600000] [records a batch, 2000] [connections, 2]
+ *
+ * The records: 10 attributes and a body, about 460 bytes of OTLP each, two tenants, two purposes. Each batch has bytes
+ * of its own ids, so that nothing is stored twice. "Encoding" is the share of this process; the rest is PostgreSQL.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import { openEmbedded } from '../exporters/postgres/embedded.ts'
+import { storeOptions } from '../exporters/postgres/options.ts'
+import { queryStore } from '../exporters/postgres/query.ts'
+import { RowEncoder } from '../exporters/postgres/rows.ts'
+import { Shelves } from '../exporters/postgres/shelves.ts'
+import { PostgresStore } from '../exporters/postgres/store.ts'
+import type { Host } from '../src/contract.ts'
+import { encodeRequest, type KeyValue } from '../test/oracle/otlp.ts'
+
+const [records = 600_000, batchRecords = 2000, connections = 2] = process.argv.slice(2).map(Number)
+const nowMs = Date.now()
+
+const text = (key: string, value: string): KeyValue => ({ key, value: { stringValue: value } })
+const number = (key: string, value: number): KeyValue => ({ key, value: { intValue: BigInt(value) } })
+
+export function makeBatch(seed: number, length = batchRecords): Buffer {
+  const logRecords = Array.from({ length }, (_, i) => ({
+    timeUnixNano: BigInt(nowMs - i * 20) * 1_000_000n + BigInt(i),
+    observedTimeUnixNano: BigInt(nowMs) * 1_000_000n,
+    severityNumber: i % 20 ? 9 : 17,
+    severityText: i % 20 ? 'INFO' : 'ERROR',
+    eventName: 'document.opened',
+    body: { stringValue: `Document ${seed}-${i} opened from the folder "contracts", 14 clauses loaded in 37 ms` },
+    traceId: Buffer.from(`${seed}`.padStart(8, '0') + `${i >> 3}`.padStart(8, '0')),
+    spanId: Buffer.from(`${i}`.padStart(8, '0')),
+    attributes: [
+      text('http.request.method', 'GET'),
+      text('url.path', `/api/documents/${seed * 7 + i}`),
+      number('http.response.status_code', 200),
+      number('http.server.request.duration_us', 1000 + ((i * 37) % 5000)),
+      text('user_agent.original', 'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0'),
+      text('client.address', `10.0.${i % 200}.0`),
+      text('enduser.id', `u-${i % 5000}`),
+      text('session.id', `s-${(i * 31) % 100_000}`),
+      text('document.id', `d-${seed}-${i}`),
+      { key: 'cache.hit', value: { boolValue: i % 3 === 0 } },
+      { key: 'douane.purpose', value: { arrayValue: { values: [{ stringValue: i % 4 ? 'usage' : 'security' }] } } },
+      text('douane.region', 'eu-de'),
+      text('douane.tenant', i % 2 ? 'acme' : 'globex'),
+    ],
+  }))
+  const resource = { attributes: [text('service.name', 'documents'), text('host.name', 'web-1')] }
+  return encodeRequest({ resourceLogs: [{ resource, scopeLogs: [{ scope: { name: 'http' }, logRecords }] }] })
+}
+
+const perSecond = (n: number, ms: number) => `${Math.round(n / ms).toLocaleString('en')}k/s`
+
+function benchEncoding(body: Buffer): void {
+  const encoder = new RowEncoder()
+  const rounds = 40
+  const startMs = performance.now()
+  for (let i = 0; i < rounds; i++) {
+    encoder.encode(body, new Shelves(() => '18mo', nowMs), nowMs * 1000)
+  }
+  const ms = performance.now() - startMs
+  const rowBytes = Math.round(encoder.rows.at / batchRecords)
+  console.log(`encoding        ${perSecond(rounds * batchRecords, ms)} records, ${rowBytes} bytes a row`)
+}
+
+async function main(): Promise<void> {
+  const root = await mkdtemp(join(tmpdir(), 'douane-bench-'))
+  const folder = join(root, 'postgres')
+  const counter = { add: () => {} }
+  const host = {
+    dataDir: () => folder,
+    nowMs: () => Date.now(),
+    counter: () => counter,
+    retention: (purpose: string) => (purpose === 'usage' ? '1mo' : '18mo'),
+  } as unknown as Host
+  const options = { ...storeOptions.parse({}), max_connections: connections }
+  const store = new PostgresStore(options, host)
+  try {
+    const openMs = performance.now()
+    await store.start()
+    console.log(`first start     ${Math.round(performance.now() - openMs)} ms`)
+    const bodies = Array.from({ length: 20 }, (_, seed) => makeBatch(seed))
+    console.log(`batches         ${batchRecords} records, ${Math.round(bodies[0]!.length / batchRecords)} bytes each`)
+    for (const body of bodies.slice(0, 3)) benchEncoding(body)
+    await benchStoring(store, bodies)
+    await benchReading(folder, options)
+  } finally {
+    await store.close()
+    await rm(root, { recursive: true, force: true })
+  }
+}
+
+async function benchStoring(store: PostgresStore, bodies: Buffer[]): Promise<void> {
+  const batches = Math.ceil(records / batchRecords)
+  let next = 0
+  const startMs = performance.now()
+  const cpu = process.cpuUsage()
+  const lane = async () => {
+    while (next < batches) {
+      const id = next++
+      const batch = { id: `b-${id}`, body: bodies[id % bodies.length]!, records: batchRecords }
+      const outcome = await store.send(batch, new AbortController().signal)
+      if (outcome.is !== 'accepted') throw new Error(JSON.stringify(outcome))
+    }
+  }
+  await Promise.all(Array.from({ length: connections }, lane))
+  const ms = performance.now() - startMs
+  const { user, system } = process.cpuUsage(cpu)
+  const share = Math.round(((user + system) / 1000 / ms) * 100)
+  console.log(`storing         ${perSecond(batches * batchRecords, ms)} records; this process ${share} % of a core`)
+}
+
+async function benchReading(folder: string, options: typeof storeOptions._output): Promise<void> {
+  const embedded = await openEmbedded(folder)
+  const client = new pg.Client(embedded.connection('douane'))
+  await client.connect()
+  const { rows } = await client.query(`SELECT count(*)::float8 AS n,
+    (SELECT sum(pg_table_size(relid)) FROM pg_partition_tree('douane.logs'))::float8 AS heap,
+    (SELECT sum(pg_indexes_size(relid)) FROM pg_partition_tree('douane.logs'))::float8 AS indexes FROM douane.logs`)
+  const { n, heap, indexes } = rows[0]
+  console.log(`size            ${Math.round(heap / n)} bytes a record, indexes ${Math.round(indexes / n)} more`)
+  await client.end()
+  let read = 0
+  const startMs = performance.now()
+  for await (const _ of queryStore({ options, folder }, { tenant: 'globex', purpose: 'security' })) read++
+  console.log(`query           ${perSecond(read, performance.now() - startMs)} records of ${read}`)
+  await embedded.close()
+}
+
+if (import.meta.main) await main()
