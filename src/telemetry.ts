@@ -59,7 +59,11 @@ export class Telemetry {
   #metricsServer: Served | undefined
   #healthServer: Served | undefined
 
-  constructor(nowMs: () => number) {
+  readonly #metricsDefault: string
+
+  /** `metricsDefault`: the endpoint of metrics where none is configured. */
+  constructor(nowMs: () => number, metricsDefault: string = metricsEndpointDefault) {
+    this.#metricsDefault = metricsDefault
     this.health = new Health(nowMs)
     processMetrics(this.metrics)
   }
@@ -71,7 +75,7 @@ export class Telemetry {
    */
   async serve(options: TelemetryOptions | undefined, health: HealthOptions | undefined, log: Log): Promise<void> {
     const { level = 'normal', endpoint } = options?.metrics ?? {}
-    const metricsKey = level === 'none' ? undefined : (endpoint ?? metricsEndpointDefault)
+    const metricsKey = level === 'none' ? undefined : (endpoint ?? this.#metricsDefault)
     const healthKey = health && `${health.endpoint}${health.path}`
     const newMetrics = await started(this.#metricsServer, metricsKey, () => {
       return endpoint === undefined ? this.#tryDefault(log) : serveMetrics(this.metrics, endpoint)
@@ -104,10 +108,10 @@ export class Telemetry {
 
   async #tryDefault(log: Log): Promise<PageServer | undefined> {
     try {
-      return await serveMetrics(this.metrics, metricsEndpointDefault)
+      return await serveMetrics(this.metrics, this.#metricsDefault)
     } catch (error) {
       if (!(error instanceof DependencyError)) throw error
-      log.warn('metrics_not_served', { endpoint: metricsEndpointDefault, reason: error.message })
+      log.warn('metrics_not_served', { endpoint: this.#metricsDefault, reason: error.message })
       return undefined
     }
   }

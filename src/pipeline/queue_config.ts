@@ -76,7 +76,7 @@ export type RetryConfig = z.output<typeof retryOnFailure>
 
 /** What every exporter's options are extended with. */
 export const deliveryOptions = {
-  sending_queue: sendingQueue.prefault({}),
-  retry_on_failure: retryOnFailure.prefault({}),
+  sending_queue: sendingQueue.prefault({}).describe('What waits for the destination, on disk.'),
+  retry_on_failure: retryOnFailure.prefault({}).describe('What happens when the destination cannot take a batch now.'),
   timeout: sendTimeout,
 }
