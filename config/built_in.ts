@@ -3,6 +3,12 @@
  */
 import { exporters } from '../exporters/registry.ts'
 import { processors } from '../processors/registry.ts'
+import { authenticators } from '../src/receive/authenticate/open.ts'
 import type { Registries } from './gateway_config.ts'
+import type { ExtensionComponent } from './service.ts'
 
-export const builtIn: Registries = { processors, exporters }
+const extensions = Object.entries(authenticators).map(([name, { schema }]): ExtensionComponent => {
+  return { kind: 'extension', name, config: schema }
+})
+
+export const builtIn: Registries = { processors, exporters, extensions }

@@ -36,6 +36,12 @@ export function crossCheck(found: Found, tree: Tree): { problems: Problem[]; war
   return checks
 }
 
+/** Those that the service names, and the authenticators that receivers name. */
+export function startedExtensions({ service, receivers }: Pick<Found, 'service' | 'receivers'>): Set<string> {
+  const authenticators = [...receivers.values()].map(({ options }) => options.auth?.authenticator)
+  return new Set([...(service.extensions ?? []), ...authenticators.filter((id) => id !== undefined)])
+}
+
 type Role = 'receivers' | 'processors' | 'exporters'
 const roles: readonly Role[] = ['receivers', 'processors', 'exporters']
 
@@ -141,7 +147,8 @@ class CrossChecks {
   }
 
   #unused(): void {
-    const { pipelines, service } = this.#found
+    const { pipelines } = this.#found
+    const started = startedExtensions(this.#found)
     const used = new Set(pipelines.flatMap((pipeline) => roles.flatMap((role) => pipeline[role])))
     for (const section of [...roles, 'connectors'] as const) {
       for (const id of this.#written(section)) {
@@ -150,15 +157,9 @@ class CrossChecks {
       }
     }
     for (const id of this.#written('extensions')) {
-      const isStarted = service.extensions?.includes(id) || this.#authenticators().has(id)
-      if (!isStarted)
+      if (!started.has(id))
         this.#warn(['extensions', id], { what: 'is defined but not started', fix: 'name it under service.extensions' })
     }
-  }
-
-  /** Extensions that a receiver names are started by that. */
-  #authenticators(): Set<string | undefined> {
-    return new Set([...this.#found.receivers.values()].map(({ options }) => options.auth?.authenticator))
   }
 
   #cycle(): boolean {

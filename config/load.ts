@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs'
 import type { ConfigError } from '../src/errors.ts'
 import { limits } from '../src/limits.ts'
-import { crossCheck } from './cross_checks.ts'
+import { crossCheck, startedExtensions } from './cross_checks.ts'
 import { expandAll } from './expand.ts'
 import type { ConnectorSection, GatewayConfig, LoadOptions, PipelineConfig } from './gateway_config.ts'
 import { type Complaint, type ConfigPath, listed, type Problem, problemAt, suggestion } from './problem.ts'
@@ -62,7 +62,8 @@ export function loadConfig(files: readonly string[], { env, registries }: LoadOp
   const { problems: crossed, warnings } = crossCheck(found, tree)
   problems.push(...crossed)
   if (problems.length > 0) return { ...loaded, problems: sorted(problems), warnings: sorted(warnings) }
-  const extensions = new Map([...found.extensions].filter(([id]) => found.service.extensions?.includes(id)))
+  const started = startedExtensions(found)
+  const extensions = new Map([...found.extensions].filter(([id]) => started.has(id)))
   return { ...loaded, config: { ...found, extensions }, problems: [], warnings: sorted(warnings) }
 }
 

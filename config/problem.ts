@@ -61,3 +61,13 @@ export function listed(names: Iterable<string>): string {
   const more = all.length - shown.length
   return (shown.join(', ') || 'none is defined') + (more > 0 ? `, … (${more} more)` : '')
 }
+
+/** A configuration that is refused, with every problem: a line each. */
+export class ConfigRefused extends Error {
+  readonly problems: readonly Problem[]
+  constructor(problems: readonly Problem[]) {
+    super(problems.map(formatProblem).join('\n'))
+    this.name = 'ConfigRefused'
+    this.problems = problems
+  }
+}

@@ -67,16 +67,20 @@ export interface ExtensionComponent<Config extends z.ZodType = z.ZodType> {
   readonly name: string
   readonly config: Config
 }
-const healthCheck = z.strictObject({
-  endpoint: endpoint().default('127.0.0.1:13133').describe('Where GET / answers 200 or 503.'),
-  path: z.string().startsWith('/').default('/').describe('The path that answers.'),
-})
-const admin = z.strictObject({
-  endpoint: endpoint()
-    .refine(isLocal, 'is not a loopback address; the admin API has no authentication: use 127.0.0.1 or [::1]')
-    .default('127.0.0.1:13134')
-    .describe('Where the admin API listens; loopback only.'),
-})
+const healthCheck = z
+  .strictObject({
+    endpoint: endpoint().default('127.0.0.1:13133').describe('Where GET / answers 200 or 503.'),
+    path: z.string().startsWith('/').default('/').describe('The path that answers.'),
+  })
+  .describe('Answers 200 when every part works, else 503, with the state of each.')
+const admin = z
+  .strictObject({
+    endpoint: endpoint()
+      .refine(isLocal, 'is not a loopback address; the admin API has no authentication: use 127.0.0.1 or [::1]')
+      .default('127.0.0.1:13134')
+      .describe('Where the admin API listens; loopback only.'),
+  })
+  .describe('What `douane status` asks.')
 export type HealthCheckOptions = z.output<typeof healthCheck>
 export type AdminOptions = z.output<typeof admin>
 export const ownExtensions: readonly ExtensionComponent[] = [

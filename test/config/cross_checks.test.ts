@@ -129,14 +129,11 @@ describe('listeners', () => {
       'gw.yaml:3:56 receivers.otlp.auth.authenticator: no authenticator "api_key" is defined under extensions; allowed: none is defined',
     ])
     const open = '{ http: { endpoint: "0.0.0.0:4318" } }, auth: { authenticator: api_keys }'
-    expect(
-      told(
-        load({
-          'gw.yaml': `${config.replace('{ http: }', open)}extensions: { api_keys: { file: k } }`,
-          'policy.yaml': policy,
-        }),
-      ),
-    ).toEqual([])
+    const text = `${config.replace('{ http: }', open)}extensions: { api_keys: { file: k } }`
+    const loaded = load({ 'gw.yaml': text, 'policy.yaml': policy })
+    expect(told(loaded)).toEqual([])
+    expect(loaded.warnings).toEqual([])
+    expect(loaded.config?.extensions.get('api_keys')?.options).toEqual({ file: 'k' })
   })
   test('two listeners on one port', () => {
     expect(changed('{ http: }', '{ http: , grpc: { endpoint: "localhost:4318" } }')).toEqual([
