@@ -63,15 +63,16 @@ async function readContext(config: TlsConfig): Promise<TlsOptions> {
 
 /** Throws `ConfigError` where the files are no certificate and key, or do not belong together. */
 function check(context: TlsOptions, cert: Buffer, key: Buffer): void {
-  let fits: boolean
   try {
-    fits = new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))
-    createSecureContext(context as Parameters<typeof createSecureContext>[0])
+    if (new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
+      createSecureContext(context as Parameters<typeof createSecureContext>[0])
+      return
+    }
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'unreadable'
     throw new ConfigError(`tls: the certificate, the key or the client CA is not valid PEM (${code})`, ['tls'])
   }
-  if (!fits) throw new ConfigError('tls: the key does not belong to the certificate', ['tls', 'key_file'])
+  throw new ConfigError('tls: the key does not belong to the certificate', ['tls', 'key_file'])
 }
 
 async function read(file: string, option: string): Promise<Buffer> {
