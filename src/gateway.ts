@@ -7,7 +7,7 @@
  */
 import type { GatewayConfig } from '../config/gateway_config.ts'
 import type { LoadedConfig } from '../config/load.ts'
-import { formatProblem, type Problem } from '../config/problem.ts'
+import { ConfigRefused } from '../config/problem.ts'
 import { type DataDir, openDataDir } from './data_dir.ts'
 import { Destinations } from './destinations.ts'
 import { ConfigError } from './errors.ts'
@@ -41,16 +41,6 @@ export interface Endpoints {
   readonly health?: string
   readonly metrics?: string
   readonly admin?: string
-}
-
-/** What a start or a reload was refused for. */
-export class ConfigRefused extends Error {
-  readonly problems: readonly Problem[]
-  constructor(problems: readonly Problem[]) {
-    super(problems.map(formatProblem).join('\n'))
-    this.name = 'ConfigRefused'
-    this.problems = problems
-  }
 }
 
 export class Gateway {
@@ -155,6 +145,15 @@ export class Gateway {
 
   get log() {
     return this.#log.log
+  }
+
+  /** The residency policies of the configuration in force. */
+  get policyFiles(): readonly string[] {
+    return [...this.#generation!.config.connectors.values()].map(({ policyFile }) => policyFile)
+  }
+
+  get config(): GatewayConfig {
+    return this.#generation!.config
   }
 
   status(): GatewayStatus {

@@ -25,6 +25,8 @@ export const limits = {
   routesMax: 200_000,
   /** Tenants with an account of their own; all others share one. */
   accountTenantsMax: 20_000,
+  /** Rows that `query` lays out as one table. */
+  queryTablePageRows: 500,
   /** How long a stop may drain; how often health is looked at, and since when undelivered records make it red. */
   drainMs: 15_000,
   healthIntervalMs: 1_000,
@@ -46,6 +48,9 @@ export const limits = {
   patternLengthMax: 4 * KiB,
   /** Instructions that a pattern may compile to: what one step over a character can cost. */
   patternProgramMax: 5000,
+  /** The table of decisions of a set of conditions: states, and cells of four bytes. A full one starts anew. */
+  decisionStatesMax: 4096,
+  decisionCellsMax: 1 << 20,
 
   // tag_purpose: rules, events of a catalogue and its file, paths an event may list. Counters are one a rule or event.
   purposeRulesMax: 1000,
@@ -114,10 +119,22 @@ export const limits = {
   asideBytesMax: 256 * MiB,
   deadLettersMax: 10_000,
   deadLetterBytesMax: 1024 * MiB,
+  /** Records without a way out are kept up to this, and this long. */
+  quarantineBytesMax: 1024 * MiB,
+  quarantineAgeMsMax: 30 * 24 * 3_600_000,
+  quarantineExpiryMs: 3_600_000,
+  quarantineFullRetryMs: 30_000,
   /** A destination that asks for a longer wait than this waits this long. */
   retryAfterMsMax: 3_600_000,
   /** Failures in a row that open a circuit breaker. */
   breakerFailures: 5,
+  /** What a sender is told to wait at least, when it is refused. */
+  refusedRetryMs: 1000,
+  /** How long an exporter may take to let go of a batch after its timeout. */
+  abortGraceMs: 1000,
+  /** While stopping: failures in a row after which a destination counts as silent, and the longest wait between them. */
+  drainFailures: 3,
+  drainRetryMs: 1000,
   /** How long a failing disk is left alone before the next try. */
   diskRetryMs: 1000,
 

@@ -1,0 +1,47 @@
+/** What several verbs share: the options for config and data directory, the loader, how problems are told. */
+
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { builtIn } from '../../config/built_in.ts'
+import type { GatewayConfig } from '../../config/gateway_config.ts'
+import { type LoadedConfig, loadConfig } from '../../config/load.ts'
+import { ConfigRefused } from '../../config/problem.ts'
+
+export const version: string = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')).version
+
+const collect = (value: string, before: string[] = []): string[] => [...before, value]
+
+export function withConfig(command: Command): Command {
+  return command.option('--config <file>', 'configuration file; repeat it to lay files over each other', collect)
+}
+
+export function withDataDir(command: Command): Command {
+  return command.option(
+    '--data-dir <folder>',
+    'where everything durable lives: queue, keys, embedded PostgreSQL (or DOUANE_DATA_DIR)',
+    process.env['DOUANE_DATA_DIR'] ?? '.douane',
+  )
+}
+
+/** Without --config: the quickstart of this package, wherever the command is run from. */
+const configDefault = join(import.meta.dirname, '../../config/quickstart.yaml')
+
+export const filesOf = (given: readonly string[] | undefined): readonly string[] => given ?? [configDefault]
+
+export const load = (files: readonly string[]): LoadedConfig =>
+  loadConfig(files, { env: process.env, registries: builtIn })
+
+/** The configuration, or `ConfigRefused` with every problem. */
+export function loadAccepted(files: readonly string[] | undefined): GatewayConfig {
+  const loaded = load(filesOf(files))
+  if (loaded.config === undefined) throw new ConfigRefused(loaded.problems)
+  return loaded.config
+}
+
+export async function readInput(file: string | undefined): Promise<Buffer> {
+  if (file !== undefined && file !== '-') return readFileSync(file)
+  const chunks: Buffer[] = []
+  for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks)
+}

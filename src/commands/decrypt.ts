@@ -1,0 +1,42 @@
+/** `douane decrypt`: opens sealed values in rows that `query` printed; writes who read what, and why, first. */
+import { createReadStream } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Command } from 'commander'
+import { decryptStream, noCounts } from '../keys/decrypt.ts'
+import { withConfig, withDataDir } from './common.ts'
+
+interface DecryptOptions {
+  readonly dataDir: string
+  readonly reason: string
+}
+
+export function decryptCommand(program: Command): void {
+  const command = program
+    .command('decrypt [file]')
+    .description('open sealed values (cose:…) in the JSON lines that `query` prints; every value read is logged first')
+    .requiredOption('--reason <text>', 'why you read this; it is written to the access log')
+  withDataDir(withConfig(command)).action(decrypt)
+}
+
+async function decrypt(file: string | undefined, options: DecryptOptions): Promise<void> {
+  const input = file === undefined || file === '-' ? process.stdin : createReadStream(file)
+  const counts = noCounts()
+  const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })
+  const opened = decryptStream(lines, {
+    dir: join(options.dataDir, 'keys'),
+    reason: options.reason,
+    passphrase: process.env['DOUANE_KEYS_PASSPHRASE'],
+    counts,
+  })
+  for await (const line of opened) {
+    if (!process.stdout.write(`${line}\n`)) await new Promise((resolve) => process.stdout.once('drain', resolve))
+  }
+  const closed = counts.refused + counts.unknown + counts.destroyed + counts.damaged
+  if (closed === 0) return
+  const { refused, unknown, destroyed, damaged } = counts
+  process.stderr.write(
+    `${closed} values stay sealed: ${refused} not ours or moved, ${unknown} without a key here, ` +
+      `${destroyed} whose key was destroyed, ${damaged} damaged\n`,
+  )
+}

@@ -1,0 +1,239 @@
+/** `douane keys …`: what the key holder does. What is printed goes to stdout, remarks to stderr. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import Table from 'cli-table3'
+import type { Command } from 'commander'
+import { KeyError } from '../errors.ts'
+import { AccessLog, verifyAccessLog } from '../keys/audit.ts'
+import { exportBundle, openBundle } from '../keys/bundle.ts'
+import { rotateHashKeys } from '../keys/hash_keys.ts'
+import {
+  checkKeys,
+  destroyKeys,
+  initKeys,
+  type ListedKey,
+  listKeys,
+  makeAhead,
+  openKeyHolder,
+  rotateKey,
+} from '../keys/operations.ts'
+import { parseDurationMs } from '../units.ts'
+import { withDataDir } from './common.ts'
+
+interface Place {
+  readonly dataDir: string
+}
+interface Use {
+  readonly tenant?: string
+  readonly region?: string
+  readonly retention?: string
+}
+
+const dirOf = ({ dataDir }: Place): string => resolve(join(dataDir, 'keys'))
+const passphrase = (): { passphrase: string | undefined } => ({ passphrase: process.env['DOUANE_KEYS_PASSPHRASE'] })
+const print = (line: string): void => void process.stdout.write(`${line}\n`)
+const remark = (line: string): void => void process.stderr.write(`${line}\n`)
+const collect = (value: string, before: string[] = []): string[] => [...before, value]
+
+function withUse(command: Command): Command {
+  return command
+    .option('--tenant <name>', 'whose records')
+    .option('--region <name>', 'where they are kept')
+    .option('--retention <time>', 'how long, as the policy writes it: 30d, 18mo, 7y')
+}
+
+function wholeUse({ tenant, region, retention }: Use): Required<Use> | undefined {
+  if (tenant === undefined && region === undefined && retention === undefined) return undefined
+  if (tenant === undefined || region === undefined || retention === undefined) {
+    throw new KeyError(
+      'a key is for a tenant, a region and a retention',
+      'Give all of --tenant, --region and --retention.',
+    )
+  }
+  return { tenant, region, retention }
+}
+
+export function keysCommand(program: Command): void {
+  const keys = program.command('keys').description('the keys of the decrypt side')
+  initCommand(keys)
+  listCommand(keys)
+  rotateCommand(keys)
+  destroyCommand(keys)
+  bundleCommands(keys)
+  checkCommand(keys)
+  auditCommands(keys)
+}
+
+function initCommand(keys: Command): void {
+  const command = keys
+    .command('init')
+    .description('makes what a keys folder needs, and keys ahead of time for a tenant; what is there stays')
+    .option('--periods <count>', 'how many periods ahead (days for retentions up to a month, else months)', '3')
+  withDataDir(withUse(command)).action(async (flags: Place & Use & { periods: string }) => {
+    const { holder, trust } = await initKeys(dirOf(flags), Date.now(), passphrase())
+    if (passphrase().passphrase === undefined) {
+      remark('No DOUANE_KEYS_PASSPHRASE: if these keys are new, they are protected by file permissions only.')
+    }
+    const use = wholeUse(flags)
+    const periods = Number(flags.periods)
+    if (!Number.isInteger(periods) || periods < 1 || periods > 1000) throw new KeyError('--periods takes 1 to 1000')
+    const made = use ? await makeAhead(holder, use, periods, Date.now()) : []
+    print(JSON.stringify({ trust, made }))
+  })
+}
+
+function listCommand(keys: Command): void {
+  const command = keys
+    .command('list')
+    .description('the recipient keys: for whom, which period, in which state')
+    .option('--format <format>', 'table or json', process.stdout.isTTY ? 'table' : 'json')
+  withDataDir(command).action(async (flags: Place & { format: string }) => {
+    const listed = listKeys(await openKeyHolder(dirOf(flags), passphrase()), Date.now())
+    if (flags.format === 'json') for (const key of listed) print(JSON.stringify(key))
+    else print(keysTable(listed))
+  })
+}
+
+function keysTable(listed: readonly ListedKey[]): string {
+  const table = new Table({
+    head: ['tenant', 'region', 'retention', 'period', 'state', 'key'],
+    style: { head: [], border: [] },
+  })
+  for (const { tenant, region, retention, period, state, id } of listed) {
+    table.push([tenant || '(unknown)', region, retention, period, state, id])
+  }
+  return table.toString()
+}
+
+function rotateCommand(keys: Command): void {
+  const command = keys
+    .command('rotate')
+    .description('a new key for a tenant, region and retention in the current period; or a new root of hash keys')
+    .option('--hash', 'the hash keys: values hashed from now on do not join with those from before')
+  withDataDir(withUse(command)).action(async (flags: Place & Use & { hash?: boolean }) => {
+    if (flags.hash) {
+      rotateHashKeys(dirOf(flags), Date.now())
+      remark('The new root is in use when the gateway is started again.')
+      return
+    }
+    const use = wholeUse(flags)
+    if (!use) throw new KeyError('which key?', 'Give --tenant, --region and --retention, or --hash.')
+    const holder = await openKeyHolder(dirOf(flags), passphrase())
+    print(JSON.stringify({ id: await rotateKey(holder, use, Date.now()) }))
+    remark('Gateways use it within the hour; those with a bundle need a new one: douane keys export-bundle')
+  })
+}
+
+interface DestroyFlags extends Place {
+  readonly id?: readonly string[]
+  readonly tenant?: string
+  readonly expired?: boolean
+  readonly reason: string
+  readonly who?: string
+  readonly yes?: boolean
+}
+
+function destroyCommand(keys: Command): void {
+  const command = keys
+    .command('destroy')
+    .description('destroys private keys for good: what was sealed to them is unreadable in every store and backup')
+    .option('--id <key>', 'this key; may be repeated', collect)
+    .option('--tenant <name>', 'every key of this tenant')
+    .option('--expired', 'every key whose retention is over')
+    .requiredOption('--reason <text>', 'why; written to the access log')
+    .option('--who <name>', 'who, where the system user is not the person')
+    .option('--yes', 'do it; without, what would be destroyed is listed')
+  withDataDir(command).action(async (flags: DestroyFlags) => {
+    const holder = await openKeyHolder(dirOf(flags), passphrase())
+    const alive = listKeys(holder, Date.now()).filter(({ state }) => state !== 'destroyed')
+    const chosen = alive.filter(
+      (key) => flags.id?.includes(key.id) || key.tenant === flags.tenant || (flags.expired && key.state === 'expired'),
+    )
+    const unknown = flags.id?.find((id) => !chosen.some((key) => key.id === id))
+    if (unknown !== undefined) throw new KeyError(`there is no key ${unknown}`, 'See: douane keys list')
+    if (!flags.yes) {
+      for (const key of chosen) print(JSON.stringify(key))
+      remark(`${chosen.length} keys would be destroyed. Add --yes to do it. It cannot be undone.`)
+      return
+    }
+    const why = { reason: flags.reason, ...(flags.who !== undefined && { who: flags.who }) }
+    for (const receipt of await destroyKeys(holder, chosen, why, Date.now())) print(JSON.stringify(receipt))
+  })
+}
+
+function bundleCommands(keys: Command): void {
+  const exporting = keys
+    .command('export-bundle')
+    .description('the public keys, signed, for gateways that hold no private ones')
+    .option('--out <file>', 'where to; left out: stdout')
+    .option('--expires <time>', 'how long gateways may use it', '35d')
+  withDataDir(exporting).action(async (flags: Place & { out?: string; expires: string }) => {
+    const { folder, signer, dir } = await openKeyHolder(dirOf(flags), passphrase())
+    const nowMs = Date.now()
+    const bundle = exportBundle(dir, folder, signer, { nowMs, expiresMs: nowMs + parseDurationMs(flags.expires) })
+    const text = JSON.stringify(bundle)
+    if (flags.out === undefined) print(text)
+    else writeFileSync(flags.out, `${text}\n`)
+    remark(`version ${bundle.version}, ${bundle.keys.length} keys`)
+  })
+  keys
+    .command('verify-bundle <file>')
+    .description('whether a bundle is whole, signed by a signer, and not expired')
+    .requiredOption('--trust <signer>', 'the signer that `keys init` printed: ed25519:…')
+    .action((file: string, flags: { trust: string }) => {
+      const {
+        version,
+        keys: entries,
+        expiresMs,
+      } = openBundle(readFileSync(file, 'utf8'), flags.trust, Date.now(), file)
+      print(JSON.stringify({ version, keys: entries.length, expires: new Date(expiresMs).toISOString() }))
+    })
+}
+
+function checkCommand(keys: Command): void {
+  const command = keys
+    .command('check')
+    .description('opens every epoch key in the key store, so that a lost key shows today and not when it is needed')
+    .option('--gateway-keys <folder>', "a gateway's keys folder; may be repeated", collect)
+  withDataDir(command).action(async (flags: Place & { gatewayKeys?: string[] }) => {
+    const holder = await openKeyHolder(dirOf(flags), passphrase())
+    const check = await checkKeys(holder, flags.gatewayKeys)
+    print(JSON.stringify(check))
+    if (check.missing + check.damaged > 0) {
+      throw new KeyError(
+        `${check.missing + check.damaged} epoch keys do not open`,
+        'Restore the keys folder from a backup.',
+      )
+    }
+  })
+}
+
+function auditCommands(keys: Command): void {
+  const audit = keys.command('audit').description('the access log')
+  const verifying = audit
+    .command('verify')
+    .description('proves that no entry was changed, removed or moved')
+    .option('--witness <file>', 'a checkpoint that was kept elsewhere')
+  withDataDir(verifying).action(async (flags: Place & { witness?: string }) => {
+    const witness = flags.witness === undefined ? undefined : readFileSync(flags.witness, 'utf8')
+    const verdict = await verifyAccessLog(dirOf(flags), witness)
+    print(JSON.stringify(verdict))
+    if (!verdict.ok) throw new KeyError('the access log was tampered with', 'Compare it with a backup.')
+  })
+  const showing = (name: string, description: string, work: (log: AccessLog) => Promise<void>): void => {
+    withDataDir(audit.command(name).description(description)).action(async (flags: Place) => {
+      const log = await AccessLog.open(dirOf(flags))
+      try {
+        await work(log)
+      } finally {
+        await log.close()
+      }
+    })
+  }
+  showing('show', 'every entry, as JSON lines', async (log) => {
+    for await (const entry of log.entries()) print(entry)
+  })
+  showing('checkpoint', 'a signed checkpoint, to be kept elsewhere', async (log) => {
+    process.stdout.write(log.checkpoint())
+  })
+}

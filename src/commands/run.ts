@@ -1,0 +1,117 @@
+/** `douane run`: the gateway, until SIGINT or SIGTERM. */
+import { randomUUID } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { formatProblem } from '../../config/problem.ts'
+import { startAdmin } from '../admin.ts'
+import { exitCodes } from '../errors.ts'
+import { type Endpoints, Gateway } from '../gateway.ts'
+import { limits } from '../limits.ts'
+import { type Watch, watchFiles } from '../receive/watch.ts'
+import { filesOf, load, version, withConfig, withDataDir } from './common.ts'
+
+interface RunOptions {
+  readonly config?: string[]
+  readonly dataDir: string
+}
+
+export function runCommand(program: Command): void {
+  const command = program
+    .command('run')
+    .description('run the gateway until SIGINT or SIGTERM, then drain and end; SIGHUP reloads the configuration')
+  withDataDir(withConfig(command)).action(run)
+}
+
+async function run(options: RunOptions): Promise<void> {
+  const stopped = nextSignal('SIGINT', 'SIGTERM')
+  const files = filesOf(options.config)
+  const gateway = await Gateway.start({
+    dataDir: options.dataDir,
+    identity: { stream: process.stderr, nowMs: () => Date.now(), version, instance: randomUUID() },
+    env: process.env,
+    load: () => {
+      const loaded = load(files)
+      for (const warning of loaded.warnings) process.stderr.write(`warning: ${formatProblem(warning)}\n`)
+      return loaded
+    },
+  })
+  const admin = await startAdmin(gateway)
+  const endpoints: Endpoints = { ...gateway.endpoints, ...(admin && { admin: admin.endpoint }) }
+  writeFileSync(join(options.dataDir, 'gateway.json'), JSON.stringify({ pid: process.pid, endpoints }), { mode: 0o600 })
+  const reloader = new Reloader(gateway, files)
+  process.on('SIGHUP', () => reloader.request())
+  await reloader.watch()
+  say('ready', { endpoints })
+  await stopped
+  reloader.close()
+  await admin?.close()
+  const { left } = await gateway.stop()
+  if (left > 0) process.stderr.write(`${left} records are left in the queues; the next start delivers them\n`)
+  process.exitCode = exitCodes.done
+}
+
+/** Reloads on SIGHUP and when a configuration or policy file changes; one at a time, the last request wins. */
+class Reloader {
+  readonly #gateway: Gateway
+  readonly #files: readonly string[]
+  #watch: Watch | undefined
+  #running: Promise<void> | undefined
+  #again = false
+
+  constructor(gateway: Gateway, files: readonly string[]) {
+    this.#gateway = gateway
+    this.#files = files
+  }
+
+  request(): Promise<void> {
+    this.#again = this.#running !== undefined
+    this.#running ??= this.#reload().finally(() => {
+      this.#running = undefined
+      if (this.#again) this.request()
+    })
+    return this.#running
+  }
+
+  /** Watches the files of the configuration that is in force. */
+  async watch(): Promise<void> {
+    this.#watch?.close()
+    this.#watch = await watchFiles([...this.#files, ...this.#gateway.policyFiles], limits.configWatchIntervalMs, () =>
+      this.request(),
+    )
+  }
+
+  close(): void {
+    this.#watch?.close()
+  }
+
+  async #reload(): Promise<void> {
+    try {
+      await this.#gateway.reload()
+      await this.watch()
+      say('reloaded', {})
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : 'unknown error'
+      this.#gateway.telemetry.metrics.counter('douane_reloads_refused', 'Reloads that were refused.').with().add(1)
+      this.#gateway.log.error('reload_refused', { reason })
+    }
+  }
+}
+
+function nextSignal(...names: NodeJS.Signals[]): Promise<void> {
+  return new Promise((resolve) => {
+    for (const name of names) process.once(name, () => resolve())
+  })
+}
+
+/** One line on stdout: JSON for programs, words for people. */
+function say(msg: 'ready' | 'reloaded', fields: { endpoints?: Endpoints }): void {
+  if (!process.stdout.isTTY) {
+    process.stdout.write(`${JSON.stringify({ msg, ...fields })}\n`)
+    return
+  }
+  process.stdout.write(`${msg}\n`)
+  for (const [name, endpoint] of Object.entries(fields.endpoints ?? {})) {
+    process.stdout.write(`  ${name.padEnd(8)}${endpoint}\n`)
+  }
+}

@@ -1,0 +1,93 @@
+/** `douane status`: the live account of a running gateway. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import Table from 'cli-table3'
+import type { Command } from 'commander'
+import { request } from 'undici'
+import { DependencyError } from '../errors.ts'
+import type { AccountLine, GatewayStatus } from '../status.ts'
+import { withConfig, withDataDir } from './common.ts'
+
+interface StatusOptions {
+  readonly dataDir: string
+  readonly format: 'table' | 'json'
+}
+
+export function statusCommand(program: Command): void {
+  const command = program
+    .command('status')
+    .description(
+      'the live account per tenant: received = stored + dropped + rejected + quarantined + dead-lettered + in flight',
+    )
+    .option('--format <format>', 'table or json', process.stdout.isTTY ? 'table' : 'json')
+  withDataDir(withConfig(command)).action(async (options: StatusOptions) => {
+    const status = (await askGateway(options.dataDir, '/v1/status')) as GatewayStatus
+    process.stdout.write(options.format === 'json' ? `${JSON.stringify(status)}\n` : `${statusTable(status)}\n`)
+  })
+}
+
+/** Asks the gateway that runs on this data directory. */
+export async function askGateway(dataDir: string, path: string, method: 'GET' | 'POST' = 'GET'): Promise<unknown> {
+  const endpoint = adminEndpoint(dataDir)
+  try {
+    const { statusCode, body } = await request(`http://${endpoint}${path}`, { method })
+    const answer = await body.json()
+    if (statusCode !== 200) throw new DependencyError(`The gateway answered ${statusCode}: ${JSON.stringify(answer)}.`)
+    return answer
+  } catch (error) {
+    if (error instanceof DependencyError) throw error
+    throw new DependencyError(
+      `No gateway answers at ${endpoint}.`,
+      'Start it with `douane run`, or name its data directory with --data-dir.',
+    )
+  }
+}
+
+function adminEndpoint(dataDir: string): string {
+  const file = join(dataDir, 'gateway.json')
+  let endpoint: string | undefined
+  try {
+    endpoint = JSON.parse(readFileSync(file, 'utf8')).endpoints.admin
+  } catch {
+    throw new DependencyError(
+      `${file} cannot be read: no gateway has run on this data directory.`,
+      'Start one with `douane run`, or name its data directory with --data-dir.',
+    )
+  }
+  if (endpoint === undefined) {
+    throw new DependencyError(
+      'The gateway on this data directory has no admin API.',
+      'Add `admin: {}` to extensions and to service.extensions.',
+    )
+  }
+  return endpoint
+}
+
+const columns = ['received', 'stored', 'dropped', 'rejected', 'quarantined', 'dead_lettered', 'in_flight'] as const
+
+function statusTable(status: GatewayStatus): string {
+  const tenants = new Table({ head: ['tenant', ...columns.map((name) => name.replace('_', ' '))], style: plain })
+  const row = (name: string, line: AccountLine) =>
+    tenants.push([name, ...columns.map((column) => String(line[column]))])
+  for (const [tenant, line] of Object.entries(status.tenants)) row(tenant === '' ? '(unknown)' : tenant, line)
+  row('total', status.total)
+  const destinations = new Table({
+    head: ['destination', 'queued', 'bytes', 'oldest', 'breaker', 'dead letters', 'last failure'],
+    style: plain,
+  })
+  for (const [id, state] of Object.entries(status.destinations)) {
+    destinations.push([
+      id,
+      String(state.queuedRecords),
+      String(state.queuedBytes),
+      `${Math.round(state.oldestAgeMs / 1000)} s`,
+      state.breaker,
+      String(state.deadLetters.records),
+      state.lastFailure ?? '',
+    ])
+  }
+  return `${tenants}\n${destinations}`
+}
+
+/** cli-table3 colours heads by default; piped output must stay plain. */
+const plain = process.stdout.isTTY ? {} : { head: [], border: [] }
