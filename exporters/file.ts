@@ -13,7 +13,7 @@ import { basename, dirname, extname, join } from 'node:path'
 import { z } from 'zod'
 import { type Batch, type Exporter, exporter, type Host, type Outcome } from '../src/contract.ts'
 import { DependencyError, WireError } from '../src/errors.ts'
-import { wireToJson } from '../src/otlp/json.ts'
+import { wireToJsonBytes } from '../src/otlp/json.ts'
 
 const options = z.strictObject({
   path: z.string().min(1).describe('The file; a relative one is relative to the config file. Made with mode 0600.'),
@@ -82,7 +82,7 @@ class LineFile implements Exporter {
     return new Promise((answer) => {
       let line: Buffer
       try {
-        line = Buffer.from(`${wireToJson(batch.body)}\n`)
+        line = wireToJsonBytes(batch.body, '\n')
       } catch (error) {
         if (!(error instanceof WireError || error instanceof RangeError)) throw error
         answer({

@@ -92,6 +92,8 @@ class OtlpGrpc implements Exporter {
       'grpc.enable_retries': 0,
       'grpc.service_config_disable_resolution': 1,
       'grpc.enable_channelz': 0,
+      // Records go where the config sends them, whatever the environment says.
+      'grpc.enable_http_proxy': 0,
       'grpc.use_local_subchannel_pool': 1,
       'grpc.max_send_message_length': -1,
       'grpc.max_receive_message_length': limits.exportAnswerBytesMax,

@@ -33,7 +33,17 @@ const options = z
       .enum(['none', 'gzip', 'zstd', 'deflate'])
       .default('gzip')
       .describe('How bodies are compressed. none is the quickest where the network is.'),
+    compression_params: z
+      .strictObject({
+        level: z.int().min(1).max(22).optional().describe('1 is quick; up to 9 (gzip, deflate) or 22 (zstd) is small.'),
+      })
+      .prefault({})
+      .describe('How hard bodies are compressed.'),
     tls: tlsOptions.prefault({}),
+  })
+  .refine((given) => given.compression === 'zstd' || (given.compression_params.level ?? 1) <= 9, {
+    path: ['compression_params', 'level'],
+    message: 'must be at most 9 for gzip and deflate',
   })
   .refine((given) => given.endpoint !== undefined || given.logs_endpoint !== undefined, {
     path: ['endpoint'],
@@ -57,24 +67,33 @@ function target(given: Options): URL {
   return base
 }
 
-const compressors = {
-  gzip: promisify(zlib.gzip),
-  deflate: promisify(zlib.deflate),
-  zstd: promisify(zlib.zstdCompress),
+type Compress = (body: Uint8Array) => Promise<Uint8Array>
+
+function compressor({ compression, compression_params: { level } }: Options): Compress | undefined {
+  if (compression === 'none') return undefined
+  if (compression === 'zstd') {
+    const params = level === undefined ? {} : { [zlib.constants.ZSTD_c_compressionLevel]: level }
+    return (body) => zstd(body, { params })
+  }
+  const compress = compression === 'gzip' ? gzip : deflate
+  return (body) => compress(body, level === undefined ? {} : { level })
 }
+const gzip = promisify(zlib.gzip)
+const deflate = promisify(zlib.deflate)
+const zstd = promisify(zlib.zstdCompress)
 
 class OtlpHttp implements Exporter {
   readonly #host: Host
   readonly #pool: Pool
   readonly #path: string
-  readonly #compression: Options['compression']
+  readonly #compress: Compress | undefined
   readonly #headers: readonly string[]
 
   constructor(given: Options, host: Host) {
     const { origin, pathname, search } = target(given)
     this.#host = host
     this.#path = `${pathname}${search}`
-    this.#compression = given.compression
+    this.#compress = compressor(given)
     this.#headers = Object.entries({
       'user-agent': userAgent,
       ...requestHeaders(given.headers),
@@ -95,7 +114,7 @@ class OtlpHttp implements Exporter {
 
   async send(batch: Batch, signal: AbortSignal): Promise<Outcome> {
     if (signal.aborted) return unavailable('aborted')
-    const body = this.#compression === 'none' ? batch.body : await compressors[this.#compression](batch.body)
+    const body = this.#compress === undefined ? batch.body : await this.#compress(batch.body)
     const headers = [...this.#headers, batchIdHeader, batch.id]
     return new Promise((resolve) => {
       const answer = new Answer(signal, (answered) => resolve(this.#outcome(answered, signal, batch)))

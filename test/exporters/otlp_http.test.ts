@@ -112,6 +112,26 @@ describe('otlp_http', () => {
     expect(server.taken[0]!.body.equals(batch.body)).toBe(true)
   })
 
+  test('compresses as hard as told', async () => {
+    const batch = {
+      id: 'b',
+      records: 1,
+      body: Buffer.concat(Array.from({ length: 40 }, (_, seed) => randomBatch(seed).body)),
+    }
+    const size = async (compression: string, level: number) => {
+      await make({ compression, compression_params: { level } }).send(batch, never)
+      await exporter!.close()
+      const taken = server.taken.at(-1)!
+      expect(taken.body.equals(batch.body)).toBe(true)
+      return Number(taken.headers['content-length'])
+    }
+    for (const [compression, hardest] of [
+      ['gzip', 9],
+      ['zstd', 19],
+    ] as const)
+      expect(await size(compression, hardest)).toBeLessThan(await size(compression, 1))
+  })
+
   test('keeps its connection', async () => {
     make()
     for (let index = 0; index < 20; index++) await exporter!.send(randomBatch(index), never)
@@ -220,6 +240,7 @@ describe('otlp_http', () => {
     ['no URL', { endpoint: 'a.example:4318' }],
     ['credentials in the URL', { endpoint: 'http://user:password@a.example' }],
     ['an unknown compression', { compression: 'snappy' }],
+    ['a level that gzip does not have', { compression_params: { level: 10 } }],
     ['a header with a line break', { headers: { a: 'b\r\nc: d' } }],
     ['a header with a space', { headers: { 'a b': 'c' } }],
     ['half a client certificate', { tls: { cert_file: 'cert.pem' } }],

@@ -33,14 +33,14 @@ function withoutZeroIds(request: Request): Request {
 
 describe('wire to JSON and back', () => {
   test('gives the same request, for all that a request can hold', () => {
-    for (let seed = 0; seed < 500; seed++) {
+    for (let seed = 0; seed < 400; seed++) {
       const request = withoutZeroIds(randomRequest(seeded(seed)))
       expect(read(wireToJson(encodeRequest(request))), `seed ${seed}`).toEqual(request)
     }
   })
 
   test('reads repeated, mixed and unknown fields as the oracle does', () => {
-    for (let seed = 0; seed < 500; seed++) {
+    for (let seed = 0; seed < 400; seed++) {
       const random = seeded(seed)
       const bytes = encodeWildly(randomRequest(random), random)
       // An id of another length is absent to the reader of JSON.
@@ -65,7 +65,7 @@ describe('wire to JSON and back', () => {
 
   test('never writes more than wireBytesMax, into a pooled buffer or its own', () => {
     const pool = Buffer.alloc(1 << 20)
-    for (let seed = 0; seed < 500; seed++) {
+    for (let seed = 0; seed < 400; seed++) {
       const text = Buffer.from(wireToJson(encodeRequest(randomRequest(seeded(seed)))))
       const pooled = jsonToWire(text, pool)
       expect(pooled.length).toBeLessThanOrEqual(wireBytesMax(text.length))
@@ -413,9 +413,10 @@ describe('OTLP/JSON', () => {
   })
 
   test('refuses text that is cut off anywhere', () => {
-    const text = wireToJson(encodeRequest(randomRequest(seeded(3))))
-    expect(text.length).toBeGreaterThan(200)
-    for (let end = 0; end < text.length; end++) refused(Buffer.from(text).subarray(0, end))
+    const text = Buffer.from(wireToJson(encodeRequest(randomRequest(seeded(3)))))
+    // Every cut near the start and the end, and one in seven between.
+    for (let end = 0; end < text.length; end += end < 1000 || end > text.length - 100 ? 1 : 7)
+      expect(() => jsonToWire(text.subarray(0, end))).toThrow(JsonError)
   })
 
   test('refuses text that is not UTF-8, and tells where', () => {
@@ -465,7 +466,7 @@ describe('OTLP/JSON', () => {
     const random = seeded(7)
     const text = Buffer.from(wireToJson(encodeRequest(randomRequest(seeded(3)))))
     let refusals = 0
-    for (let run = 0; run < 3000; run++) {
+    for (let run = 0; run < 1500; run++) {
       const mutant = Buffer.from(text)
       mutant[Math.floor(random() * mutant.length)] = Math.floor(random() * 256)
       let bytes: Buffer
