@@ -75,7 +75,7 @@ export class Account {
   }
 
   /** What a destination tells of its parcels. */
-  delivery(): Pick<DeliveryCounts, 'recovered' | 'enqueued' | 'stored' | 'refused' | 'deadLettered'> {
+  delivery(): Pick<DeliveryCounts, 'recovered' | 'enqueued' | 'stored' | 'refused' | 'deadLettered' | 'revived'> {
     const each = (tenants: TenantCounts, change: (account: TenantAccount, records: number) => void) => {
       for (const [tenant, records] of tenants) change(this.of(tenant), records)
     }
@@ -103,6 +103,14 @@ export class Account {
         each(tenants, (account, records) => {
           account.queued -= records
           account.deadLettered += records
+        }),
+      // Dead letters of an earlier run are received again, as what it left in its queues is.
+      revived: (tenants) =>
+        each(tenants, (account, records) => {
+          const ours = Math.min(records, account.deadLettered)
+          account.deadLettered -= ours
+          account.received += records - ours
+          account.queued += records
         }),
     }
   }

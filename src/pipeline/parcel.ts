@@ -57,6 +57,8 @@ export interface DeliveryCounts {
   refused(tenants: TenantCounts, records: number, reason: string): void
   /** Moved to the dead letters. */
   deadLettered(tenants: TenantCounts, records: number, reason: string): void
+  /** Moved from the dead letters back into the queue. */
+  revived(tenants: TenantCounts): void
   /** Bytes in the queue's files that cannot be read any more; they were set aside. `records`: how many are missing. */
   corrupted(records: number, bytes: number): void
   /** One attempt to send ended. */
@@ -80,7 +82,9 @@ export interface DestinationState {
   /** Attempts that failed since start. */
   readonly retries: number
   readonly breaker: 'closed' | 'open' | 'half_open'
-  /** Since when nothing could be delivered although something was waiting; undefined: all is well. */
+  /** False: the exporter could not start yet; it is tried again. */
+  readonly exporterStarted: boolean
+  /** Since when every attempt failed, Unix milliseconds; undefined: the last one worked. */
   readonly stuckSinceMs: number | undefined
   /** Why the queue cannot be written, as a code such as ENOSPC; undefined: it can. */
   readonly diskFailing: string | undefined

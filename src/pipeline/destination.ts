@@ -1,0 +1,186 @@
+/**
+ * One destination: an exporter with its queue, its delivery, its dead letters. Nothing is shared with other
+ * destinations but the key, the buffers and the disk, so a slow or dead one never delays another.
+ */
+import { join } from 'node:path'
+import type { Exporter, Log } from '../contract.ts'
+import type { ChunkCipher } from '../keys/chunk_cipher.ts'
+import { limits } from '../limits.ts'
+import type { Clock } from './clock.ts'
+import { DeadLetters } from './dead_letters.ts'
+import { Delivery } from './delivery.ts'
+import { type DeliveryCounts, type DestinationState, type Parcel, QueueRefusal } from './parcel.ts'
+import { ChunkLog } from './queue/chunk_log.ts'
+import { type Disk, diskErrorCode, nodeDisk } from './queue/disk.ts'
+import type { QueueConfig, RetryConfig } from './queue_config.ts'
+import { Sender } from './sender.ts'
+import { Unqueued } from './unqueued.ts'
+
+export interface DestinationOptions {
+  /** The exporter's id in config. */
+  readonly id: string
+  readonly exporter: Exporter
+  /** The folder of this destination alone; made when missing. */
+  readonly dir: string
+  readonly cipher: ChunkCipher
+  readonly queue: QueueConfig
+  readonly retry: RetryConfig
+  /** Of one attempt. */
+  readonly timeoutMs: number
+  readonly log: Log
+  readonly clock: Clock
+  readonly counts: DeliveryCounts
+  readonly disk?: Disk
+  /** [0, 1), for jitter. */
+  readonly random?: () => number
+}
+
+export class Destination {
+  readonly id: string
+  readonly #options: DestinationOptions
+  readonly #queue: ChunkLog | undefined
+  readonly #sender: Sender
+  #delivery: Delivery | Unqueued | undefined
+  readonly deadLetters: DeadLetters
+  #stopping = false
+
+  constructor(options: DestinationOptions) {
+    const {
+      id,
+      dir,
+      cipher,
+      clock,
+      log,
+      counts,
+      exporter,
+      timeoutMs,
+      retry,
+      disk = nodeDisk,
+      random = Math.random,
+    } = options
+    this.id = id
+    this.#options = options
+    const onStarted = () => this.#wake()
+    this.#sender = new Sender({ id, exporter, timeoutMs, retry, clock, log, counts, random, onStarted })
+    this.deadLetters = new DeadLetters({ dir: join(dir, 'dead'), disk, cipher, log })
+    if (options.queue.enabled) {
+      const onReady = () => this.#wake()
+      const onCorrupt = (records: number, bytes: number) => counts.corrupted(records, bytes)
+      this.#queue = new ChunkLog({ dir, disk, cipher, clock, log, onReady, onCorrupt })
+    }
+  }
+
+  /**
+   * Takes over the queue of an earlier run and starts to deliver. The exporter starts in the background: a store that
+   * cannot be reached is no reason not to queue. Rejects with `KeyError` or `DependencyError`: the queue cannot be used.
+   */
+  async start(): Promise<void> {
+    const { id, queue, retry, clock, log, counts, random = Math.random } = this.#options
+    const shared = { id, sender: this.#sender, consumers: queue.num_consumers, retry, clock, counts, random }
+    if (this.#queue) {
+      const { tenants, outstanding } = await this.#queue.open()
+      if (tenants.length > 0) counts.recovered(tenants)
+      this.#delivery = new Delivery({ ...shared, log, queue: this.#queue, deadLetters: this.deadLetters }, outstanding)
+    } else {
+      this.#delivery = new Unqueued(shared)
+    }
+    void this.deadLetters.open().catch((error) => log.error('dead_letters.failing', { code: diskErrorCode(error) }))
+    void this.#sender.start()
+  }
+
+  /**
+   * Resolves when the parcel is durable in the queue or, without one, when the destination took it. Rejects with
+   * `QueueRefusal`. The body is not read any more once the call has returned its promise.
+   */
+  async offer(parcel: Parcel): Promise<void> {
+    const queue = this.#queue
+    if (this.#delivery instanceof Unqueued) return this.#delivery.offer(parcel)
+    // Not started yet, after a reload: the one before it is still writing its last.
+    if (!queue || !this.#delivery || this.#stopping)
+      throw new QueueRefusal(this.id, 'unavailable', limits.refusedRetryMs)
+    this.#checkRoom(queue, parcel)
+    const meta = { bytes: parcel.body.length, records: parcel.records, tenants: parcel.tenants }
+    try {
+      await queue.append(parcel.body, [meta], parcel.policyVersion)
+    } catch {
+      // The queue has told the log why. A defect ends here as well: not durable, so not acknowledged.
+      throw new QueueRefusal(this.id, 'failing', limits.diskRetryMs)
+    }
+    this.#options.counts.enqueued(parcel.tenants)
+  }
+
+  /** Sends dead letters again (all, without `ids`); gives how many batches were queued. Needs a queue. */
+  async retryDeadLetters(ids?: readonly string[]): Promise<number> {
+    const queue = this.#queue
+    if (!queue) return 0
+    return this.deadLetters.retry(async (letter, parcels, body) => {
+      await queue.append(body, parcels, letter.policyVersion, letter.id)
+      this.#options.counts.revived(letter.tenants)
+    }, ids)
+  }
+
+  /**
+   * Delivers what is queued while the destination answers, for at most `budgetMs`; the rest stays on disk.
+   * Gives how many records that are.
+   */
+  async stop(budgetMs: number): Promise<{ left: number }> {
+    this.#stopping = true
+    await this.#delivery?.drain(this.#options.clock.nowMs() + budgetMs)
+    await this.#queue?.close()
+    await this.#sender.close().catch(() => this.#options.log.warn('exporter.not_closed', { exporter: this.id }))
+    return { left: this.#queue?.waiting.records ?? 0 }
+  }
+
+  state(): DestinationState {
+    const { queue, clock } = this.#options
+    const delivery = this.#delivery
+    const waiting = this.#queue?.waiting ?? (delivery instanceof Unqueued ? delivery.waiting : undefined)
+    const oldestMs = this.#queue?.oldestMs
+    return {
+      queuedBatches: waiting?.batches ?? 0,
+      queuedRecords: waiting?.records ?? 0,
+      queuedRequests: waiting?.requests ?? 0,
+      queuedBytes: waiting?.bytes ?? 0,
+      capacity: queue.queue_size,
+      sizer: queue.sizer,
+      oldestAgeMs: oldestMs === undefined ? 0 : Math.max(0, clock.nowMs() - oldestMs),
+      inFlight: delivery?.inFlight ?? 0,
+      retrying: delivery instanceof Delivery ? delivery.retrying : 0,
+      retries: delivery?.retries ?? 0,
+      breaker: delivery?.breaker.state ?? 'closed',
+      stuckSinceMs: delivery?.failingSinceMs,
+      exporterStarted: this.#sender.started,
+      diskFailing: this.#queue?.diskFailing?.code,
+      lastFailure: this.#sender.lastFailure,
+      deadLetters: { ...this.deadLetters.usage },
+      corruptBytes: this.#queue?.corruptBytes ?? 0,
+    }
+  }
+
+  #wake(): void {
+    if (this.#delivery instanceof Delivery) this.#delivery.wake()
+  }
+
+  #checkRoom(queue: ChunkLog, parcel: Parcel): void {
+    const { clock, queue: config } = this.#options
+    const failing = queue.diskFailing
+    if (failing && clock.nowMs() < failing.retryAtMs) {
+      throw new QueueRefusal(this.id, 'failing', Math.max(failing.retryAtMs - clock.nowMs(), limits.refusedRetryMs))
+    }
+    const waiting = queue.waiting
+    const [used, more] = {
+      bytes: [waiting.bytes, parcel.body.length],
+      items: [waiting.records, parcel.records],
+      requests: [waiting.requests, 1],
+    }[config.sizer]
+    // An empty queue takes any parcel: else one that is larger than the queue would be sent for ever.
+    if (used! > 0 && used! + more! > config.queue_size) {
+      const nextMs = (this.#delivery?.breaker.nextMs() ?? 0) - clock.nowMs()
+      throw new QueueRefusal(
+        this.id,
+        'full',
+        Number.isFinite(nextMs) ? Math.max(nextMs, limits.refusedRetryMs) : limits.refusedRetryMs,
+      )
+    }
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * The quarantine: records that no rule gives a way out. They are accepted, and kept encrypted on this machine as they
+ * came, until somebody releases them through the chain again, purges them, or they are too old.
+ *
+ * The files are those of a queue (queue/frame.ts). Bounded in bytes: beyond that a sender is told to wait; and in
+ * age: what is older is deleted and counted.
+ */
+import type { Log } from '../contract.ts'
+import type { ChunkCipher } from '../keys/chunk_cipher.ts'
+import { limits } from '../limits.ts'
+import { type Clock, systemClock, type Timer } from './clock.ts'
+import { type Parcel, QueueRefusal, type TenantCounts } from './parcel.ts'
+import { type Chunk, parcelEdges, tenantsOf, wholeOf } from './queue/chunk.ts'
+import { ChunkLog } from './queue/chunk_log.ts'
+import { type Disk, nodeDisk } from './queue/disk.ts'
+
+export interface QuarantineOptions {
+  readonly dir: string
+  readonly cipher: ChunkCipher
+  readonly log: Log
+  readonly nowMs: () => number
+  readonly clock?: Clock
+  readonly disk?: Disk
+  readonly bytesMax?: number
+  readonly ageMsMax?: number
+  /** Told what was deleted for its age. */
+  readonly onExpired?: (tenants: TenantCounts, records: number) => void
+}
+
+/** One quarantined parcel on its way out. */
+export interface Released {
+  readonly body: Uint8Array
+  readonly records: number
+  readonly tenants: TenantCounts
+  /** When it was quarantined, Unix milliseconds. */
+  readonly quarantinedMs: number
+}
+
+export interface QuarantineState {
+  readonly records: number
+  readonly bytes: number
+  readonly oldestMs: number | undefined
+  /** By name. */
+  readonly tenants: TenantCounts
+}
+
+/** Opens the quarantine in `dir`. Rejects with `KeyError`, `DependencyError` or the disk's error. */
+export async function openQuarantine(options: QuarantineOptions): Promise<Quarantine> {
+  const quarantine = new Quarantine(options)
+  await quarantine.open()
+  return quarantine
+}
+
+export class Quarantine {
+  readonly id = 'quarantine'
+  readonly #options: QuarantineOptions
+  readonly #queue: ChunkLog
+  readonly #clock: Clock
+  readonly #tenants = new Map<string, number>()
+  /** Chunks that were taken, and stay. In order. */
+  #held: Chunk[] = []
+  #timer: Timer | undefined
+  /** Release, purge and expiry take chunks: one of them at a time. */
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(options: QuarantineOptions) {
+    this.#options = options
+    this.#clock = { ...(options.clock ?? systemClock), nowMs: options.nowMs }
+    const { dir, cipher, log, disk = nodeDisk } = options
+    const onCorrupt = (records: number, bytes: number) => log.error('quarantine.corrupt', { records, bytes })
+    this.#queue = new ChunkLog({ dir, disk, cipher, clock: this.#clock, log, onReady: () => undefined, onCorrupt })
+  }
+
+  async open(): Promise<void> {
+    const { tenants, outstanding } = await this.#queue.open()
+    this.#count(tenants, 1)
+    this.#held = [...outstanding]
+    this.#expireLater()
+  }
+
+  /** Resolves when the parcel is durable. Rejects with `QueueRefusal`. The body is copied at once. */
+  async offer(parcel: Parcel): Promise<void> {
+    const waiting = this.#queue.waiting
+    const failing = this.#queue.diskFailing
+    if (failing && this.#clock.nowMs() < failing.retryAtMs)
+      throw new QueueRefusal(this.id, 'failing', limits.diskRetryMs)
+    if (
+      waiting.bytes > 0 &&
+      waiting.bytes + parcel.body.length > (this.#options.bytesMax ?? limits.quarantineBytesMax)
+    ) {
+      throw new QueueRefusal(this.id, 'full', limits.quarantineFullRetryMs)
+    }
+    const { body, records, tenants, policyVersion } = parcel
+    try {
+      await this.#queue.append(body, [{ bytes: body.length, records, tenants }], policyVersion)
+    } catch {
+      throw new QueueRefusal(this.id, 'failing', limits.diskRetryMs)
+    }
+    this.#count(tenants, 1)
+  }
+
+  state(): QuarantineState {
+    const { records, bytes } = this.#queue.waiting
+    const tenants = [...this.#tenants].sort(([a], [b]) => (a < b ? -1 : 1))
+    return { records, bytes, oldestMs: this.#queue.oldestMs, tenants }
+  }
+
+  /**
+   * Hands what is there now to `readmit`, parcel by parcel, oldest first, and forgets each once that has resolved. What
+   * comes back into quarantine meanwhile stays. Ends at the first rejection, which it passes on. Gives the records.
+   */
+  release(readmit: (parcel: Released) => Promise<void>): Promise<number> {
+    const until = this.#clock.nowMs()
+    return this.#each(async (chunk) => {
+      if (chunk.meta.at > until) return false
+      await this.#releaseOne(chunk, readmit)
+      return true
+    })
+  }
+
+  /** Deletes all that is there now; gives the records. */
+  purge(): Promise<number> {
+    const until = this.#clock.nowMs()
+    return this.#each(async (chunk) => chunk.meta.at <= until)
+  }
+
+  /** Deletes what is too old; gives the records. */
+  expire(): Promise<number> {
+    const until = this.#clock.nowMs() - (this.#options.ageMsMax ?? limits.quarantineAgeMsMax)
+    return this.#each(async (chunk) => {
+      if (chunk.meta.at > until) return false
+      this.#options.log.warn('quarantine.expired', { records: leftOf(chunk) })
+      this.#options.onExpired?.(tenantsLeft(chunk), leftOf(chunk))
+      return true
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#timer?.cancel()
+    await this.#turn
+    await this.#queue.close()
+  }
+
+  #each(judge: (chunk: Chunk) => Promise<boolean>): Promise<number> {
+    const work = this.#turn.then(async () => {
+      let records = 0
+      for (;;) {
+        const chunk = this.#held[0] ?? (await this.#queue.next())
+        if (!chunk) return records
+        if (this.#held[0] !== chunk) this.#held.unshift(chunk)
+        const before = leftOf(chunk)
+        try {
+          if (!(await judge(chunk))) return records
+        } finally {
+          this.#queue.unload(chunk)
+        }
+        this.#held.shift()
+        this.#count(tenantsLeft(chunk), -1)
+        this.#queue.done(chunk)
+        records += before
+      }
+    })
+    this.#turn = work.catch(() => undefined)
+    return work
+  }
+
+  /** Parcel by parcel, so that one that cannot be readmitted does not send the others again. */
+  async #releaseOne(chunk: Chunk, readmit: (parcel: Released) => Promise<void>): Promise<void> {
+    if (!(await this.#queue.load(chunk))) return
+    const edges = chunk.parts ? [] : parcelEdges(chunk.meta, 0, chunk.records)
+    if (edges.length > 0) await this.#queue.split(chunk, wholeOf(chunk), edges)
+    let at = 0
+    let byte = 0
+    for (const parcel of chunk.meta.parcels) {
+      const body = chunk.body!.subarray(byte, byte + parcel.bytes)
+      const part = chunk.parts?.find(([from, to]) => from <= at && at < to)
+      if (!chunk.parts || part) {
+        await readmit({ body, records: parcel.records, tenants: parcel.tenants, quarantinedMs: chunk.meta.at })
+      }
+      if (part) {
+        this.#queue.partDone(chunk, part)
+        this.#count(parcel.tenants, -1)
+      }
+      at += parcel.records
+      byte += parcel.bytes
+    }
+  }
+
+  #count(tenants: TenantCounts, sign: 1 | -1): void {
+    for (const [tenant, records] of tenants) {
+      const left = (this.#tenants.get(tenant) ?? 0) + sign * records
+      if (left > 0) this.#tenants.set(tenant, left)
+      else this.#tenants.delete(tenant)
+    }
+  }
+
+  #expireLater(): void {
+    this.#timer = this.#clock.after(limits.quarantineExpiryMs, () => {
+      void this.expire()
+        .catch(() => this.#options.log.error('quarantine.not_expired'))
+        .finally(() => this.#expireLater())
+    })
+  }
+}
+
+const leftOf = (chunk: Chunk): number =>
+  (chunk.parts ?? [wholeOf(chunk)]).reduce((sum, [from, to]) => sum + to - from, 0)
+
+const tenantsLeft = (chunk: Chunk): [string, number][] =>
+  (chunk.parts ?? [wholeOf(chunk)]).flatMap(([from, to]) => tenantsOf(chunk.meta, from, to))

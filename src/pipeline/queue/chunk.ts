@@ -1,0 +1,85 @@
+/** A chunk that was taken out of the queue and is not done: one batch. */
+import type { Range } from './acks.ts'
+import { bufferPool } from './buffers.ts'
+import { type ChunkMeta, derivedBatchId, type FrameHeader, frameHeaderBytes, readChunk } from './frame.ts'
+import type { Segment } from './segment.ts'
+
+export interface Chunk {
+  readonly segment: Segment
+  readonly number: number
+  readonly offset: number
+  /** Of its frame. */
+  readonly bytes: number
+  /** The batch id. */
+  readonly id: string
+  readonly meta: ChunkMeta
+  readonly records: number
+  /** In memory; undefined: it has to be read again. */
+  body: Buffer | undefined
+  /** What the body costs in memory, and the pool's buffer that it lies in. */
+  memoryBytes: number
+  pooled: Buffer | undefined
+  /** Ranges of records that are still to be sent; undefined: all, as one batch. */
+  parts: readonly Range[] | undefined
+}
+
+/** A chunk from its opened frame. */
+export function chunkOf(segment: Segment, offset: number, header: FrameHeader, plain: Buffer): Chunk {
+  const { body, meta } = readChunk(plain)
+  let records = 0
+  for (const parcel of meta.parcels) records += parcel.records
+  return {
+    segment,
+    number: header.number,
+    offset,
+    bytes: frameHeaderBytes + header.sealedBytes,
+    id: meta.id ?? derivedBatchId(segment.id, header.number),
+    meta,
+    records,
+    body,
+    memoryBytes: plain.length,
+    pooled: undefined,
+    parts: undefined,
+  }
+}
+
+/** Forgets the body. Nobody may read it any more. */
+export function dropBody(chunk: Chunk): void {
+  if (chunk.pooled) bufferPool.give(chunk.pooled)
+  chunk.pooled = undefined
+  chunk.body = undefined
+}
+
+/** All records of a chunk. */
+export const wholeOf = (chunk: Chunk): Range => [0, chunk.records]
+
+/**
+ * The counts per tenant that belong to the records [from, to). Exact where a range ends between parcels; else a
+ * parcel's tenants count as if their records stood one behind the other. The ranges of a whole always add up to it.
+ * A parcel may have more records than its tenants count: copies that are counted elsewhere.
+ */
+export function tenantsOf(meta: ChunkMeta, from: number, to: number): [string, number][] {
+  const counts = new Map<string, number>()
+  let parcelStart = 0
+  for (const parcel of meta.parcels) {
+    let at = parcelStart
+    for (const [tenant, records] of parcel.tenants) {
+      const n = Math.min(at + records, to) - Math.max(at, from)
+      if (n > 0) counts.set(tenant, (counts.get(tenant) ?? 0) + n)
+      at += records
+    }
+    parcelStart += parcel.records
+  }
+  return [...counts]
+}
+
+/** Where parcels meet within the records (from, to). */
+export function parcelEdges(meta: ChunkMeta, from: number, to: number): number[] {
+  const edges: number[] = []
+  let at = 0
+  for (const parcel of meta.parcels) {
+    at += parcel.records
+    if (at > from && at < to && edges.at(-1) !== at) edges.push(at)
+  }
+  return edges
+}
