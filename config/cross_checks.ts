@@ -219,6 +219,11 @@ class CrossChecks {
   }
 
   #exportersOf(pipeline: PipelineConfig, region: string, regions: ReadonlySet<string>): void {
+    if (pipeline.processors.length > 0) {
+      const what = 'processors would change records after the policy was applied to them'
+      const fix = 'move them to the pipeline before the connector'
+      this.#problem(['service', 'pipelines', pipeline.id, 'processors'], { what, fix })
+    }
     for (const [index, id] of pipeline.exporters.entries()) {
       const exporter = this.#found.exporters.get(id)
       const path = ['service', 'pipelines', pipeline.id, 'exporters', index]
@@ -250,6 +255,11 @@ class CrossChecks {
     for (const pipeline of this.#found.pipelines) {
       const around = pipeline.receivers.find((id) => !this.#found.connectors.has(id))
       if (around === undefined) continue
+      const connectors = pipeline.exporters.filter((id) => this.#found.connectors.has(id))
+      if (connectors.length > 1) {
+        const what = `${connectors.join(' and ')} could contradict each other`
+        this.#problem(['service', 'pipelines', pipeline.id, 'exporters'], { what, fix: 'keep one of them' })
+      }
       for (const [index, id] of pipeline.exporters.entries()) {
         const exporter = this.#found.exporters.get(id)
         if (!exporter || exporter.component.local) continue

@@ -3,11 +3,24 @@
  * to the gateway itself, where each record about the log would make another one.
  */
 import { ConfigError } from '../src/errors.ts'
+import { parseTenantSources } from '../src/pipeline/tenant.ts'
 import { isLoopback, parseEndpoint } from '../src/receive/listen.ts'
 import { checkEndpoints } from '../src/receive/otlp.ts'
 import type { Found } from './cross_checks.ts'
 import { type ConfigPath, listed, type Problem, pathText, problemAt, suggestion } from './problem.ts'
 import { spotOf, type Tree } from './tree.ts'
+
+/** What `check` throws, as a problem. */
+function refusals(tree: Tree, base: ConfigPath, check: () => void): Problem[] {
+  try {
+    check()
+    return []
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    const path = [...base, ...error.path]
+    return [problemAt(spotOf(tree, path), path, { what: error.message, ...(error.fix && { fix: error.fix }) })]
+  }
+}
 
 interface Listener {
   readonly path: ConfigPath
@@ -24,6 +37,7 @@ function authentication({ receivers, extensions }: Found, tree: Tree): Problem[]
   const problems: Problem[] = []
   for (const [id, { options }] of receivers) {
     const base = ['receivers', id]
+    problems.push(...refusals(tree, base, () => void parseTenantSources(options.tenant.from, ['tenant', 'from'])))
     if (options.auth) {
       const path = [...base, 'auth', 'authenticator']
       const name = options.auth.authenticator
@@ -33,13 +47,7 @@ function authentication({ receivers, extensions }: Found, tree: Tree): Problem[]
       problems.push(problemAt(spotOf(tree, path), path, { what, allowed: listed(known), ...suggestion(name, known) }))
       continue
     }
-    try {
-      checkEndpoints(options, undefined)
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error
-      const path = [...base, ...error.path]
-      problems.push(problemAt(spotOf(tree, path), path, { what: error.message, ...(error.fix && { fix: error.fix }) }))
-    }
+    problems.push(...refusals(tree, base, () => checkEndpoints(options, undefined)))
   }
   return problems
 }

@@ -10,9 +10,10 @@ import { limits } from '../src/limits.ts'
 import { crossCheck, startedExtensions } from './cross_checks.ts'
 import { expandAll } from './expand.ts'
 import type { ConnectorSection, GatewayConfig, LoadOptions, PipelineConfig } from './gateway_config.ts'
+import { loadPolicyApart } from './policy_thread.ts'
 import { type Complaint, type ConfigPath, listed, type Problem, problemAt, suggestion } from './problem.ts'
 import { readYaml } from './read_yaml.ts'
-import { loadPolicy } from './residency.ts'
+import { type LoadedPolicy, loadPolicy } from './residency.ts'
 import { SectionReader, type Sections } from './sections.ts'
 import { checkTree } from './sentences.ts'
 import { type ServiceOptions, serviceSchema } from './service.ts'
@@ -41,30 +42,69 @@ export interface LoadedConfig {
 }
 
 /** Never throws for what is in the files, or for files that are not there. */
-export function loadConfig(files: readonly string[], { env, registries }: LoadOptions): LoadedConfig {
+export function loadConfig(files: readonly string[], options: LoadOptions): LoadedConfig {
+  const draft = readFiles(files, options)
+  return finish(
+    draft,
+    draft.policies.map(({ file, name }) => loadPolicy(file, name)),
+  )
+}
+
+/** The same, with large policies read in another thread: a running gateway does not stand still meanwhile. */
+export async function loadConfigApart(files: readonly string[], options: LoadOptions): Promise<LoadedConfig> {
+  const draft = readFiles(files, options)
+  return finish(draft, await Promise.all(draft.policies.map(({ file, name }) => loadPolicyApart(file, name))))
+}
+
+/** What the configuration files say, before the policies that they name are read. */
+interface Draft {
+  readonly tree: Tree
+  readonly problems: readonly Problem[]
+  /** Absent when the files could not even be read: anything else would only be a consequence. */
+  readonly sections?: Sections
+  readonly service?: ServiceOptions | undefined
+  readonly policies: readonly NamedPolicy[]
+}
+interface NamedPolicy {
+  readonly connector: string
+  /** The absolute path, and how problems call the file. */
+  readonly file: string
+  readonly name: string
+}
+
+function readFiles(files: readonly string[], { env, registries }: LoadOptions): Draft {
   const problems: Problem[] = []
   const tree = readAll(files, problems)
-  const loaded = {
-    tree,
-    locate: (path: ConfigPath) => positionOf(spotOf(tree, path)),
-    problemOf: (error: ConfigError, path: ConfigPath) => problemOfError(tree, error, path),
-  }
   problems.push(...expandAll(tree, env))
-  // What could not be read would only cause more problems further on.
-  if (problems.length > 0) return { ...loaded, problems: sorted(problems), warnings: [] }
+  if (problems.length > 0) return { tree, problems, policies: [] }
   problems.push(...unknownSections(tree))
   const reader = new SectionReader(tree, registries)
   const sections = reader.read()
   const service = readService(tree, problems)
-  const connectors = readPolicies(sections, tree, problems)
   problems.push(...reader.problems)
+  return { tree, problems, sections, service, policies: policiesOf(sections, tree) }
+}
+
+/** `loaded` are the policies of the draft, in its order. */
+function finish({ tree, problems, sections, service, policies }: Draft, loaded: readonly LoadedPolicy[]): LoadedConfig {
+  const result = {
+    tree,
+    locate: (path: ConfigPath) => positionOf(spotOf(tree, path)),
+    problemOf: (error: ConfigError, path: ConfigPath) => problemOfError(tree, error, path),
+  }
+  if (!sections) return { ...result, problems: sorted(problems), warnings: [] }
+  const connectors = new Map<string, ConnectorSection>()
+  for (const [index, { connector, file }] of policies.entries()) {
+    const policy = loaded[index]?.policy
+    if (policy) connectors.set(connector, { ...sections.connectors.get(connector)!, policyFile: file, policy })
+  }
   const found = { ...sections, connectors, pipelines: pipelinesOf(tree), service: service ?? { pipelines: {} } }
   const { problems: crossed, warnings } = crossCheck(found, tree)
-  problems.push(...crossed)
-  if (problems.length > 0) return { ...loaded, problems: sorted(problems), warnings: sorted(warnings) }
+  const all = [...problems, ...loaded.flatMap((policy) => policy.problems), ...crossed]
+  if (all.length > 0) return { ...result, problems: sorted(all), warnings: sorted(warnings) }
   const started = startedExtensions(found)
   const extensions = new Map([...found.extensions].filter(([id]) => started.has(id)))
-  return { ...loaded, config: { ...found, extensions }, problems: [], warnings: sorted(warnings) }
+  return { ...result, config: { ...found, extensions }, problems: [], warnings: sorted(warnings) }
 }
 
 function readAll(files: readonly string[], problems: Problem[]): Tree {
@@ -130,16 +170,12 @@ function idsAt(pipeline: Tree, role: string): string[] {
   return list?.kind === 'list' ? list.items.map((item) => String(plain(item))) : []
 }
 
-function readPolicies({ connectors }: Sections, tree: Tree, problems: Problem[]): Map<string, ConnectorSection> {
-  const found = new Map<string, ConnectorSection>()
-  for (const [id, section] of connectors) {
-    const policyFile = section.resolve(section.options.policy)
-    const spot = spotOf(tree, ['connectors', id, 'policy'])
-    const loaded = loadPolicy(policyFile, besides(spot, section.options.policy))
-    problems.push(...loaded.problems)
-    if (loaded.policy) found.set(id, { ...section, policyFile, policy: loaded.policy })
-  }
-  return found
+function policiesOf({ connectors }: Sections, tree: Tree): NamedPolicy[] {
+  return [...connectors].map(([connector, section]) => {
+    const spot = spotOf(tree, ['connectors', connector, 'policy'])
+    const { policy } = section.options
+    return { connector, file: section.resolve(policy), name: besides(spot, policy) }
+  })
 }
 
 /** How problems call a file that a configuration names: as people would from where they named the configuration. */

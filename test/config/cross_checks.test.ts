@@ -89,6 +89,32 @@ describe('residency fails closed', () => {
   })
 })
 
+describe('what stands around the connector', () => {
+  test('no processors behind it', () => {
+    const text = config
+      .replace('connectors:', 'processors: { minimize: }\nconnectors:')
+      .replace('logs/de: {', 'logs/de: { processors: [minimize],')
+    expect(told(load({ 'gw.yaml': text, 'policy.yaml': policy }))[0]).toMatch(
+      /logs\/de\.processors: processors would change records after the policy was applied to them; move them/,
+    )
+  })
+  test('no second one beside it', () => {
+    const text = config
+      .replace('connectors:', 'connectors:\n  residency/2: { policy: policy.yaml }')
+      .replaceAll('[residency]', '[residency, residency/2]')
+    expect(told(load({ 'gw.yaml': text, 'policy.yaml': policy }))).toEqual([
+      expect.stringMatching(
+        /logs\/in\.exporters: residency and residency\/2 could contradict each other/,
+      ),
+    ])
+  })
+  test('a tenant has a source that there is', () => {
+    expect(changed('{ http: }', '{ http: }, tenant: { from: [header] }')).toEqual([
+      'gw.yaml:3:50 receivers.otlp.tenant.from[0]: "header" is no source of a tenant; Allowed: credential, resource.attributes["KEY"].',
+    ])
+  })
+})
+
 describe('pipelines', () => {
   test('a cycle', () => {
     expect(changed('[otlp_http/de, debug]', '[residency]').join('\n')).toMatch(

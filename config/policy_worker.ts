@@ -1,0 +1,6 @@
+/** The other side of policy_thread.ts: reads one policy, answers, ends. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { loadPolicy } from './residency.ts'
+
+const { file, name } = workerData as { file: string; name: string }
+parentPort!.postMessage(loadPolicy(file, name))
