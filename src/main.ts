@@ -1,13 +1,14 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from 'commander'
 /**
  * The command line: argv, exit codes, and the last word on every error. The only file that knows everything.
  */
+import { Command, CommanderError } from 'commander'
 import { ConfigRefused } from '../config/problem.ts'
 import { version } from './commands/common.ts'
 import { decryptCommand } from './commands/decrypt.ts'
 import { describeCommands } from './commands/describe.ts'
 import { explainCommand } from './commands/explain.ts'
+import { keysCommand } from './commands/keys.ts'
 import { queryCommand } from './commands/query.ts'
 import { replayCommand } from './commands/replay.ts'
 import { runCommand } from './commands/run.ts'
@@ -31,6 +32,7 @@ for (const mount of [
   queryCommand,
   statusCommand,
   decryptCommand,
+  keysCommand,
 ])
   mount(program)
 

@@ -9,13 +9,19 @@ import { withConfig, withDataDir } from './common.ts'
 interface DecryptOptions {
   readonly dataDir: string
   readonly reason: string
+  readonly who?: string
+  readonly gatewayKeys?: readonly string[]
 }
+
+const collect = (value: string, before: string[] = []): string[] => [...before, value]
 
 export function decryptCommand(program: Command): void {
   const command = program
     .command('decrypt [file]')
     .description('open sealed values (cose:…) in the JSON lines that `query` prints; every value read is logged first')
     .requiredOption('--reason <text>', 'why you read this; it is written to the access log')
+    .option('--who <name>', 'who reads, where the system user is not the person; the system user is logged too')
+    .option('--gateway-keys <folder>', "a gateway's keys folder whose key store is read too; may be repeated", collect)
   withDataDir(withConfig(command)).action(decrypt)
 }
 
@@ -27,6 +33,8 @@ async function decrypt(file: string | undefined, options: DecryptOptions): Promi
     dir: join(options.dataDir, 'keys'),
     reason: options.reason,
     passphrase: process.env['DOUANE_KEYS_PASSPHRASE'],
+    gateways: options.gatewayKeys ?? [],
+    ...(options.who !== undefined && { who: options.who }),
     counts,
   })
   for await (const line of opened) {

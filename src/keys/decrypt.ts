@@ -150,12 +150,14 @@ interface OpenedLine {
 /** Reads rows as lines of JSON, gives them out with their sealed values opened. Throws `KeyError`, `DependencyError`. */
 export async function* decryptStream(lines: AsyncIterable<string>, options: DecryptOptions): AsyncGenerator<string> {
   const reason = checkedReason(options.reason)
+  // Taken before the first wait: node:readline drops the lines that come while nobody listens.
+  const source = lines[Symbol.asyncIterator]()
   const ring = await openKeyRing(options)
   const log = await AccessLog.open(options.dir)
   const counts = options.counts ?? noCounts()
   const who = currentUser(options.who)
   try {
-    for await (const group of grouped(lines)) {
+    for await (const group of grouped(source)) {
       const opened: OpenedLine[] = []
       for (const line of group) opened.push(await openLine(line, ring, counts))
       const atMs = (options.nowMs ?? Date.now)()
@@ -199,8 +201,7 @@ async function openLine(line: string, ring: KeyRing, counts: DecryptCounts): Pro
 }
 
 /** Lines in groups: as many as are there, at most `decryptGroupLinesMax`. A slow source is not waited for. */
-async function* grouped(lines: AsyncIterable<string>): AsyncGenerator<string[]> {
-  const source = lines[Symbol.asyncIterator]()
+async function* grouped(source: AsyncIterator<string>): AsyncGenerator<string[]> {
   let group: string[] = []
   const ahead = (): Promise<IteratorResult<string>> => {
     const next = source.next()

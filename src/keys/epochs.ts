@@ -11,7 +11,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { KeyError } from '../errors.ts'
 import { canonical, commitment, kidBytes } from './derive.ts'
-import { fileError, LineFile } from './files.ts'
+import { eraseFile, fileError, LineFile } from './files.ts'
 import { hpkeOpen, hpkeSeal } from './hpke.ts'
 import type { Recipient } from './recipients.ts'
 
@@ -177,6 +177,18 @@ export class EpochIndex {
     } catch (error) {
       throw fileError('read', path, error)
     }
+  }
+}
+
+/** Removes the files in which every key is sealed to a destroyed one. Not today's: it is being written. */
+export function pruneEpochs(keysFolder: string, nowMs: number, isDead: (record: EpochRecord) => boolean): void {
+  const folder = folderOf(keysFolder)
+  const today = new Date(nowMs).toISOString().slice(0, 10)
+  const names = existsSync(folder) ? readdirSync(folder) : []
+  for (const name of names.filter((file) => file.endsWith('.jsonl') && file.slice(0, 10) < today)) {
+    const lines = readFileSync(join(folder, name), 'utf8').split('\n').slice(0, -1)
+    const records = lines.map(parseRecord)
+    if (records.every((record) => record !== undefined && isDead(record))) eraseFile(join(folder, name))
   }
 }
 

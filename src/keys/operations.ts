@@ -1,0 +1,184 @@
+/**
+ * What the key holder does: make keys ahead of time, list, rotate, destroy, check. The commands in
+ * src/commands/keys.ts only print what these return.
+ *
+ * Destroying is written to the access audit before it happens, leaves a signed tombstone, and cannot be undone: the
+ * backups of the keys folder decide how final it is.
+ */
+import { KeyError } from '../errors.ts'
+import { AccessLog } from './audit.ts'
+import { checkedReason, currentUser } from './decrypt.ts'
+import { EpochIndex, openEpoch, pruneEpochs } from './epochs.ts'
+import { makeFolder } from './files.ts'
+import { openHashKeys } from './hash_keys.ts'
+import { privateKeyOf } from './hpke.ts'
+import { type KmsProvider, type LocalKmsOptions, openLocalKms } from './kms.ts'
+import { type Period, parsePeriod, periodAt, periodExpiryMs } from './period.ts'
+import {
+  makeRecipient,
+  type RecipientDocument,
+  RecipientFolder,
+  type RecipientSlot,
+  type Tombstone,
+} from './recipients.ts'
+import { openSigner, type Signer, signerText } from './signature.ts'
+
+export interface KeyHolder {
+  readonly dir: string
+  readonly signer: Signer
+  readonly folder: RecipientFolder
+  readonly kms: KmsProvider
+}
+
+/** Opens the keys of a folder. Throws `KeyError` where there are none. */
+export async function openKeyHolder(dir: string, options: LocalKmsOptions = {}, kms?: KmsProvider): Promise<KeyHolder> {
+  const signer = openSigner(dir, 'authority.pem', false)
+  const provider = kms ?? (await openLocalKms(dir, options))
+  if (!signer || !provider) throw new KeyError(`there are no keys in ${dir}`, 'Make them: douane keys init')
+  return { dir, signer, folder: new RecipientFolder(dir, signer), kms: provider }
+}
+
+/** Makes what a keys folder needs; what is there stays. Gives the holder and the text that gateways pin. */
+export async function initKeys(
+  dir: string,
+  nowMs: number,
+  options: LocalKmsOptions = {},
+  kms?: KmsProvider,
+): Promise<{ holder: KeyHolder; trust: string }> {
+  makeFolder(dir)
+  if (!kms) await openLocalKms(dir, { ...options, make: true })
+  openSigner(dir, 'authority.pem', true)
+  openHashKeys({ dir, nowMs: () => nowMs })
+  await (await AccessLog.open(dir)).close()
+  const holder = await openKeyHolder(dir, options, kms)
+  return { holder, trust: signerText(holder.signer.publicKey) }
+}
+
+/** Recipient keys for the current period and those after it, where they are missing. Gives the ids of new ones. */
+export async function makeAhead(
+  holder: KeyHolder,
+  use: Omit<RecipientSlot, 'period'>,
+  periods: number,
+  nowMs: number,
+): Promise<string[]> {
+  const made: string[] = []
+  let period: Period = periodAt(use.retention, nowMs)
+  for (let n = 0; n < periods; n++) {
+    const slot = { ...use, period: period.name }
+    if (holder.folder.generation(slot) === 0) made.push(await makeRecipient(holder.folder, holder.kms, slot, nowMs))
+    period = periodAt(use.retention, period.endMs)
+  }
+  return made
+}
+
+/** A new key in the current period. Epochs that are under way end within the hour. */
+export function rotateKey(holder: KeyHolder, use: Omit<RecipientSlot, 'period'>, nowMs: number): Promise<string> {
+  const slot = { ...use, period: periodAt(use.retention, nowMs).name }
+  return makeRecipient(holder.folder, holder.kms, slot, nowMs)
+}
+
+export type KeyState = 'in use' | 'ahead' | 'past' | 'expired' | 'destroyed'
+export interface ListedKey extends RecipientSlot {
+  readonly id: string
+  readonly state: KeyState
+  /** When nothing sealed with it needs to be readable any more; `undefined`: never. */
+  readonly expiresMs?: number
+}
+
+export function listKeys(holder: Pick<KeyHolder, 'folder'>, nowMs: number): ListedKey[] {
+  const { folder } = holder
+  return [...folder.list()].flatMap(({ period, id, destroyed }) => {
+    const document = destroyed ? folder.tombstone(period, id) : folder.read(period, id)
+    return document ? [listed(document, nowMs, destroyed)] : []
+  })
+}
+
+function listed(document: RecipientDocument | Tombstone, nowMs: number, destroyed: boolean): ListedKey {
+  const { id, tenant, region, retention } = document
+  const period = parsePeriod(document.period)
+  const expiresMs = periodExpiryMs(period, retention)
+  const state = destroyed
+    ? 'destroyed'
+    : nowMs >= expiresMs
+      ? 'expired'
+      : nowMs >= period.endMs
+        ? 'past'
+        : nowMs < period.startMs
+          ? 'ahead'
+          : 'in use'
+  return { id, tenant, region, retention, period: period.name, state, ...(Number.isFinite(expiresMs) && { expiresMs }) }
+}
+
+/** Destroys private halves, after it has written down why. Gives the signed receipts. */
+export async function destroyKeys(
+  holder: Pick<KeyHolder, 'dir' | 'folder'>,
+  keys: readonly ListedKey[],
+  why: { readonly reason: string; readonly who?: string },
+  nowMs: number,
+): Promise<Tombstone[]> {
+  const reason = checkedReason(why.reason)
+  const log = await AccessLog.open(holder.dir)
+  try {
+    const who = currentUser(why.who)
+    const entries = keys.map(({ id, tenant, period }) => ({
+      action: 'destroy' as const,
+      atMs: nowMs,
+      who,
+      reason,
+      what: [{ key: id, tenant, period }],
+    }))
+    await log.append(entries)
+  } finally {
+    await log.close()
+  }
+  const receipts = keys.map(({ period, id }) => {
+    const document = holder.folder.read(period, id)
+    if (!document) throw new KeyError(`there is no key ${id} in period ${period}`)
+    return holder.folder.destroy(document, reason, nowMs)
+  })
+  pruneEpochs(holder.dir, nowMs, ({ period, recipient }) => holder.folder.isDestroyed(period, recipient))
+  return receipts
+}
+
+export interface KeyCheck {
+  /** Epoch keys that open. */
+  opened: number
+  destroyed: number
+  /** The recipient key is not here: another decrypt side holds it, or it was lost. */
+  missing: number
+  damaged: number
+}
+
+/** Opens every epoch key in the key stores: a canary for each hour of every tenant. Run it daily. */
+export async function checkKeys(holder: KeyHolder, gateways: readonly string[] = []): Promise<KeyCheck> {
+  const check: KeyCheck = { opened: 0, destroyed: 0, missing: 0, damaged: 0 }
+  const index = new EpochIndex(holder.dir, ...gateways)
+  const unwrapped = new Map<string, Buffer | undefined>()
+  for (const record of index.all()) {
+    if (holder.folder.isDestroyed(record.period, record.recipient)) {
+      check.destroyed++
+      continue
+    }
+    if (!unwrapped.has(record.recipient)) {
+      const document = holder.folder.read(record.period, record.recipient)
+      const wrapped = document && Buffer.from(document.wrapped, 'base64url')
+      unwrapped.set(record.recipient, wrapped && (await holder.kms.unwrap(wrapped, record.recipient)))
+    }
+    const secret = unwrapped.get(record.recipient)
+    if (!secret) check.missing++
+    else if (opens(() => openEpoch(record, privateKeyOf(secret)))) check.opened++
+    else check.damaged++
+  }
+  for (const secret of unwrapped.values()) secret?.fill(0)
+  check.damaged += index.damaged
+  return check
+}
+
+function opens(open: () => Buffer): boolean {
+  try {
+    open().fill(0)
+    return true
+  } catch {
+    return false
+  }
+}
