@@ -1,0 +1,118 @@
+/**
+ * What stands near a candidate: the words before it (and a few after it), and the key of the attribute that holds it.
+ *
+ * `Context.look` walks back over at most `contextBytesMax` bytes, cuts them into words, and looks up every run of one to
+ * four words. The result is, for each topic, how far away it was last named: the nearest topic is the likeliest.
+ */
+import { limits } from '../../../src/limits.ts'
+import { alpha, classes, digit, lower, lowered, upper } from './ascii.ts'
+import { Phrases, seed, step } from './phrases.ts'
+import { type Topic, topicIds, topics, topicWords } from './topics.ts'
+
+const phrases = new Phrases()
+for (const topic of topics) for (const phrase of topicWords[topic].split(' ')) phrases.add(phrase, topicIds[topic])
+
+/** Distances: 0 = the key itself; 1… = bytes between the words and the candidate; `far` = not named. */
+export const far = 255
+const phraseWordsMax = 4
+const wordsMax = 20
+
+const starts = new Int32Array(wordsMax)
+const ends = new Int32Array(wordsMax)
+
+export class Context {
+  readonly distance = new Uint8Array(topics.length).fill(far)
+  /** Topics that are named at all, so that clearing is cheap. */
+  readonly #named: number[] = []
+  /** Topics that the attribute's key names. */
+  keyTopics: readonly number[] = []
+  #cachedAt = -1
+  #cachedFrom = -1
+
+  /** Begins a new value. */
+  reset(keyTopics: readonly number[]): void {
+    this.keyTopics = keyTopics
+    this.#cachedAt = -1
+  }
+
+  /** Reads the context of a candidate at `at` in a value that begins at `from`. Returns how many bytes it looked at. */
+  look(bytes: Uint8Array, from: number, at: number): number {
+    if (this.#cachedAt === at && this.#cachedFrom === from) return 0
+    this.#cachedAt = at
+    this.#cachedFrom = from
+    for (const topic of this.#named) this.distance[topic] = far
+    this.#named.length = 0
+    const first = Math.max(from, at - limits.contextBytesMax)
+    const words = cut(bytes, first, at, first > from)
+    for (let w = 0; w < words; w++) this.#phrasesFrom(bytes, w, words, at)
+    for (const topic of this.keyTopics) this.#name(topic, 0)
+    return at - first
+  }
+
+  #phrasesFrom(bytes: Uint8Array, first: number, words: number, at: number): void {
+    let hash = seed
+    for (let w = first; w < words && w < first + phraseWordsMax; w++) {
+      if (w > first) {
+        if (starts[w]! - ends[w - 1]! > 3) return
+        hash = step(hash, 95)
+      }
+      for (let i = starts[w]!; i < ends[w]!; i++) hash = step(hash, lowered[bytes[i]!]!)
+      const entry = phrases.find(bytes, starts[first]!, ends[w]!, hash)
+      if (entry > 0)
+        for (const topic of phrases.meanings[entry]!) this.#name(topic, Math.min(far - 1, 1 + at - ends[w]!))
+    }
+  }
+
+  #name(topic: number, distance: number): void {
+    if (this.distance[topic] === far) this.#named.push(topic)
+    if (distance < this.distance[topic]!) this.distance[topic] = distance
+  }
+
+  /** Whether no topic is named at all. */
+  get isSilent(): boolean {
+    return this.#named.length === 0
+  }
+
+  has(topic: number): boolean {
+    return this.distance[topic] !== far
+  }
+}
+
+/** Cuts bytes[from, to) into words of letters, also at the capitals of camelCase. Returns how many (the last ones). */
+function cut(bytes: Uint8Array, from: number, to: number, isCut: boolean): number {
+  let i = from
+  // Where the window begins inside a word, that word is half: leave it out.
+  if (isCut) while (i < to && classes[bytes[i]!]! & alpha && classes[bytes[i - 1]!]! & alpha) i++
+  let count = 0
+  while (i < to) {
+    if ((classes[bytes[i]!]! & alpha) === 0) {
+      i++
+      continue
+    }
+    const start = i++
+    while (i < to && classes[bytes[i]!]! & alpha && !isHump(bytes, i, to)) i++
+    if (count === wordsMax) {
+      starts.copyWithin(0, 1)
+      ends.copyWithin(0, 1)
+      count--
+    }
+    starts[count] = start
+    ends[count++] = i
+  }
+  return count
+}
+
+/** Whether a word of camelCase begins at `i`: aB, or the last capital of ABc. */
+function isHump(bytes: Uint8Array, i: number, to: number): boolean {
+  if ((classes[bytes[i]!]! & upper) === 0) return false
+  if (classes[bytes[i - 1]!]! & (lower | digit)) return true
+  return i + 1 < to && (classes[bytes[i + 1]!]! & lower) !== 0
+}
+
+/** The topics that an attribute's key names: `user.bsn`, `customerPhoneNumber`, `http.request.header.x-card-number`. */
+export function topicsOfKey(key: string): readonly number[] {
+  const bytes = Uint8Array.from(key.slice(-limits.contextBytesMax), (c) => Math.min(c.charCodeAt(0), 0x7f))
+  const context = new Context()
+  context.look(bytes, 0, bytes.length)
+  return topics.flatMap((topic: Topic) => (context.has(topicIds[topic]) ? [topicIds[topic]] : []))
+}

@@ -1,0 +1,158 @@
+/**
+ * The scan: one pass over the bytes of a value, which stops only where something may begin.
+ *
+ * A value is a row of runs of letters and digits with punctuation between them. A run is passed at the cost of a few
+ * loads unless it consists of digits, mixes digits and letters, begins like a vendor's token, or is a word that may tell
+ * (anchors.ts). Of the punctuation only `@`, `:`, `<` and `-----` matter. Everything else is the verifiers' work, and they
+ * look at a bounded number of bytes each: the whole is linear in the value's length.
+ */
+import { isAnchor } from './anchors.ts'
+import { alnum, alpha, classes, digit, high, joiner, lower, upper } from './ascii.ts'
+import { digits } from './digits.ts'
+import { forward } from './forward.ts'
+import { mixed } from './mixed.ts'
+import { authority, colons, dashedMac, dottedMac, mail } from './network.ts'
+import { pair } from './pairs.ts'
+import type { Scan } from './state.ts'
+import { discordToken, jsonWebToken, machineReadable, mailchimpKey, pem, telegramToken } from './structured_secrets.ts'
+import { mayBeToken, vendorToken } from './vendor_tokens.ts'
+import { wallet } from './wallets.ts'
+
+/** Scans bytes[from, to). False at the first byte >= 0x80: the text must be projected, and scanned again. */
+export function scan(s: Scan): boolean {
+  const b = s.bytes
+  const to = s.to
+  let i = s.from
+  while (i < to) {
+    let seen = classes[b[i]!]!
+    if (seen & alnum) {
+      const start = i++
+      while (i < to) {
+        const kind = classes[b[i]!]!
+        if ((kind & alnum) === 0) break
+        seen |= kind
+        i++
+      }
+      i = run(s, start, i, seen)
+    } else if (seen === 0) {
+      const c = b[i]!
+      if (c === 64) i = mail(s, i)
+      else if (c === 58) i = colon(s, i)
+      else if (c === 60 && s.byte(i + 1) === 60) i = machineReadable(s, i)
+      else i++
+    } else if (seen === joiner && b[i] === 45 && s.byte(i + 1) === 45) {
+      i = dashes(s, i)
+    } else if (seen === high) return false
+    else i++
+  }
+  return true
+}
+
+const colon = (s: Scan, at: number): number =>
+  s.byte(at + 1) === 47 && s.byte(at + 2) === 47 ? authority(s, at) : colons(s, at)
+
+/** Two dashes or more: a PEM block, or nothing. */
+function dashes(s: Scan, at: number): number {
+  if (s.byte(at + 4) === 45) {
+    const next = pem(s, at)
+    if (next > 0) return next
+  }
+  let end = at + 2
+  while (end < s.to && s.bytes[end] === 45) end++
+  return end
+}
+
+/** A run of letters and digits lies in [start, end). Returns where to go on. */
+function run(s: Scan, start: number, end: number, seen: number): number {
+  const b = s.bytes
+  const length = end - start
+  if (mayBeToken(b, start)) {
+    const next = prefixed(s, start, end)
+    if (next > 0) return next
+  }
+  if (length === 2 && b[end] === 45) {
+    const next = s.byte(end + 3) === 45 && s.byte(end + 6) === 45 ? dashedMac(s, start) : 0
+    if (next > 0) return next
+  } else if (length === 4 && b[end] === 46 && s.byte(end + 5) === 46) {
+    const next = dottedMac(s, start)
+    if (next > 0) return next
+  }
+  if ((seen & digit) === 0) return letters(s, start, end, seen)
+  if ((seen & alpha) !== 0) return lettersAndDigits(s, start, end)
+  return onlyDigits(s, start, end)
+}
+
+function prefixed(s: Scan, start: number, end: number): number {
+  const b = s.bytes
+  if (b[start] === 101 && b[start + 1] === 121 && b[start + 2] === 74) {
+    const next = jsonWebToken(s, start)
+    if (next > 0) return next
+  }
+  return Math.max(vendorToken(s, start), end - start >= 25 ? wallet(s, start, end) : 0)
+}
+
+function letters(s: Scan, start: number, end: number, seen: number): number {
+  // "AB 12 34 56 C", "X-1234567-L", "BE 0123.456.789"
+  if (end - start < 5 && (seen & lower) === 0 && classes[s.byte(end + 1)]! & digit) {
+    const next = isCodeJoin(s.bytes[end]!) ? mixed(s, start, end) : end
+    if (next > end) return next
+  }
+  if (!isAnchor(s.bytes, start, end)) return end
+  const next = pair(s, start, end)
+  return next > end ? next : Math.max(end, forward(s, start, end))
+}
+const isCodeJoin = (c: number): boolean => c === 32 || c === 45 || c === 46
+
+function lettersAndDigits(s: Scan, start: number, end: number): number {
+  const b = s.bytes
+  const length = end - start
+  if (length >= 22) {
+    const first = b[start]!
+    if (length === 32 && b[end] === 45) {
+      const next = mailchimpKey(s, start, end)
+      if (next > 0) return next
+    }
+    if (first >= 77 && first <= 79) {
+      const next = discordToken(s, start)
+      if (next > 0) return next
+    }
+    const next = wallet(s, start, end)
+    if (next > 0) return next
+  }
+  if (length < 5 && !isCodeJoin(s.byte(end))) return end
+  // A telling word may end in digits, or begin a key: `pass2=`, `key1`.
+  if (length > 34) return end
+  const next = mixed(s, start, end)
+  if (next > end) return next
+  const word = wordBefore(b, start, end)
+  return word > start + 2 && isAnchor(b, start, word) ? Math.max(end, pair(s, start, word)) : end
+}
+function wordBefore(b: Uint8Array, start: number, end: number): number {
+  let at = start
+  while (at < end && classes[b[at]!]! & alpha) at++
+  return at
+}
+
+function onlyDigits(s: Scan, start: number, end: number): number {
+  const b = s.bytes
+  if (b[end] === 58) {
+    const next = telegramToken(s, start, end)
+    if (next > 0) return next
+  }
+  // One number of few digits, with no digit behind its separator: what logs are full of.
+  if (end - start < 6) {
+    const after = classes[s.byte(end + 1)]!
+    const second = classes[s.byte(end + 2)]!
+    if ((after & digit) === 0 && (second & digit) === 0 && !((after & upper) !== 0 && isCodeJoin(s.byte(end))))
+      return end
+  }
+  const next = digits(s, start, end)
+  if (s.hits.count > 0 && s.hits.end[s.hits.count - 1]! > start) return next
+  const total = next - start
+  if (total < 5 || total > 40) return next
+  // A letter behind the digits: "12345678-Z", "131052-308T"; or a word before them that names a document.
+  const c = s.byte(next)
+  const hasTail = (isCodeJoin(c) || c === 43) && classes[s.byte(next + 1)]! & alnum
+  if (!hasTail && s.look(start).isSilent) return next
+  return Math.max(next, mixed(s, start, end))
+}

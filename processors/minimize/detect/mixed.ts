@@ -1,0 +1,117 @@
+/**
+ * Identifiers that mix letters and digits: from one run of letters and digits on, chunks are joined over single
+ * separators (`X-1234567-L`, `GB29 NWBK 6016 …`), longest first, and offered to the table of codes.ts and to IBAN.
+ */
+import { alnum, classes, digit, joiner, lower, upper } from './ascii.ts'
+import { iban, ibanLength } from './checks_letters.ts'
+import { type CodeRule, codes } from './codes.ts'
+import { far } from './context.ts'
+import { detector } from './registry.ts'
+import type { Scan } from './state.ts'
+import { topicIds } from './topics.ts'
+
+const lengthMax = 34
+const chunksMax = 10
+
+interface Rule extends CodeRule {
+  readonly detector: number
+  readonly topicNumbers: readonly number[]
+  readonly countryNumber: number
+}
+const rulesOf: Rule[][] = Array.from({ length: lengthMax + 1 }, () => [])
+for (const rule of codes) {
+  const compiled: Rule = {
+    ...rule,
+    detector: detector(rule.type),
+    topicNumbers: rule.topics.map((topic) => topicIds[topic]),
+    countryNumber: rule.country ? topicIds[rule.country] : -1,
+  }
+  for (const length of rule.lengths) rulesOf[length]!.push(compiled)
+}
+const ibanId = detector('iban')
+
+const ends = new Int32Array(chunksMax)
+const offsets = new Int32Array(chunksMax)
+let chunks = 0
+let cases = 0
+let compact = ''
+
+/** Offers what begins with the letters and digits in [start, end). Returns where to go on. */
+export function mixed(s: Scan, start: number, end: number): number {
+  if (end - start > lengthMax) return end
+  const isLeftGlued = (classes[s.byte(start - 1)]! & joiner) !== 0 && (classes[s.byte(start - 2)]! & alnum) !== 0
+  gather(s, start, end)
+  if ((cases & digit) === 0 || compact.length < 6) return end
+  const text = compact.toUpperCase()
+  const isLower = (cases & lower) !== 0
+  const isEither = isLower && (cases & upper) !== 0
+  for (let k = chunks - 1; k >= 0; k--) {
+    const length = offsets[k]!
+    const candidate = text.slice(0, length)
+    if (ibanLength.get(candidate.slice(0, 2)) === length && !isLeftGlued && iban(candidate)) {
+      s.hits.add(start, ends[k]!, ibanId, 97)
+      return ends[k]!
+    }
+  }
+  if (isEither || (isLower && isHash(compact))) return end
+  const context = s.look(start)
+  if (context.isSilent && (isLower || isLeftGlued)) return end
+  for (let k = chunks - 1; k >= 0; k--) {
+    const isGlued = isLeftGlued || isLower || isRightGlued(s, ends[k]!)
+    const found = bestRule(s, text.slice(0, offsets[k]!), isGlued)
+    if (!found) continue
+    s.hits.add(start, ends[k]!, found.rule.detector, found.distance === far ? 80 : found.rule.check ? 95 : 85)
+    return ends[k]!
+  }
+  return end
+}
+
+const isRightGlued = (s: Scan, end: number): boolean =>
+  (classes[s.byte(end)]! & joiner) !== 0 && (classes[s.byte(end + 1)]! & alnum) !== 0
+
+/** A commit, a digest: lower-case hexadecimal of some length. */
+const isHash = (text: string): boolean => text.length >= 12 && /^[0-9a-f]+$/.test(text)
+
+function gather(s: Scan, start: number, end: number): void {
+  chunks = 0
+  cases = 0
+  compact = ''
+  let at = start
+  let to = end
+  for (;;) {
+    for (let i = at; i < to; i++) {
+      cases |= classes[s.bytes[i]!]!
+      compact += String.fromCharCode(s.bytes[i]!)
+    }
+    ends[chunks] = to
+    offsets[chunks++] = compact.length
+    s.hits.steps += to - at
+    const c = s.byte(to)
+    if (chunks === chunksMax || (c !== 32 && c !== 45 && c !== 46 && c !== 47)) return
+    at = to + 1
+    let seen = 0
+    to = at
+    while (to < s.to && to - at <= lengthMax && classes[s.bytes[to]!]! & alnum) seen |= classes[s.bytes[to++]!]!
+    if (to === at || to - at + compact.length > lengthMax) return
+    // A lower-case word after a space is the next word of a sentence, not a part of the code.
+    if (c === 32 && seen & lower) return
+  }
+}
+
+function bestRule(s: Scan, text: string, isGlued: boolean): { rule: Rule; distance: number } | undefined {
+  let best: { rule: Rule; distance: number } | undefined
+  let bestRank = Number.POSITIVE_INFINITY
+  const { distance } = s.context
+  for (const rule of rulesOf[text.length]!) {
+    let near = far
+    for (const topic of rule.topicNumbers) near = Math.min(near, distance[topic]!)
+    if (near === far && (isGlued || rule.alone === 'never')) continue
+    if (near !== far && !rule.check && (near > 50 || near > distance[topicIds.not_phone]!)) continue
+    const country = rule.countryNumber < 0 ? 1 : distance[rule.countryNumber]! < far ? 0 : 2
+    const rank = near * 8 + country * 2 + (rule.check ? 0 : 1)
+    if (rank >= bestRank || !rule.shape.test(text) || (rule.check && !rule.check(text))) continue
+    best = { rule, distance: near }
+    bestRank = rank
+  }
+  return best
+}

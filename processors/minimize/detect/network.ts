@@ -1,0 +1,189 @@
+/**
+ * Addresses: e-mail (RFC 5321 lengths), user info in URLs (RFC 3986), IPv6 (RFC 4291) and MAC addresses.
+ * IPv4 is in digits.ts. Each loop runs over byte classes and stops after the longest legal length.
+ */
+import { alnum, alpha, classes, digit, joiner, lowered, quote, space } from './ascii.ts'
+import { isPlaceholder } from './placeholder.ts'
+import { detector } from './registry.ts'
+import type { Scan } from './state.ts'
+
+const email = detector('email')
+const ip = detector('ip')
+const mac = detector('mac')
+const url = detector('url')
+const urlCredentials = detector('url_credentials', 'secret')
+const connectionString = detector('connection_string', 'secret')
+
+/** Characters of a local part that occur in practice. */
+const local = new Uint8Array(256)
+for (let c = 0; c < 256; c++) if (classes[c]! & (alnum | joiner)) local[c] = 1
+for (const c of ".%+&~!#$*'") local[c.charCodeAt(0)] = 1
+const hexadecimal = new Uint8Array(256)
+for (const c of '0123456789abcdefABCDEF') hexadecimal[c.charCodeAt(0)] = 1
+
+/** Last labels that are file names and systemd units, not domains. */
+const noDomains = new Set(
+  'service socket target timer mount slice scope swap path automount device js ts css png jpg jpeg gif svg webp map json yaml yml html txt log conf gz tgz zip jar lock local localdomain'.split(
+    ' ',
+  ),
+)
+
+/** An e-mail address around the `@` at `at`. Returns where to go on. */
+export function mail(s: Scan, at: number): number {
+  const b = s.bytes
+  let start = at
+  const first = Math.max(s.from, at - 64)
+  while (start > first && local[b[start - 1]!]) start--
+  s.hits.steps += at - start
+  while (start < at && (classes[b[start]!]! & alnum) === 0) start++
+  if (start === at || b[at - 1] === 46) return at + 1
+  let end = at + 1
+  let label = end
+  let dots = 0
+  const last = Math.min(s.to, at + 254)
+  for (; end < last; end++) {
+    const c = b[end]!
+    if (classes[c]! & alnum || c === 45) continue
+    if (c !== 46 || end === label || end + 1 >= s.to || (classes[b[end + 1]!]! & alnum) === 0) break
+    dots++
+    label = end + 1
+  }
+  s.hits.steps += end - at
+  while (end > label && b[end - 1] === 45) end--
+  if (dots === 0 || end - label < 2 || !isTopDomain(b, label, end)) return at + 1
+  s.hits.add(start, end, email, 95)
+  return end
+}
+
+function isTopDomain(b: Uint8Array, start: number, end: number): boolean {
+  if (lowered[b[start]!] === 120 && b[start + 2] === 45 && b[start + 3] === 45) return true
+  let label = ''
+  for (let i = start; i < end; i++) {
+    if ((classes[b[i]!]! & alpha) === 0) return false
+    label += String.fromCharCode(lowered[b[i]!]!)
+  }
+  return !noDomains.has(label)
+}
+
+/** What follows `://` at `colon`: user info before an `@`, and the URL itself where URLs are wanted. */
+export function authority(s: Scan, colon: number): number {
+  const b = s.bytes
+  const start = colon + 3
+  let at = -1
+  let end = start
+  const last = Math.min(s.to, start + 1024)
+  for (; end < last; end++) {
+    const c = b[end]!
+    if (c === 47 || c === 63 || c === 35 || c === 60 || c === 62 || classes[c]! & (space | quote)) break
+    if (c === 64) at = end
+  }
+  s.hits.steps += end - start
+  if (s.withUrls) wholeUrl(s, colon, end)
+  if (at < 0) return start
+  let split = start
+  while (split < at && b[split] !== 58) split++
+  const hasPassword = split < at - 1 && !isPlaceholder(b, split + 1, at)
+  if (!hasPassword && (split < at || at - start < 16)) return at + 1
+  s.hits.add(start, at, isDatabase(b, colon, s.from) ? connectionString : urlCredentials, 95)
+  return at + 1
+}
+
+/** Whether the scheme that ends at `colon` is a browser's; all others are databases and brokers. */
+function isDatabase(b: Uint8Array, colon: number, from: number): boolean {
+  const scheme = String.fromCharCode(...b.subarray(Math.max(from, colon - 5), colon)).toLowerCase()
+  return !/(?:https?|ftps?|sftp|ssh|git|wss?)$/.test(scheme)
+}
+
+function wholeUrl(s: Scan, colon: number, from: number): void {
+  let start = colon
+  while (start > s.from && colon - start < 12 && classes[s.bytes[start - 1]!]! & alpha) start--
+  let end = from
+  while (
+    end < s.to &&
+    end - from < 2048 &&
+    s.bytes[end]! > 32 &&
+    (classes[s.bytes[end]!]! & quote) === 0 &&
+    s.bytes[end] !== 62
+  )
+    end++
+  while (end > from && (s.bytes[end - 1] === 46 || s.bytes[end - 1] === 44 || s.bytes[end - 1] === 41)) end--
+  if (start < colon && end > colon + 4) s.hits.add(start, end, url, 60)
+}
+
+/** An IPv6 or MAC address whose first `:` is at `colon`. Returns where to go on. */
+export function colons(s: Scan, colon: number): number {
+  const b = s.bytes
+  let start = colon
+  while (start > s.from && colon - start < 4 && hexadecimal[b[start - 1]!]) start--
+  const before = start > s.from ? b[start - 1]! : 0
+  if (classes[before]! & alnum || before === 58 || (start === colon && s.byte(colon + 1) !== 58)) return colon + 1
+  let groups = start < colon ? 1 : 0
+  let short = colon - start === 2
+  let hasDigit = false
+  let gaps = 0
+  let at = colon
+  for (let i = start; i < colon; i++) if (classes[b[i]!]! & digit) hasDigit = true
+  while (s.byte(at) === 58 && groups <= 8) {
+    if (s.byte(at + 1) === 58) {
+      if (++gaps > 1) break
+      at++
+    }
+    let next = at + 1
+    while (next < s.to && next - at <= 4 && hexadecimal[b[next]!]) if (classes[b[next++]!]! & digit) hasDigit = true
+    if (next === at + 1) {
+      if (gaps > 0 && s.byte(at - 1) === 58) at++
+      break
+    }
+    if (next - at !== 3) short = false
+    groups++
+    at = next
+  }
+  s.hits.steps += at - start
+  if (at === colon) return colon + 1
+  if (classes[s.byte(at)]! & alnum || (s.byte(at) === 58 && classes[s.byte(at + 1)]! & alnum)) return at
+  if (short && groups === 6 && gaps === 0) return macHit(s, start, at)
+  const isWhole = gaps === 0 ? groups === 8 : groups >= 2 && groups < 8 && (hasDigit || groups >= 4)
+  if (!isWhole || (gaps === 1 && at - start <= 3) || s.byte(at) === 46) return at
+  if (isLinkUp(b, start, at)) s.hits.add(start, at, ip, 90)
+  return at
+}
+/** `::1` and `::` are this machine. */
+const isLinkUp = (b: Uint8Array, start: number, end: number): boolean => !(b[start] === 58 && end - start <= 3)
+
+/** `00-1A-2B-3C-4D-5E` from `start`. Returns where to go on, or 0. */
+export function dashedMac(s: Scan, start: number): number {
+  for (let group = 0; group < 6; group++) {
+    const at = start + group * 3
+    if (!hexadecimal[s.byte(at)] || !hexadecimal[s.byte(at + 1)] || (group < 5 && s.byte(at + 2) !== 45)) return 0
+  }
+  const end = start + 17
+  if (classes[s.byte(end)]! & (alnum | joiner) || classes[s.byte(start - 1)]! & (alnum | joiner)) return 0
+  return macHit(s, start, end)
+}
+
+/** `001a.2b3c.4d5e` from `start`. Returns where to go on, or 0. */
+export function dottedMac(s: Scan, start: number): number {
+  for (let i = 0; i < 14; i++)
+    if (i === 4 || i === 9 ? s.byte(start + i) !== 46 : !hexadecimal[s.byte(start + i)]) return 0
+  if (
+    classes[s.byte(start + 14)]! & alnum ||
+    s.byte(start + 14) === 46 ||
+    classes[s.byte(start - 1)]! & (alnum | joiner)
+  )
+    return 0
+  return s.byte(start - 1) === 46 ? 0 : macHit(s, start, start + 14)
+}
+
+/** All zeros and all ones are no device. */
+function macHit(s: Scan, start: number, end: number): number {
+  let ones = true
+  let zeros = true
+  for (let i = start; i < end; i++) {
+    const c = lowered[s.bytes[i]!]!
+    if (!hexadecimal[c]) continue
+    if (c !== 102) ones = false
+    if (c !== 48) zeros = false
+  }
+  if (!ones && !zeros) s.hits.add(start, end, mac, 90)
+  return end
+}

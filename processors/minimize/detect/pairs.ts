@@ -1,0 +1,239 @@
+/**
+ * `key = value` pairs with a telling key, however they are written: logfmt, JSON (escaped too), YAML, INI, URL queries,
+ * shell options, assignments and comparisons of the usual programming languages, HTTP headers.
+ *
+ * The scan stops at a word that may tell (secret_keys.ts); from there the key is completed, the operator read, and the
+ * value taken: quoted to its quote, unquoted to what ends it in that notation. All look-ahead is bounded.
+ */
+import { limits } from '../../../src/limits.ts'
+import { alpha, classes, digit, quote, space, textOf, token } from './ascii.ts'
+import { isPlaceholder } from './placeholder.ts'
+import { looksRandom } from './random.ts'
+import { detector } from './registry.ts'
+import { SecretKey, secretKey } from './secret_keys.ts'
+import type { Scan } from './state.ts'
+
+const password = detector('password', 'secret')
+const generic = detector('generic_secret', 'secret')
+const authorization = detector('authorization', 'secret')
+const cookie = detector('cookie', 'secret')
+const keyMax = 64
+
+/** The value that was read last. */
+const value = { from: 0, to: 0, isQuoted: false, isNatural: false }
+
+/** A telling word lies in [start, end). Returns where to go on. */
+export function pair(s: Scan, start: number, end: number): number {
+  const b = s.bytes
+  let from = start
+  while (from > s.from && start - from < keyMax && isKeyByte(b[from - 1]!)) from--
+  let to = end
+  while (to < s.to && to - from < keyMax && isKeyByte(b[to]!)) to++
+  s.hits.steps += to - from
+  if (from < to && b[to - 1] === 46) to--
+  const kind = secretKey(textOf(b, from, to))
+  if (kind === SecretKey.None) return end
+  const scheme = schemeOf(b, start, end)
+  if (scheme && from === start && to === end) return credentials(s, end)
+  if (comparedBefore(s, from, kind)) return to
+  const at = operator(s, from, to)
+  if (at < 0) return to
+  if (kind === SecretKey.Authorization) return header(s, at, authorization)
+  if (kind === SecretKey.Cookie) return header(s, at, cookie)
+  readValue(s, at, from)
+  return take(s, kind) ? value.to : Math.max(to, at)
+}
+
+const isKeyByte = (c: number): boolean => (classes[c]! & token) !== 0 || c === 46
+
+/** `Bearer` and `Basic` are words on their own. */
+const schemeOf = (b: Uint8Array, start: number, end: number): boolean =>
+  /^(?:bearer|basic)$/i.test(textOf(b, start, Math.min(end, start + 8)))
+
+/** The word `Bearer` or `Basic` ends at `end`: what follows is a token of some length. */
+export function credentials(s: Scan, end: number): number {
+  let from = end
+  while (from < s.to && from - end < 4 && (s.bytes[from] === 32 || s.bytes[from] === 58)) from++
+  if (from === end) return end
+  const to = tokenEnd(s, from)
+  if (to - from < 8 || isPlaceholder(s.bytes, from, to)) return end
+  if (!looksRandom(s.bytes, from, to, 8)) return end
+  s.hits.add(from, to, authorization, 90)
+  return to
+}
+function tokenEnd(s: Scan, from: number): number {
+  let to = from
+  const last = Math.min(s.to, from + limits.tokenBytesMax)
+  while (to < last && (classes[s.bytes[to]!]! & token || '.~+/='.includes(String.fromCharCode(s.bytes[to]!)))) to++
+  s.hits.steps += to - from
+  return to
+}
+
+/** Where the value begins behind the key in [from, to); -1 if nothing there binds one to it. */
+function operator(s: Scan, from: number, to: number): number {
+  let at = to
+  if (s.byte(at) === 92 && classes[s.byte(at + 1)]! & quote) at++ // \" inside a JSON string
+  const closed = (classes[s.byte(at)]! & quote) !== 0
+  if (closed) at++
+  if (s.byte(at) === 91) {
+    let close = at + 1
+    while (close - at < 8 && classes[s.byte(close)]! & digit) close++
+    if (s.byte(close) === 93) at = close + 1
+  }
+  if (s.byte(at) === 40) return classes[s.byte(at + 1)]! & quote ? at + 1 : -1
+  const spaceFrom = at
+  while (at - spaceFrom < 8 && (s.byte(at) === 32 || s.byte(at) === 9)) at++
+  const operatorFrom = at
+  while (at - operatorFrom < 3 && (s.byte(at) === 61 || s.byte(at) === 58 || s.byte(at) === 33 || s.byte(at) === 62))
+    at++
+  if (at > operatorFrom) {
+    if (s.byte(operatorFrom) === 58 && s.byte(operatorFrom + 1) === 58) return -1
+    if (s.byte(at - 1) === 33) return -1
+    const valueFrom = at
+    while (at - valueFrom < 8 && (s.byte(at) === 32 || s.byte(at) === 9)) at++
+    return s.byte(at) === 64 && classes[s.byte(at + 1)]! & quote ? at + 1 : at
+  }
+  if (at === spaceFrom) return -1
+  if (classes[s.byte(at)]! & quote && !closed) return at
+  if (s.byte(from) === 45 && s.byte(from + 1) === 45) return at
+  return isCopula(s, at)
+}
+
+/** `password is hunter2`, `mot de passe est …`: an `is` in between. */
+function isCopula(s: Scan, at: number): number {
+  for (const word of ['is ', 'ist ', 'est ', 'es ', 'e ', 'to ', 'was ', 'op ', 'jest ']) {
+    let i = 0
+    while (i < word.length && s.byte(at + i) === word.charCodeAt(i)) i++
+    if (i === word.length) {
+      value.isNatural = true
+      return at + i
+    }
+  }
+  return -1
+}
+
+/** Reads the value at `at`. */
+function readValue(s: Scan, at: number, keyFrom: number): void {
+  const b = s.bytes
+  const last = Math.min(s.to, at + limits.tokenBytesMax)
+  const escaped = s.byte(at) === 92 && classes[s.byte(at + 1)]! & quote ? 1 : 0
+  const open = s.byte(at + escaped)
+  value.isQuoted = (classes[open]! & quote) !== 0
+  value.isNatural = false
+  if (value.isQuoted) {
+    value.from = at + 1 + escaped
+    let to = value.from
+    while (to < last && !(b[to] === open && (escaped === 1 || b[to - 1] !== 92)) && b[to] !== 10) to++
+    value.to = to - (escaped && b[to - 1] === 92 ? 1 : 0)
+    if (b[to] !== open) value.to = to < s.to || escaped ? value.from : value.to
+    s.hits.steps += to - at
+    return
+  }
+  value.from = at
+  const isQuery = s.byte(keyFrom - 1) === 63 || s.byte(keyFrom - 1) === 38
+  const isYaml = keyFrom === s.from && s.byte(at - 1) === 32 && s.byte(at - 2) === 58
+  let to = at
+  while (to < last && !ends(s, to, isQuery, isYaml)) to++
+  s.hits.steps += to - at
+  while (to > at && ',;"\'`'.includes(String.fromCharCode(b[to - 1]!))) to--
+  if (to > at && b[to - 1] === 41 && !b.subarray(at, to).includes(40)) to--
+  value.to = to
+  value.isNatural = s.byte(at - 1) === 32 && s.byte(at - 2) !== 61
+}
+
+/** What ends an unquoted value at `at`. */
+function ends(s: Scan, at: number, isQuery: boolean, isYaml: boolean): boolean {
+  const c = s.bytes[at]!
+  if (c === 10 || c === 13) return true
+  if (classes[c]! & space) return !isYaml
+  if (c === 38) return isQuery || (classes[s.byte(at + 1)]! & alpha) !== 0
+  if (c === 35) return isQuery
+  if (c === 44 || c === 59) return (classes[s.byte(at + 1)]! & (alpha | quote)) !== 0
+  if (c === 125 || c === 93) return at + 1 === s.to || s.byte(at + 1) === 44
+  return c === 92 && (s.byte(at + 1) === 110 || s.byte(at + 1) === 34)
+}
+
+/** Whether the value read last is a secret of this kind; then it is a finding. */
+function take(s: Scan, kind: SecretKey): boolean {
+  const { from, to, isQuoted, isNatural } = value
+  const length = to - from
+  if (length < 3 || isPlaceholder(s.bytes, from, to)) return false
+  if (kind === SecretKey.Code) {
+    if (length < 3 || length > 8 || !allDigits(s.bytes, from, to)) return false
+    s.hits.add(from, to, generic, 85)
+    return true
+  }
+  if (kind === SecretKey.Random) {
+    if (!looksRandom(s.bytes, from, to, 12)) return false
+    s.hits.add(from, to, generic, 80)
+    return true
+  }
+  if (isNatural && !isQuoted && isPlainWord(s.bytes, from, to) && !hasSpace(s.bytes, from, to)) return false
+  s.hits.add(from, to, password, 85)
+  return true
+}
+
+function allDigits(b: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if ((classes[b[i]!]! & digit) === 0) return false
+  return true
+}
+/** A word of a sentence: letters of one case, perhaps with a full stop. */
+function isPlainWord(b: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i < to - 1; i++) if ((classes[b[i]!]! & alpha) === 0) return false
+  return (classes[b[to - 1]!]! & digit) === 0
+}
+function hasSpace(b: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (b[i] === 32) return true
+  return false
+}
+
+/** `"value" == password`: the value stands before the key. */
+function comparedBefore(s: Scan, from: number, kind: SecretKey): boolean {
+  let at = from - 1
+  if (s.byte(at) !== 32) return false
+  at--
+  const operatorEnd = at
+  while (operatorEnd - at < 3 && (s.byte(at) === 61 || s.byte(at) === 33)) at--
+  if (operatorEnd - at < 2 || s.byte(at) !== 32 || (classes[s.byte(at - 1)]! & quote) === 0) return false
+  const close = at - 1
+  let open = close - 1
+  while (open >= s.from && close - open < 256 && s.bytes[open] !== s.bytes[close]) open--
+  s.hits.steps += close - open
+  if (s.byte(open) !== s.bytes[close]) return false
+  value.from = open + 1
+  value.to = close
+  value.isQuoted = true
+  value.isNatural = false
+  return take(s, kind)
+}
+
+/** A header's value: up to its quote, or the end of the line. A scheme such as `Bearer` stays. */
+function header(s: Scan, at: number, id: number): number {
+  let from = at
+  const escaped = s.byte(from) === 92 ? 1 : 0
+  const open = s.byte(from + escaped)
+  const isQuoted = (classes[open]! & quote) !== 0
+  if (isQuoted) from += 1 + escaped
+  while (s.byte(from) === 91 || s.byte(from) === 34) from++
+  let to = from
+  const last = Math.min(s.to, from + limits.tokenBytesMax)
+  while (to < last && s.bytes[to] !== 10 && s.bytes[to] !== 13 && !(isQuoted && s.bytes[to] === open)) {
+    if (!isQuoted && classes[s.bytes[to]!]! & quote) break
+    to++
+  }
+  s.hits.steps += to - from
+  if (escaped && s.bytes[to - 1] === 92) to--
+  if (id === authorization) {
+    let word = from
+    while (word < to && classes[s.bytes[word]!]! & alpha) word++
+    if (s.byte(word) === 32 && word > from && word - from < 20) from = word + 1
+    if (!isQuoted) {
+      const end = tokenEnd(s, from)
+      if (end > from) to = end
+    }
+  }
+  if (to - from < 4 || isPlaceholder(s.bytes, from, to)) return Math.max(at, from)
+  if (id === cookie && !s.bytes.subarray(from, Math.min(to, from + 256)).includes(61)) return at
+  s.hits.add(from, to, id, 88)
+  return to
+}

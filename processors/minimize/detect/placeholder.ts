@@ -1,0 +1,32 @@
+/**
+ * Values beside a telling key that are no secret: empty, masked already, templates, sample words.
+ */
+const words = new Set(
+  'your my the a an insert enter put fake dummy sample example placeholder changeme change me here real key keys secret secrets password passwd pass token tokens api apikey value string text test todo none null nil true false undefined empty redacted masked hidden removed filtered sensitive not long enough short too xxx xxxx default required optional env var variable config name this is of for to in on and or with invalid incorrect wrong expired missing failed failure success accepted rejected denied changed reset updated valid unknown user username error yes no ok disabled enabled'.split(
+    ' ',
+  ),
+)
+
+const template =
+  /^(?:\$\{|\$\(|\$[A-Z_]+$|\{\{|<[^>]*>$|%[({]|#\{|%[A-Za-z_]+%$|\[[A-Za-z_ ]+\]$|@@|process\.env|os\.environ|\*+$|x{4,}$|X{4,}$|\.{3,}|-+$|…)/
+const already = /^(?:hmac:[0-9a-f]{8}:|cose:|<[a-z_]+>)/
+
+/** Whether bytes[start, end) stand for a secret instead of being one. */
+export function isPlaceholder(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end <= start) return true
+  if (end - start > 64) return false
+  let text = ''
+  for (let i = start; i < end; i++) text += String.fromCharCode(bytes[i]!)
+  return isPlaceholderText(text)
+}
+
+export function isPlaceholderText(text: string): boolean {
+  if (template.test(text) || already.test(text) || !/[A-Za-z0-9\x1a]/.test(text)) return true
+  const low = text.toLowerCase()
+  if (low.includes('fake') || low.includes('placeholder') || low.includes('changeme')) return true
+  if (/^[a-z_\-. ]+$/.test(low)) {
+    const parts = low.split(/[_\-. ]+/).filter((part) => part !== '')
+    return parts.length === 0 || parts.every((part) => words.has(part))
+  }
+  return false
+}

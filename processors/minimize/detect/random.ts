@@ -1,0 +1,53 @@
+/**
+ * Whether a value looks as if a machine had drawn it: long enough, of mixed classes, no word, no id of a known kind.
+ */
+import { alpha, classes, digit, lower, upper } from './ascii.ts'
+
+/** UUIDs name things; they are no secrets by their looks. */
+function isUuid(b: Uint8Array, from: number, to: number): boolean {
+  return to - from === 36 && b[from + 8] === 45 && b[from + 13] === 45 && b[from + 18] === 45 && b[from + 23] === 45
+}
+
+/** `lengthMin` in bytes. Digits and letters in turn, or both cases; at least a quarter of the characters differ. */
+export function looksRandom(b: Uint8Array, from: number, to: number, lengthMin: number): boolean {
+  const length = to - from
+  if (length < lengthMin || isUuid(b, from, to)) return false
+  let seen = 0
+  let turns = 0
+  let last = 0
+  let others = 0
+  let low = 0
+  let high = 0
+  for (let i = from; i < to && i < from + 256; i++) {
+    const c = b[i]!
+    const kind = classes[c]! & (digit | upper | lower)
+    if (c === 32) return false
+    if (kind === 0) others++
+    else if (last !== 0 && kind !== last) turns++
+    if (kind !== 0) last = kind
+    seen |= kind
+    if (c < 64) low |= 1 << (c & 31)
+    else high |= 1 << (c & 31)
+  }
+  const different = bits(low) + bits(high)
+  if (others * 3 > length || different < 6) return false
+  if ((seen & digit) === 0) return length >= 20 && others === 0 && (turns > 4 || isOneRun(b, from, to))
+  if ((seen & alpha) === 0) return false
+  return turns >= 2
+}
+
+/** One run of 20 letters or more without a vowel pattern of words: at least 8 different letters. */
+function isOneRun(b: Uint8Array, from: number, to: number): boolean {
+  const letters = new Set<number>()
+  for (let i = from; i < to; i++) {
+    if ((classes[b[i]!]! & alpha) === 0) return false
+    letters.add(b[i]!)
+  }
+  return letters.size >= 8
+}
+
+function bits(n: number): number {
+  let count = 0
+  for (let rest = n; rest !== 0; rest &= rest - 1) count++
+  return count
+}

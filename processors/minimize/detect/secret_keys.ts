@@ -1,0 +1,114 @@
+/**
+ * Which keys tell that their value is a secret, in the languages of topics.ts: `password`, `dbPasswd`, `x-api-key`,
+ * `ibm_cloud_iamapikey`, `wachtwoord`. Whole words count, and the end of a word that was glued together.
+ */
+export const SecretKey = {
+  None: 0,
+  /** Any value that is no placeholder: passwords, API keys. */
+  Strong: 1,
+  /** Only a value that looks random: tokens, sessions, keys of a vendor. */
+  Random: 2,
+  /** Four to eight digits: PIN, one-time password, CVV. */
+  Code: 3,
+  /** An `Authorization` header: a scheme and credentials. */
+  Authorization: 4,
+  /** A `Cookie` header: everything up to the end of the line. */
+  Cookie: 5,
+} as const
+export type SecretKey = (typeof SecretKey)[keyof typeof SecretKey]
+
+const strongWords =
+  'password passwd pwd passphrase passcode pass pw secret secrets secrete apikey apitoken accesskey secretkey privatekey authtoken accesstoken refreshtoken clientsecret credential credentials creds wachtwoord motdepasse mdp passwort kennwort contrasena contrasenya clave senha haslo hasla losenord adgangskode passord salasana parola geheim geheimnis paswoord zugangsdaten userpass dbpass sshpass pgpassword'
+const strongPhrases =
+  'api key|api token|api secret|apikey|access key|access token|secret key|secret access key|private key|auth token|auth key|refresh token|client secret|session token|bearer token|id token|security token|signing key|signing secret|encryption key|master key|shared key|account key|storage key|webhook secret|app secret|consumer secret|consumer key|mot de passe|palavra passe|connection string|service key|license key|deploy key|subscription key|functions key|host key|shared access signature|sas token|personal access token'
+const randomWords =
+  'token tokens key auth session sid sessionid sess jwt signature sig sessid jsessionid phpsessid csrf xsrf nonce_secret ticket hash salt seed mnemonic otpauth'
+const codeWords = 'pin otp cvv cvc cvv2 cvc2 totp mfa tan pincode pinkode geheimzahl pinnummer 2fa'
+/** After these a key speaks about a secret, and does not hold one. */
+const aboutWords = new Set(
+  'type types count counts length policy expires expiry expired expiration at ttl age min max required enabled disabled url uri endpoint path file filename field attempts changed reset status valid invalid version index size limit usage used date time timestamp method provider algorithm algo scheme manager prompt hint ref arn name names id ids strength format error errors code message msg state mode duration seconds ms bytes vault store storage rotation rotated updated created count_total total per bucket generation kind source issuer audience scope scopes space count store'.split(
+    ' ',
+  ),
+)
+/** Before `key` these make it an ordinary key. */
+const plainBefore = new Set(
+  'public primary foreign sort partition cache row hash index object map json lookup message routing group unique idempotency dedup candidate composite translation i18n locale host ssh known_hosts shard metric registry redis config feature event item column parent child natural surrogate s3 file config_map'.split(
+    ' ',
+  ),
+)
+const glued =
+  /(?:password|passwd|passwort|passord|wachtwoord|kennwort|apikey|secret|passphrase|(?<!by|com|encom|sur|tres|over|under|my)pass|pwd|accesskey|secretkey|authtoken|apitoken)$/
+const vendors = new Set(
+  'ibm softlayer sl cloudant clou cl cos hmac iam azure aws gcp stripe twilio sendgrid mailgun datadog newrelic sentry github gitlab slack openai cloudflare heroku digitalocean algolia firebase mapbox shopify square paypal braintree plaid okta auth0 snyk sonar npm pypi docker artifactory artif jfrog nexus vault consul jenkins travis circle'.split(
+    ' ',
+  ),
+)
+
+const strong = new Set(strongWords.split(' '))
+const random = new Set(randomWords.split(' '))
+const code = new Set(codeWords.split(' '))
+const phrases = strongPhrases.split('|').map((phrase) => phrase.split(' '))
+
+const known = new Map<string, SecretKey>()
+const knownMax = 8192
+
+/** What a key tells, from its text. Remembered, since keys repeat. */
+export function secretKey(key: string): SecretKey {
+  const remembered = known.get(key)
+  if (remembered !== undefined) return remembered
+  const kind = decide(key)
+  if (known.size >= knownMax) known.clear()
+  known.set(key, kind)
+  return kind
+}
+
+/** The words of a key, in lower case: cut at anything that is no letter or digit, and at capitals. */
+export const wordsOf = (key: string): string[] =>
+  key
+    .slice(-128)
+    .normalize('NFD')
+    .replace(/[\u0300-\u036f]/g, '')
+    .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
+    .replace(/([A-Z])([A-Z][a-z])/g, '$1 $2')
+    .toLowerCase()
+    .split(/[^a-z0-9]+/)
+    .filter((word) => word !== '')
+
+function decide(key: string): SecretKey {
+  const words = wordsOf(key)
+  const last = words.at(-1)
+  if (last === undefined) return SecretKey.None
+  if (last === 'authorization' || last === 'authorisation') return SecretKey.Authorization
+  if (last === 'cookie' || last === 'cookies' || last === 'cookie2') return SecretKey.Cookie
+  if (words.length > 1 && aboutWords.has(last)) return SecretKey.None
+  for (const phrase of phrases) if (endsNear(words, phrase)) return SecretKey.Strong
+  if (words.slice(-3).some((word) => strong.has(word) || (word.length > 4 && glued.test(word)))) return SecretKey.Strong
+  if (words.some((word, i) => word === 'password' || word === 'passwd' || (word === 'apikey' && i === 0)))
+    return SecretKey.Strong
+  if (code.has(last)) return SecretKey.Code
+  if (last === 'key' || last === 'keys') {
+    const before = words.at(-2)
+    if (before === undefined || plainBefore.has(before)) return SecretKey.None
+    return words.some((word) => vendors.has(word)) || before === 'shared' ? SecretKey.Random : SecretKey.None
+  }
+  return random.has(last) || /(?:token|apikey|sessionid)$/.test(last) ? SecretKey.Random : SecretKey.None
+}
+
+/** Whether the phrase's words stand in the key with at most two words behind them. */
+function endsNear(words: string[], phrase: string[]): boolean {
+  for (let i = Math.max(0, words.length - phrase.length - 2); i + phrase.length <= words.length; i++)
+    if (phrase.every((word, k) => words[i + k] === word)) return true
+  return false
+}
+
+/** Words that the scan must stop at: the first or last four letters of all of these. */
+export const anchorWords: readonly string[] = [
+  ...strong,
+  ...random,
+  ...code,
+  ...phrases.map((phrase) => phrase.at(-1)!),
+  ...'passwort wachtwoord kennwort apikey secret passphrase pass pwd accesskey secretkey authtoken apitoken token'.split(
+    ' ',
+  ),
+  ...'authorization authorisation cookie cookies bearer basic'.split(' '),
+]

@@ -1,0 +1,173 @@
+/**
+ * Vendors' tokens: tables of formats (vendors/), matched by one small engine.
+ *
+ *   name  format  [crc]
+ *
+ * A format is literal text with runs in braces: `{a36}` is 36 letters or digits, `{t20-50}` is 20 to 50 of letters,
+ * digits, `_`, `-`. Alphabets: d digits, h lower-case hex, H any hex, l lower-case letters and digits, u upper-case letters
+ * and digits, a letters and digits, t = a and `_-`, x = t and `=%.`, b = a and `+/=_-`, j = t and `.`. A token begins where
+ * a run of letters and digits begins, and ends where its alphabet ends. `crc`: the last six characters are the CRC-32 of
+ * those before, in base 62 (GitHub, npm): when it fits, the finding is sure.
+ *
+ * The first three bytes choose the formats to try, so the cost does not depend on how many formats there are.
+ */
+import { crc32 } from 'node:zlib'
+import { alnum, classes, joiner } from './ascii.ts'
+import { looksRandom } from './random.ts'
+import { detector } from './registry.ts'
+import type { Scan } from './state.ts'
+import { cloud } from './vendors/cloud.ts'
+import { code } from './vendors/code.ts'
+import { services } from './vendors/services.ts'
+
+interface Segment {
+  /** Literal bytes, or undefined for a run. */
+  readonly literal: Uint8Array | undefined
+  readonly alphabet: Uint8Array
+  readonly min: number
+  readonly max: number
+}
+interface Format {
+  readonly detector: number
+  readonly segments: readonly Segment[]
+  readonly hasCrc: boolean
+}
+
+const lowerHex = '0123456789abcdef'
+const lowers = '0123456789abcdefghijklmnopqrstuvwxyz'
+const uppers = lowers.toUpperCase()
+const letters = `${lowers}${uppers.slice(10)}`
+const alphabets: Record<string, string> = {
+  d: '0123456789',
+  h: lowerHex,
+  H: `${lowerHex}ABCDEF`,
+  l: lowers,
+  u: uppers,
+  a: letters,
+  t: `${letters}_-`,
+  x: `${letters}_-=%.`,
+  b: `${letters}+/=_-`,
+  j: `${letters}_-.`,
+}
+const members = Object.fromEntries(
+  Object.entries(alphabets).map(([name, text]) => {
+    const table = new Uint8Array(256)
+    for (const c of text) table[c.charCodeAt(0)] = 1
+    return [name, table]
+  }),
+)
+
+const parse = (format: string): Segment[] =>
+  [...format.matchAll(/\{([a-zH])(\d+)(?:-(\d+))?\}|[^{]+/g)].map((m) =>
+    m[1] === undefined
+      ? { literal: Uint8Array.from(m[0], (c) => c.charCodeAt(0)), alphabet: members['a']!, min: 0, max: 0 }
+      : { literal: undefined, alphabet: members[m[1]]!, min: Number(m[2]), max: Number(m[3] ?? m[2]) },
+  )
+
+/** First three bytes → formats. */
+const byPrefix = new Map<number, Format[]>()
+/** Whether any format begins so: hashed, to pass ordinary words at the cost of one load. */
+const begins = new Uint8Array(32768)
+const prefixHash = (a: number, b: number, c: number): number => (a * 961 + b * 31 + c) & 32767
+
+export const vendorNames: string[] = []
+for (const line of `${cloud}${code}${services}`.split('\n')) {
+  const [name, format, crc] = line.trim().split(/\s+/)
+  if (!name || !format) continue
+  vendorNames.push(name)
+  const compiled = { detector: detector(name, 'secret'), segments: parse(format), hasCrc: crc === 'crc' }
+  for (const [a, b, c] of prefixes(format)) {
+    const key = (a << 16) | (b << 8) | c
+    byPrefix.set(key, [...(byPrefix.get(key) ?? []), compiled])
+    begins[prefixHash(a, b, c)] = 1
+  }
+}
+
+/** All first three bytes of a format whose literal may be as short as one byte. */
+function prefixes(format: string): [number, number, number][] {
+  const literal = /^[^{]*/.exec(format)![0]
+  if (literal.length >= 3) return [[literal.charCodeAt(0), literal.charCodeAt(1), literal.charCodeAt(2)]]
+  const alphabet = alphabets[/\{(.)/.exec(format)![1]!]!
+  return [...alphabet].flatMap((second) =>
+    literal.length === 2
+      ? [[literal.charCodeAt(0), literal.charCodeAt(1), second.charCodeAt(0)] as [number, number, number]]
+      : [...alphabet].map((third): [number, number, number] => [
+          literal.charCodeAt(0),
+          second.charCodeAt(0),
+          third.charCodeAt(0),
+        ]),
+  )
+}
+
+/** Whether a token may begin at `at`. For the scan's inner loop. */
+export function mayBeToken(b: Uint8Array, at: number): boolean {
+  return begins[prefixHash(b[at]!, b[at + 1]!, b[at + 2]!)] === 1
+}
+
+/** Tries all formats that begin like the bytes at `start`. Returns where the token ends, or 0. */
+export function vendorToken(s: Scan, start: number): number {
+  if (start + 8 > s.to) return 0
+  const b = s.bytes
+  const formats = byPrefix.get((b[start]! << 16) | (b[start + 1]! << 8) | b[start + 2]!)
+  if (!formats) return 0
+  for (const format of formats) {
+    const end = match(s, format, start)
+    if (end === 0 || !isPlausible(b, start, end, format)) continue
+    s.hits.add(start, end, format.detector, format.hasCrc && !crcFits(b, start, end) ? 92 : 98)
+    return end
+  }
+  return 0
+}
+
+function match(s: Scan, format: Format, start: number): number {
+  const b = s.bytes
+  let at = start
+  let last: Uint8Array | undefined
+  for (const [i, { literal, alphabet, min, max }] of format.segments.entries()) {
+    if (literal) {
+      if (at + literal.length > s.to) return 0
+      for (const c of literal) if (b[at++] !== c) return 0
+      last = undefined
+      continue
+    }
+    const stop = Math.min(s.to, at + max)
+    const from = at
+    const next = format.segments[i + 1]?.literal
+    // Where the run's alphabet holds the literal that follows, the run has one length.
+    const fixed = next && alphabet[next[0]!] === 1 && min === max
+    while (at < stop && alphabet[b[at]!] === 1) at++
+    s.hits.steps += at - from
+    if (at - from < min) return 0
+    last = fixed ? undefined : alphabet
+  }
+  const after = at < s.to ? b[at]! : 0
+  if (classes[after]! & (alnum | joiner) && (last === undefined || last[after] === 1 || classes[after]! & alnum))
+    return 0
+  return at
+}
+
+/** Short formats look like words and ids; their run must look random. */
+function isPlausible(b: Uint8Array, start: number, end: number, format: Format): boolean {
+  const literal = format.segments[0]!.literal!.length
+  return literal >= 4 || end - start > 40 || literal + 8 > end - start || hasVariety(b, start + literal, end, literal)
+}
+function hasVariety(b: Uint8Array, from: number, to: number, literal: number): boolean {
+  return literal >= 3 || isRepeated(b, from, to) || looksRandom(b, from, to, 12)
+}
+/** `SKxxxxxxxx…`: masked samples in documentation, of the right length; they are taken. */
+function isRepeated(b: Uint8Array, from: number, to: number): boolean {
+  for (let i = from + 1; i < to; i++) if (b[i] !== b[from]) return false
+  return true
+}
+
+const base62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+function crcFits(b: Uint8Array, start: number, end: number): boolean {
+  let from = start
+  while (b[from] !== 95) from++
+  let sum = crc32(Buffer.from(b.subarray(from + 1, end - 6)))
+  for (let i = end - 1; i >= end - 6; i--) {
+    if (base62.charCodeAt(sum % 62) !== b[i]) return false
+    sum = Math.floor(sum / 62)
+  }
+  return true
+}
