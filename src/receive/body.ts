@@ -29,6 +29,7 @@ export class Body {
   append(chunk: Buffer): Appended {
     const length = this.length + chunk.length
     if (length > this.#bytesMax) return 'too_large'
+    if (chunk.length === 0) return 'kept'
     if (this.length === 0 && chunk.length === this.#declared) return this.#borrow(chunk)
     if (this.#buffer === undefined || length > this.#buffer.length) {
       if (!this.#grow(length)) return 'no_memory'

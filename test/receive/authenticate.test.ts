@@ -4,7 +4,7 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
-import { exportJWK, generateKeyPair, type JWTPayload, SignJWT, UnsecuredJWT } from 'jose'
+import { type CryptoKey, exportJWK, generateKeyPair, type JWTPayload, SignJWT, UnsecuredJWT } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import YAML from 'yaml'
 import { limits } from '../../src/limits.ts'
@@ -118,8 +118,11 @@ describe('oidc', async () => {
   const good: JWTPayload = { sub: 'worker-7', tenant: 'acme', aud: 'douane', iss: issuer }
   const sign = (
     claims: JWTPayload,
-    { alg = 'ES256', kid = alg, exp = nowMs / 1000 + 600, key = pairs[alg]!.privateKey } = {},
-  ) => new SignJWT({ exp, ...claims }).setProtectedHeader({ alg, kid }).sign(key)
+    { alg = 'ES256', ...over }: { alg?: string; kid?: string; exp?: number; key?: CryptoKey } = {},
+  ) =>
+    new SignJWT({ exp: over.exp ?? nowMs / 1000 + 600, ...claims })
+      .setProtectedHeader({ alg, kid: over.kid ?? alg })
+      .sign(over.key ?? pairs[alg]!.privateKey)
   const options = { issuer, audience: 'douane', jwks_file: 'jwks.json', reload_interval: '20ms' }
   const open = (over: Record<string, unknown> = {}) => openOidc(oidcSchema.parse({ ...options, ...over }), host)
   let oidc: Authenticator
