@@ -28,11 +28,11 @@ export interface OwnedHost extends Host {
   release(): void
 }
 
-/** Counters are called `douane_<component>_<name>` and carry the id as the label `processor` or `exporter`. */
+/** Metrics are called `douane_<component>_<name>` (the component is not said twice) and carry the id as the label `processor` or `exporter`. */
 export function createHost(parts: HostParts): OwnedHost {
   const { kind, name, id, metrics, dataDir } = parts
   const removers: (() => void)[] = []
-  const metricName = (own: string): string => `douane_${name}_${own}`
+  const metricName = (own: string): string => (own.startsWith(`${name}_`) ? `douane_${own}` : `douane_${name}_${own}`)
   function counter(own: string, help: string): Counter
   function counter<Label extends string>(own: string, help: string, labels: readonly Label[]): LabelledCounter
   function counter(own: string, help: string, labels?: readonly string[]): Counter | LabelledCounter {

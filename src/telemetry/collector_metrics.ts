@@ -1,5 +1,6 @@
 /**
- * The metrics that users of the Collector have dashboards for, under its names and labels.
+ * The metrics that users of the Collector have dashboards for, under its names and labels; and the account, which is
+ * ours.
  */
 import type { Counter } from '../contract.ts'
 import type { Metrics } from './metrics.ts'
@@ -62,6 +63,19 @@ export function queueMetrics(metrics: Metrics, exporter: string, size: () => num
   return () => {
     for (const remove of removers) remove()
   }
+}
+
+/** What became of each tenant's records: `read` gives, by tenant, a number for each state of the account. */
+export function accountMetrics(
+  metrics: Metrics,
+  read: () => Iterable<readonly [tenant: string, counts: Readonly<Record<string, number>>]>,
+): void {
+  const help = 'Records by what became of them; received is the sum of all others.'
+  metrics.sampled('douane_account_records', help, ['tenant', 'state'], function* () {
+    for (const [tenant, counts] of read()) {
+      for (const [state, records] of Object.entries(counts)) yield [[tenant, state], records] as const
+    }
+  })
 }
 
 export function processMetrics(metrics: Metrics): void {

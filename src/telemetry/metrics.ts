@@ -43,7 +43,7 @@ class LabelSets<Part> {
 
   at(values: Values, make: (values: Values) => Part): Part {
     if (values.length !== this.#names.length) throw new Error(`${this.#names.length} label values expected`)
-    let given = values.map((value) => value.slice(0, limits.metricLabelLengthMax))
+    let given = values.map(cut)
     if (!this.#parts.has(key(given)) && this.#parts.size >= limits.metricLabelSetsMax) given = given.map(() => 'other')
     const known = this.#parts.get(key(given))
     if (known) return known
@@ -66,6 +66,7 @@ class LabelSets<Part> {
   }
 }
 
+const cut = (value: string): string => value.slice(0, limits.metricLabelLengthMax)
 const key = (values: Values): string => JSON.stringify(values)
 
 export class Metrics {
@@ -93,6 +94,33 @@ export class Metrics {
     const reading = { values: Object.values(labels), read }
     sets.put(reading.values, reading)
     return () => sets.remove(reading.values, reading)
+  }
+
+  /**
+   * Many numbers that somebody else keeps, read when metrics are: label values and number. Beyond
+   * `metricLabelSetsMax` they are added up under `other`, those that share their last label value.
+   */
+  sampled(
+    name: string,
+    help: string,
+    labels: readonly string[],
+    read: () => Iterable<readonly [Values, number]>,
+  ): void {
+    new PromGauge({
+      name,
+      help,
+      labelNames: [...labels],
+      registers: [this.#registry],
+      collect() {
+        this.reset()
+        let sets = 0
+        for (const [values, value] of read()) {
+          const isKept = sets++ < limits.metricLabelSetsMax
+          const shown = values.map((text, index) => (isKept || index === values.length - 1 ? cut(text) : 'other'))
+          this.inc(labelled(labels, shown), value)
+        }
+      },
+    })
   }
 
   /** The sum over all label sets, for tests and `status`. */

@@ -76,7 +76,7 @@ describe('the host', () => {
     const { host, metrics } = made('minimize/a')
     host.counter('fields_total', 'Fields.', ['action']).with('mask').add(3)
     host.counter('runs_total', 'Runs.').add(1)
-    made('minimize/b', metrics).host.counter('runs_total', 'Runs.').add(5)
+    made('minimize/b', metrics).host.counter('minimize_runs_total', 'Runs.').add(5)
     const text = await metrics.text()
     expect(text).toContain('douane_minimize_fields_total{processor="minimize/a",action="mask"} 3\n')
     expect(text).toContain('douane_minimize_runs_total{processor="minimize/a"} 1\n')

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { DependencyError } from '../../src/errors.ts'
 import { limits } from '../../src/limits.ts'
 import {
+  accountMetrics,
   exporterMetrics,
   processMetrics,
   processorMetrics,
@@ -86,6 +87,22 @@ describe('metrics', () => {
     expect(metrics.total('douane_t_total')).toBe(sets)
     counter.with('x'.repeat(100_000)).add(1)
     expect((await metrics.text()).length).toBeLessThan(sets * 100)
+  })
+
+  test('the account shows each tenant, and beyond the bound all others by state', async () => {
+    const metrics = new Metrics()
+    const tenants = limits.metricLabelSetsMax / 2 + 10
+    accountMetrics(metrics, () =>
+      Array.from({ length: tenants }, (_, i) => [`t${i}`, { received: 3, stored: 2 }] as const),
+    )
+    const lines = await samples(metrics, 'douane_account_records')
+    expect(lines).toHaveLength(limits.metricLabelSetsMax + 2)
+    expect(lines[0]).toBe('douane_account_records{tenant="t0",state="received"} 3')
+    expect(lines.slice(-2)).toEqual([
+      'douane_account_records{tenant="other",state="received"} 30',
+      'douane_account_records{tenant="other",state="stored"} 20',
+    ])
+    expect(await samples(metrics, 'douane_account_records')).toEqual(lines)
   })
 
   test('label values are escaped', async () => {
