@@ -54,13 +54,17 @@ export async function startHttp(
   const server = createServer(config, tls)
   serveHttp1(server, door)
   const sessions = serveHttp2(http2Server, door)
-  divertHttp2(server, http2Server, config)
+  const silent = divertHttp2(server, http2Server, config)
   server.maxConnections = limits.connectionsMax
   tls?.keepFresh((context) => (server as https.Server).setSecureContext(context))
   try {
     const endpoint = await listen(server, config.endpoint)
     server.on('error', () => {})
-    return { endpoint, reload: async () => tls?.look(), stop: () => stop(server, sessions, door, uploads, tls) }
+    return {
+      endpoint,
+      reload: async () => tls?.look(),
+      stop: () => stop(server, { sessions, silent }, door, uploads, tls),
+    }
   } catch (error) {
     tls?.close()
     uploads.close()
@@ -121,8 +125,12 @@ function serveHttp2(server: http2.Http2Server, door: Door): Set<http2.ServerHttp
 
 const preface = Buffer.from('PRI * HTTP/2.0\r\n')
 
-/** Looks at a connection's first bytes, once; hands it to the HTTP/2 server or to node:http. */
-function divertHttp2(server: http.Server, http2Server: http2.Http2Server, config: HttpConfig): void {
+/**
+ * Looks at a connection's first bytes, once; hands it to the HTTP/2 server or to node:http. Gives the connections that
+ * have said nothing yet.
+ */
+function divertHttp2(server: http.Server, http2Server: http2.Http2Server, config: HttpConfig): Set<Socket> {
+  const silent = new Set<Socket>()
   const secure = server instanceof https.Server
   const event = secure ? 'secureConnection' : 'connection'
   const serveHttp1 = server.listeners(event)[0] as (socket: Socket) => void
@@ -133,14 +141,21 @@ function divertHttp2(server: http.Server, http2Server: http2.Http2Server, config
       else serveHttp1.call(server, socket)
       return
     }
-    const lost = (): void => void socket.destroy()
+    silent.add(socket)
+    const lost = (): void => {
+      silent.delete(socket)
+      socket.destroy()
+    }
     socket.setTimeout(config.read_header_timeout, lost)
     socket.once('error', lost)
+    socket.once('close', lost)
     socket.once('data', (first: Buffer) => {
       socket.pause()
       socket.setTimeout(0, lost)
       socket.off('timeout', lost)
       socket.off('error', lost)
+      socket.off('close', lost)
+      silent.delete(socket)
       socket.unshift(first)
       const isHttp2 = first.subarray(0, preface.length).equals(preface.subarray(0, first.length)) && first.length >= 3
       if (isHttp2) {
@@ -151,6 +166,7 @@ function divertHttp2(server: http.Server, http2Server: http2.Http2Server, config
       socket.resume()
     })
   })
+  return silent
 }
 
 /** What node:http cannot parse, or what took too long. */
@@ -215,7 +231,7 @@ const wrongExpectation: Refusal = {
 
 async function stop(
   server: http.Server,
-  sessions: Set<http2.ServerHttp2Session>,
+  { sessions, silent }: { sessions: Set<http2.ServerHttp2Session>; silent: Set<Socket> },
   door: Door,
   uploads: Uploads,
   tls: Tls | undefined,
@@ -224,6 +240,7 @@ async function stop(
   tls?.close()
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   server.closeIdleConnections()
+  for (const socket of silent) socket.destroy()
   for (const session of sessions) session.close()
   const timer = setTimeout(() => {
     server.closeAllConnections()
