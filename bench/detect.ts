@@ -53,7 +53,10 @@ function score(rows: readonly Row[]): Map<string, Score> {
       if (outOfScope.has(span.type.toLowerCase())) continue
       const types = typesOf(span.type)
       const hits = findings.flatMap((f, i) =>
-        f.start < span.end && f.end > span.start && (types.includes(f.type) || f.type.endsWith(types[0]!)) ? [i] : [],
+        (row.approx || (f.start < span.end && f.end > span.start)) &&
+        (types.includes(f.type) || f.type.endsWith(types[0]!))
+          ? [i]
+          : [],
       )
       for (const i of hits) used.add(i)
       if (hits.length > 0) of(types[0]!).right++
@@ -64,7 +67,12 @@ function score(rows: readonly Row[]): Map<string, Score> {
       }
     }
     for (const [i, f] of findings.entries()) {
-      if (used.has(i)) continue
+      if (
+        used.has(i) ||
+        (f.type === 'birth_date' &&
+          row.spans.some((span) => span.type.startsWith('DATE') && f.start < span.end && f.end > span.start))
+      )
+        continue
       of(f.type).wrong++
       if (values.alarms)
         console.log('wrong', f.detector, JSON.stringify(row.text.slice(Math.max(0, f.start - 40), f.end + 15)))

@@ -3,6 +3,8 @@ export interface Row {
   text: string
   spans: { start: number; end: number; type: string }[]
   negFor?: string
+  /** The spans are guesses: a finding anywhere in the row counts. */
+  approx?: boolean
 }
 
 /** Numbers in [0, n) from a seed (mulberry32). */
@@ -71,7 +73,7 @@ const clean: ((s: Sampler) => string)[] = [
   (s) =>
     `Invalid password for ${s.word()}, authentication failure; secret rotation complete, token expired: retry in ${s.below(60)} s`,
   (s) =>
-    `GC pause ${s.below(99)}.${s.digits(3)}ms heap ${s.below(9e9)}->${s.below(9e9)} ${s.hex(8)} ${s.hex(8)} ${s.hex(8)} ${s.hex(8)} |${s.text('abcdef.@:=', 16)}|`,
+    `GC pause ${s.below(99)}.${s.digits(3)}ms heap ${s.below(9e9)}->${s.below(9e9)} ${s.hex(8)} ${s.hex(8)} ${s.hex(8)} ${s.hex(8)} |${s.text('abcdef.:=', 16)}|`,
   (s) =>
     `std::${s.word()}::run lodash@4.17.${s.below(30)} node_modules/@types/node@${s.below(24)}.${s.below(9)}.${s.below(9)} 12:${s.below(60)}:59 fe::${s.word()} icon@2x.png`,
 ]

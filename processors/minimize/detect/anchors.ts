@@ -24,11 +24,14 @@ function set(hash: number): void {
 }
 for (const word of [...anchorWords, ...forwardWords]) mark(word)
 
+/** `pw`: the only telling word of two letters. */
+const pw = (112 << 8) | 119
+
 /** Whether the word in bytes[start, end) may be one to stop at. */
 export function isAnchor(bytes: Uint8Array, start: number, end: number): boolean {
   const length = end - start
   if (length < 4) {
-    if (length < 3) return false
+    if (length < 3) return length === 2 && ((lowered[bytes[start]!]! << 8) | lowered[bytes[start + 1]!]!) === pw
     return has(hash4(lowered[bytes[start]!]!, lowered[bytes[start + 1]!]!, lowered[bytes[start + 2]!]!, 0))
   }
   return (

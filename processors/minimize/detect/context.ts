@@ -60,6 +60,7 @@ export class Context {
       const entry = phrases.find(bytes, starts[first]!, ends[w]!, hash)
       if (entry > 0)
         for (const topic of phrases.meanings[entry]!) this.#name(topic, Math.min(far - 1, 1 + at - ends[w]!))
+      if (!phrases.continues(hash)) return
     }
   }
 
@@ -91,6 +92,9 @@ function cut(bytes: Uint8Array, from: number, to: number, isCut: boolean): numbe
     }
     const start = i++
     while (i < to && classes[bytes[i]!]! & alpha && !isHump(bytes, i, to)) i++
+    // Letters among digits are hexadecimal, not words.
+    if (start > from && classes[bytes[start - 1]!]! & digit) continue
+    if (i - start < 5 && i < to && classes[bytes[i]!]! & digit) continue
     if (count === wordsMax) {
       starts.copyWithin(0, 1)
       ends.copyWithin(0, 1)

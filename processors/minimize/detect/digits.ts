@@ -45,7 +45,7 @@ for (const rule of [...europe, ...world]) {
 
 const ip = detector('ip')
 const birthDate = detector('birth_date')
-const { not_phone: notPhone, birth_date: birthTopic, version } = topicIds
+const { not_phone: notPhone, birth_date: birthTopic, version, counter } = topicIds
 
 /** Looks at the region that begins with the digits in [start, end). Returns where to go on. */
 export function digits(s: Scan, start: number, end: number): number {
@@ -78,7 +78,7 @@ export function digits(s: Scan, start: number, end: number): number {
       break
     }
   }
-  if (!isTaken && total >= 7) next = Math.max(next, phone(s, context))
+  if (!isTaken) next = Math.max(next, phone(s, context))
   return next
 }
 
@@ -97,7 +97,7 @@ function window(s: Scan, i: number, j: number): boolean {
     let distance = far
     for (const topic of rule.topics) distance = Math.min(distance, s.context.distance[topic]!)
     if (distance === far) {
-      if (best || isAlone || rule.alone === 'never' || region.isGlued) continue
+      if (best || isAlone || rule.alone === 'never' || region.isGlued || isCounter(s, i, j)) continue
       if (rule.alone === 'written' && !isWritten(rule, i, j)) continue
       if (rule.check(region.compact, at, length)) {
         best = rule
@@ -114,6 +114,8 @@ function window(s: Scan, i: number, j: number): boolean {
   s.hits.add(region.from[i]!, region.to[j - 1]!, best.detector, isAlone ? 80 : nearest < 40 ? 95 : 85)
   return true
 }
+/** A counter or a time by the word right before it. */
+const isCounter = (s: Scan, i: number, j: number): boolean => j - i === 1 && s.context.distance[counter]! < 6
 const isWeak = (rule: Rule): boolean => rule.check.length === 0
 
 /** `0.4111111111111111` is a float. */
@@ -138,7 +140,7 @@ function address(s: Scan): number {
   if (dots < 3) return 0
   const start = region.from[0]!
   const end = region.to[dots]!
-  if (dots > 3) return end
+  if (dots > 3) return isFrenchPhone() ? 0 : end
   for (let i = 0; i < 4; i++) {
     const length = region.to[i]! - region.from[i]!
     if (length > 3 || (length > 1 && s.bytes[region.from[i]!] === 48) || octet(i) > 255) return end
@@ -146,6 +148,12 @@ function address(s: Scan): number {
   if (isAddress(s, start, end)) s.hits.add(start, end, ip, 90)
   return region.separator[3] === 47 ? region.to[4]! : end
 }
+/** `02.27.96.63.08`. */
+const isFrenchPhone = (): boolean =>
+  region.chunks === 5 &&
+  region.compact[0] === 48 &&
+  region.offset[5] === 10 &&
+  [1, 2, 3, 4].every((i) => region.offset[i] === i * 2)
 const octet = (i: number): number => {
   let n = 0
   for (let k = region.offset[i]!; k < region.offset[i + 1]!; k++) n = n * 10 + region.compact[k]! - 48

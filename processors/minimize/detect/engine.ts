@@ -120,12 +120,21 @@ function lettersAndDigits(s: Scan, start: number, end: number): number {
     if (next > 0) return next
   }
   if (length < 5 && !isCodeJoin(s.byte(end))) return end
+  if (isTime(s, start, end)) return end
   // A telling word may end in digits, or begin a key: `pass2=`, `key1`.
   if (length > 34) return end
   const next = mixed(s, start, end)
   if (next > end) return next
   const word = wordBefore(b, start, end)
   return word > start + 2 && isAnchor(b, start, word) ? Math.max(end, pair(s, start, word)) : end
+}
+/** `16T01`, `.634123Z`, `0x1f`: parts of times and numbers. */
+function isTime(s: Scan, start: number, end: number): boolean {
+  const b = s.bytes
+  if (end - start === 5 && b[start + 2] === 84) return true
+  if (b[start] === 48 && b[start + 1] === 120) return true
+  const before = s.byte(start - 1)
+  return (before === 46 || before === 58) && (classes[s.byte(start - 2)]! & digit) !== 0
 }
 function wordBefore(b: Uint8Array, start: number, end: number): number {
   let at = start

@@ -2,7 +2,7 @@
  * Identifiers that mix letters and digits: from one run of letters and digits on, chunks are joined over single
  * separators (`X-1234567-L`, `GB29 NWBK 6016 …`), longest first, and offered to the table of codes.ts and to IBAN.
  */
-import { alnum, classes, digit, joiner, lower, upper } from './ascii.ts'
+import { alnum, alpha, classes, digit, joiner, lower, upper } from './ascii.ts'
 import { iban, ibanLength } from './checks_letters.ts'
 import { type CodeRule, codes } from './codes.ts'
 import { far } from './context.ts'
@@ -39,12 +39,12 @@ let compact = ''
 /** Offers what begins with the letters and digits in [start, end). Returns where to go on. */
 export function mixed(s: Scan, start: number, end: number): number {
   if (end - start > lengthMax) return end
+  if (isHopeless(s, start, end)) return end
   const isLeftGlued = (classes[s.byte(start - 1)]! & joiner) !== 0 && (classes[s.byte(start - 2)]! & alnum) !== 0
   gather(s, start, end)
   if ((cases & digit) === 0 || compact.length < 6) return end
   const text = compact.toUpperCase()
   const isLower = (cases & lower) !== 0
-  const isEither = isLower && (cases & upper) !== 0
   for (let k = chunks - 1; k >= 0; k--) {
     const length = offsets[k]!
     const candidate = text.slice(0, length)
@@ -53,11 +53,11 @@ export function mixed(s: Scan, start: number, end: number): number {
       return ends[k]!
     }
   }
-  if (isEither || (isLower && isHash(compact))) return end
+  if (isLower && (cases & upper) !== 0) return end
   const context = s.look(start)
   if (context.isSilent && (isLower || isLeftGlued)) return end
   for (let k = chunks - 1; k >= 0; k--) {
-    const isGlued = isLeftGlued || isLower || isRightGlued(s, ends[k]!)
+    const isGlued = isLeftGlued || isLower || (cases & alpha) === 0 || isRightGlued(s, ends[k]!)
     const found = bestRule(s, text.slice(0, offsets[k]!), isGlued)
     if (!found) continue
     s.hits.add(start, ends[k]!, found.rule.detector, found.distance === far ? 80 : found.rule.check ? 95 : 85)
@@ -69,8 +69,27 @@ export function mixed(s: Scan, start: number, end: number): number {
 const isRightGlued = (s: Scan, end: number): boolean =>
   (classes[s.byte(end)]! & joiner) !== 0 && (classes[s.byte(end + 1)]! & alnum) !== 0
 
-/** A commit, a digest: lower-case hexadecimal of some length. */
-const isHash = (text: string): boolean => text.length >= 12 && /^[0-9a-f]+$/.test(text)
+/**
+ * Whether the run is none of ours for sure: both cases in one run, or lower-case letters among digits, as in commits and
+ * digests. A lower-case code has at most four letters and more digits; an IBAN begins with two letters and two digits.
+ */
+function isHopeless(s: Scan, start: number, end: number): boolean {
+  let lowers = 0
+  let uppers = 0
+  let count = 0
+  for (let i = start; i < end; i++) {
+    const kind = classes[s.bytes[i]!]!
+    if (kind & digit) count++
+    else if (kind & lower) lowers++
+    else uppers++
+  }
+  if (lowers === 0) return false
+  if (uppers > 0) return true
+  const mayBeIban =
+    classes[s.bytes[start]!]! & classes[s.bytes[start + 1]!]! & lower &&
+    classes[s.byte(start + 2)]! & classes[s.byte(start + 3)]! & digit
+  return !mayBeIban && (lowers > 4 || count < 5 || count < lowers)
+}
 
 function gather(s: Scan, start: number, end: number): void {
   chunks = 0

@@ -3,7 +3,7 @@
  * IPv4 is in digits.ts. Each loop runs over byte classes and stops after the longest legal length.
  */
 import { alnum, alpha, classes, digit, joiner, lowered, quote, space } from './ascii.ts'
-import { isPlaceholder } from './placeholder.ts'
+import { isTemplate } from './placeholder.ts'
 import { detector } from './registry.ts'
 import type { Scan } from './state.ts'
 
@@ -50,6 +50,7 @@ export function mail(s: Scan, at: number): number {
   }
   s.hits.steps += end - at
   while (end > label && b[end - 1] === 45) end--
+  if (s.byte(end) === 64 || s.byte(start - 1) === 64) return at + 1
   if (dots === 0 || end - label < 2 || !isTopDomain(b, label, end)) return at + 1
   s.hits.add(start, end, email, 95)
   return end
@@ -82,7 +83,7 @@ export function authority(s: Scan, colon: number): number {
   if (at < 0) return start
   let split = start
   while (split < at && b[split] !== 58) split++
-  const hasPassword = split < at - 1 && !isPlaceholder(b, split + 1, at)
+  const hasPassword = split < at - 1 && !isTemplate(b, split + 1, at)
   if (!hasPassword && (split < at || at - start < 16)) return at + 1
   s.hits.add(start, at, isDatabase(b, colon, s.from) ? connectionString : urlCredentials, 95)
   return at + 1

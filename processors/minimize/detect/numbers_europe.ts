@@ -167,7 +167,7 @@ export const europe: readonly NumberRule[] = [
   { type: 'be_enterprise', lengths: [10], check: beEnterprise, topics: ['be_enterprise', 'vat', 'company_id', 'tax_id'], alone: 'written', written: ['4.3.3'] },
   { type: 'nl_bsn', lengths: [9], check: zeroMod(11, [9, 8, 7, 6, 5, 4, 3, 2, -1]), topics: ['nl_bsn', 'national_id'], alone: 'never' },
   { type: 'de_tax_id', lengths: [11], check: deTaxId, topics: ['de_tax_id', 'tax_id'], alone: 'never' },
-  { type: 'fr_nir', lengths: [15], check: frNir, topics: ['fr_nir', 'social_security', 'national_id'], alone: 'always' },
+  { type: 'fr_nir', lengths: [15], check: frNir, topics: ['fr_nir', 'social_security', 'national_id'], alone: 'written', written: ['1 2 2 2 3 3 2', '1 2 2 2 3 3-2', '1-2-2-2-3-3-2', '1.2.2.2.3.3.2', '13 2', '13-2'] },
   { type: 'fr_siret', lengths: [14], check: luhn, topics: ['fr_siret', 'company_id'], alone: 'never' },
   { type: 'fr_siren', lengths: [9], check: luhn, topics: ['fr_siren', 'company_id'], alone: 'never' },
   { type: 'fr_tax_id', lengths: [13], check: (c, at) => c[at]! < 52 && number(c, at, at + 10) % 511 === number(c, at + 10, at + 13), topics: ['fr_tax_id', 'tax_id'], alone: 'never' },

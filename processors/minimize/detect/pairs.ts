@@ -78,7 +78,9 @@ function operator(s: Scan, from: number, to: number): number {
   if (s.byte(at) === 91) {
     let close = at + 1
     while (close - at < 8 && classes[s.byte(close)]! & digit) close++
-    if (s.byte(close) === 93) at = close + 1
+    // `worker[123]: …` is a process; `char secret[25] = …` an array.
+    if (s.byte(close) !== 93 || (close > at + 1 && s.byte(close + 1) === 58)) return -1
+    at = close + 1
   }
   if (s.byte(at) === 40) return classes[s.byte(at + 1)]! & quote ? at + 1 : -1
   const spaceFrom = at

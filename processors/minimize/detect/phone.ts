@@ -36,12 +36,19 @@ export function phone(s: Scan, context: Context): number {
     start--
   }
   if (hasPlus) start--
-  if (total < 7 || total > 17 || classes[s.byte(start - 1)]! & alnum || hasFloat()) return end
+  if (
+    total < 6 ||
+    (total === 6 && region.chunks < 2) ||
+    total > 17 ||
+    classes[s.byte(start - 1)]! & alnum ||
+    hasFloat()
+  )
+    return end
   const isInternational = (hasPlus && isE164(0)) || (!hasPlus && isPrefixed())
   const distance = context.distance[topic]!
   const isNamed = (distance < context.distance[notPhone]! && distance < 60) || isNamedAfter(s, end)
   const isNorthAmerican = !region.isGlued && isNanp(before)
-  if (!isInternational && !isNorthAmerican && !(isNamed && total <= 15 && isPlausible(total))) return end
+  if (!isInternational && !isNorthAmerican && !isFrench() && !(isNamed && total <= 15 && isPlausible(total))) return end
   if (region.isGlued && !isNamed && !hasPlus) return end
   end = extension(s, end)
   s.hits.add(start, end, phoneId, hasPlus || isNamed ? 90 : 75)
@@ -73,6 +80,13 @@ function isNanp(before: number): boolean {
   if (region.compact[at]! < 50 || region.compact[at + 3]! < 50) return false
   return (before === 40 && region.separator[0] === 41) || region.separator[first + 1] === 45 || first === 1
 }
+/** `01.84.17.61.18`: five pairs, the first 01–09. */
+const isFrench = (): boolean =>
+  region.chunks === 5 &&
+  region.separator[0] === 46 &&
+  region.compact[0] === 48 &&
+  region.compact[1] !== 48 &&
+  lengthAt(4) === 2
 const lengthAt = (i: number): number => region.to[i]! - region.from[i]!
 
 /** Dates, floats and millisecond times are no phone numbers, whatever stands before them. */

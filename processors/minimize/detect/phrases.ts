@@ -11,13 +11,17 @@ const SIZE = 16384
 export class Phrases {
   /** Bucket → entry, 0 = empty; open addressing. */
   readonly #buckets = new Uint16Array(SIZE)
+  readonly #beginnings = new Uint8Array(SIZE)
   readonly #texts: Uint8Array[] = [new Uint8Array(0)]
   readonly meanings: (readonly number[])[] = [[]]
 
   add(phrase: string, meaning: number): void {
     const bytes = Uint8Array.from(phrase, (c) => c.charCodeAt(0))
     let hash = seed
-    for (const c of bytes) hash = step(hash, c)
+    for (const c of bytes) {
+      if (c === 95) this.#beginnings[bucketOf(hash)] = 1
+      hash = step(hash, c)
+    }
     const found = this.find(bytes, 0, bytes.length, hash)
     if (found > 0) {
       if (!this.meanings[found]!.includes(meaning)) this.meanings[found] = [...this.meanings[found]!, meaning]
@@ -29,6 +33,11 @@ export class Phrases {
     this.#buckets[bucket] = this.#texts.length
     this.#texts.push(bytes)
     this.meanings.push([meaning])
+  }
+
+  /** Whether a longer phrase begins with the words of this hash. */
+  continues(hash: number): boolean {
+    return this.#beginnings[bucketOf(hash)] === 1
   }
 
   /** The entry of the phrase in bytes[start, end), where any run that is no letter counts as one `_`; 0 = none. */

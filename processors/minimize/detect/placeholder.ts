@@ -20,6 +20,13 @@ export function isPlaceholder(bytes: Uint8Array, start: number, end: number): bo
   return isPlaceholderText(text)
 }
 
+/** Whether bytes[start, end) are a template or masked already; `password` itself is a password here. */
+export function isTemplate(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start > 64) return false
+  const text = String.fromCharCode(...bytes.subarray(start, end))
+  return template.test(text) || already.test(text)
+}
+
 export function isPlaceholderText(text: string): boolean {
   if (template.test(text) || already.test(text) || !/[A-Za-z0-9\x1a]/.test(text)) return true
   const low = text.toLowerCase()

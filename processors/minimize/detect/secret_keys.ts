@@ -82,6 +82,7 @@ function decide(key: string): SecretKey {
   if (last === 'cookie' || last === 'cookies' || last === 'cookie2') return SecretKey.Cookie
   if (words.length > 1 && aboutWords.has(last)) return SecretKey.None
   for (const phrase of phrases) if (endsNear(words, phrase)) return SecretKey.Strong
+  if (last === 'key' && words.at(-2)?.endsWith('api')) return SecretKey.Strong
   if (words.slice(-3).some((word) => strong.has(word) || (word.length > 4 && glued.test(word)))) return SecretKey.Strong
   if (words.some((word, i) => word === 'password' || word === 'passwd' || (word === 'apikey' && i === 0)))
     return SecretKey.Strong

@@ -152,7 +152,7 @@ function isPlausible(b: Uint8Array, start: number, end: number, format: Format):
   return literal >= 4 || end - start > 40 || literal + 8 > end - start || hasVariety(b, start + literal, end, literal)
 }
 function hasVariety(b: Uint8Array, from: number, to: number, literal: number): boolean {
-  return literal >= 3 || isRepeated(b, from, to) || looksRandom(b, from, to, 12)
+  return literal >= 3 || isRepeated(b, from + 1, to) || looksRandom(b, from, to, 12)
 }
 /** `SKxxxxxxxx…`: masked samples in documentation, of the right length; they are taken. */
 function isRepeated(b: Uint8Array, from: number, to: number): boolean {

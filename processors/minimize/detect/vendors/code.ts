@@ -44,7 +44,7 @@ docker_pat                 dckr_pat_{t27}
 docker_org_token           dckr_oat_{t32}
 artifactory_token          cmVmdGtu{b40-80}
 artifactory_api_key        AKC{a10-80}
-artifactory_password       AP{u1}{a10-80}
+artifactory_password       AP{H1}{a10-80}
 artifactory_reference      AKCp{a69}
 clojars_token              CLOJARS_{l60}
 packagist_token            packagist_ort_{h40-80}
