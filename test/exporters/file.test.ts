@@ -1,6 +1,16 @@
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { type FileHandle, open as openFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { file } from '../../exporters/file.ts'
 import type { Exporter } from '../../src/contract.ts'
 import { DependencyError } from '../../src/errors.ts'
@@ -134,10 +144,37 @@ describe('file', () => {
     expect(outcome.is).toBe('unavailable')
   })
 
+  test('a write that fails half-way, and a sync that fails, leave whole lines only', async () => {
+    const exporter = await make()
+    await exporter.send(randomBatch(1), never)
+    const probe = await openFile(at('probe'), 'w')
+    const handles = Object.getPrototypeOf(probe) as FileHandle
+    await probe.close()
+    const failure = (code: string) => Object.assign(new Error(code), { code })
+    const write = vi.spyOn(handles, 'write')
+    write.mockImplementationOnce(async function (this: FileHandle, ...args: unknown[]) {
+      const [bytes, , , position] = args as [Buffer, number, number, number]
+      await this.write(bytes, 0, 10, position)
+      throw failure('ENOSPC')
+    } as never)
+    expect(await exporter.send(randomBatch(2), never)).toMatchObject({
+      is: 'unavailable',
+      reason: expect.stringContaining('ENOSPC'),
+    })
+    vi.spyOn(handles, 'datasync').mockRejectedValueOnce(failure('EIO'))
+    expect(await exporter.send(randomBatch(2), never)).toMatchObject({
+      is: 'unavailable',
+      reason: expect.stringContaining('EIO'),
+    })
+    expect(requestsOf(at('out.jsonl'))).toEqual([randomBatch(1).request])
+    expect(await exporter.send(randomBatch(2), never)).toEqual({ is: 'accepted' })
+    expect(requestsOf(at('out.jsonl'))).toEqual([randomBatch(1).request, randomBatch(2).request])
+    vi.restoreAllMocks()
+  })
+
   test('what fails is sent again later: the file is whole when its folder is back', async () => {
     const exporter = await make({ path: 'gone/out.jsonl', rotation: { max_megabytes: 0.001 } })
     await exporter.send(sized(900), never)
-    const { rmSync } = await import('node:fs')
     rmSync(at('gone'), { recursive: true })
     expect((await exporter.send(sized(900), never)).is).toBe('unavailable')
     mkdirSync(at('gone'))

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { jsonToWire, wireBytesMax, wireToJson } from '../../src/otlp/json.ts'
+import { LogsRequest } from '../../src/otlp/request.ts'
+import { scan } from '../../src/otlp/scan.ts'
 import { decodeRequest, encodeRequest, type Request } from '../oracle/otlp.ts'
 import { encodeWildly, randomRequest, seeded } from '../oracle/random.ts'
 import { inRecord, read } from './json_reading.ts'
@@ -67,5 +69,13 @@ describe('wire to JSON and back', () => {
       expect(bytes.length).toBeLessThan(text.length)
       expect(() => decodeRequest(bytes)).not.toThrow()
     }
+  })
+
+  test('what comes from JSON takes the quick way through the scan', () => {
+    const request = new LogsRequest()
+    const deep = `${'{"arrayValue":{"values":['.repeat(20)}{"stringValue":"${'x'.repeat(300)}"}${']}}'.repeat(20)}`
+    const texts = Array.from({ length: 100 }, (_, seed) => wireToJson(encodeRequest(randomRequest(seeded(seed)))))
+    for (const text of [...texts, inRecord(`"body":${deep}`)])
+      expect(scan(request, jsonToWire(Buffer.from(text)))).toBe(true)
   })
 })
