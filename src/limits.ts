@@ -228,6 +228,8 @@ export const limits = {
   /** Tokens named in one entry of the access log; more make another entry. */
   auditEntryTokensMax: 200,
   auditFieldCharsMax: 200,
+  /** How long the sealed halves of destroyed keys are kept, so that `decrypt` can say "destroyed" and not "unknown". */
+  destroyedEpochsKeptMs: 30 * 24 * 60 * 60 * 1000,
 
   // Merkle logs: one entry (its length is written in two bytes), waiting for another process.
   merkleEntryBytesMax: 65_535,

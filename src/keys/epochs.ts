@@ -180,7 +180,7 @@ export class EpochIndex {
   }
 }
 
-/** Removes the files in which every key is sealed to a destroyed one. Not today's: it is being written. */
+/** Removes the files in which every record is dead. Not today's: it is being written. */
 export function pruneEpochs(keysFolder: string, nowMs: number, isDead: (record: EpochRecord) => boolean): void {
   const folder = folderOf(keysFolder)
   const today = new Date(nowMs).toISOString().slice(0, 10)

@@ -6,6 +6,7 @@
  * backups of the keys folder decide how final it is.
  */
 import { KeyError } from '../errors.ts'
+import { limits } from '../limits.ts'
 import { AccessLog } from './audit.ts'
 import { checkedReason, currentUser } from './decrypt.ts'
 import { EpochIndex, openEpoch, pruneEpochs } from './epochs.ts'
@@ -136,7 +137,10 @@ export async function destroyKeys(
     if (!document) throw new KeyError(`there is no key ${id} in period ${period}`)
     return holder.folder.destroy(document, reason, nowMs)
   })
-  pruneEpochs(holder.dir, nowMs, ({ period, recipient }) => holder.folder.isDestroyed(period, recipient))
+  pruneEpochs(holder.dir, nowMs, ({ period, recipient }) => {
+    const destroyedMs = holder.folder.tombstone(period, recipient)?.destroyedMs
+    return destroyedMs !== undefined && destroyedMs + limits.destroyedEpochsKeptMs < nowMs
+  })
   return receipts
 }
 
