@@ -103,9 +103,7 @@ describe('what stands around the connector', () => {
       .replace('connectors:', 'connectors:\n  residency/2: { policy: policy.yaml }')
       .replaceAll('[residency]', '[residency, residency/2]')
     expect(told(load({ 'gw.yaml': text, 'policy.yaml': policy }))).toEqual([
-      expect.stringMatching(
-        /logs\/in\.exporters: residency and residency\/2 could contradict each other/,
-      ),
+      expect.stringMatching(/logs\/in\.exporters: residency and residency\/2 could contradict each other/),
     ])
   })
   test('a tenant has a source that there is', () => {
