@@ -7,15 +7,14 @@
  *
  *     file   0 8 "DOUANEA1", then entries of 40 bytes, little-endian
  *     entry  0  4  CRC-32 of bytes 4–39       4  1  kind     5  3  zero     8  8  segment number
- *            16 8  first bytes of the segment's id            24 4  frame    28 4  a     32 4  b     36 4  c
+ *            16 8  first bytes of the segment's id            24 4  frame    28 4  a     32 4  b     36 4  zero
  *
- *     kind           a         b     c
+ *     kind           a         b
  *     1 cursor       offset                frames before it are done, but for those listed as outstanding
  *     2 outstanding  offset                taken, not done
- *     3 part         from      to          of the outstanding chunk before it: records that are still to be sent
- *     4 done                               the chunk is done
- *     5 split        from      to    at    the records [from, to) are sent as [from, at) and [at, to)
- *     6 part done    from      to          that part is done
+ *     3 done                               the chunk is done
+ *     4 cut          at                    its records before `at` and from `at` on are sent apart
+ *     5 part done    from      to          its records [from, to) are done
  * An entry with a wrong sum is skipped. An entry whose segment id is another segment's has no effect.
  */
 import { join } from 'node:path'
@@ -23,11 +22,12 @@ import { crc32 } from 'node:zlib'
 import type { Log } from '../../contract.ts'
 import { limits } from '../../limits.ts'
 import { type Disk, type DiskFile, diskErrorCode } from './disk.ts'
+import type { Divided, Range } from './parts.ts'
 import { positionOf } from './segment.ts'
 
 const magic = Buffer.from('DOUANEA1')
 const entryBytes = 40
-const kinds = { cursor: 1, outstanding: 2, part: 3, done: 4, split: 5, partDone: 6 } as const
+const kinds = { cursor: 1, outstanding: 2, done: 3, cut: 4, partDone: 5 } as const
 
 /** Where a chunk is. */
 export interface Place {
@@ -35,9 +35,6 @@ export interface Place {
   readonly number: number
   readonly offset: number
 }
-/** Records [from, to) of a chunk, in the order of the request. */
-export type Range = readonly [from: number, to: number]
-
 export interface Remembered {
   /** Where reading goes on. */
   cursor: { readonly segmentNo: number; readonly number: number; readonly offset: number } | undefined
@@ -45,8 +42,8 @@ export interface Remembered {
   readonly outstanding: Map<number, { readonly segmentNo: number; readonly number: number; readonly offset: number }>
   /** Chunks that are done, by position. */
   readonly done: Set<number>
-  /** What is left of chunks that were split, by position. */
-  readonly parts: Map<number, Range[]>
+  /** Chunks that were cut, by position. */
+  readonly divided: Map<number, Divided>
   /** The highest segment number that any entry names. */
   segmentNoMax: number
 }
@@ -54,7 +51,9 @@ export interface Remembered {
 /** The state to write at a checkpoint. */
 export interface AckState {
   readonly cursor: Place | undefined
-  readonly outstanding: Iterable<Place & { readonly parts: readonly Range[] | undefined }>
+  readonly outstanding: Iterable<{ readonly place: Place; readonly divided: Divided | undefined }>
+  /** Chunks behind the cursor that an earlier run cut; without `divided`: finished. */
+  readonly ahead: Iterable<{ readonly place: Omit<Place, 'offset'>; readonly divided: Divided | undefined }>
 }
 
 export class AckFile {
@@ -101,13 +100,9 @@ export class AckFile {
   partDone(place: Place, [from, to]: Range): void {
     this.#add(entry(kinds.partDone, place, from, to))
   }
-  /** Cuts a range at each of `cuts`. Resolves when that will be remembered whatever happens; rejects when the disk fails. */
-  async split(place: Place, range: Range, cuts: readonly number[]): Promise<void> {
-    let from = range[0]
-    for (const cut of cuts) {
-      this.#add(entry(kinds.split, place, from, range[1], cut))
-      from = cut
-    }
+  /** Resolves when the cuts will be remembered whatever happens; rejects when the disk fails. */
+  async cut(place: Place, cuts: readonly number[]): Promise<void> {
+    for (const at of cuts) this.#add(entry(kinds.cut, place, at))
     await this.#settle()
     // Still wanted: the file's own name is not durable yet.
     if (!this.#file || this.#wanted || this.#pending.length > 0)
@@ -155,11 +150,11 @@ export class AckFile {
     try {
       if (this.#wanted || !this.#file) await this.#checkpoint()
       while (this.#pending.length > 0) {
-        const batch = this.#pending
-        const bytes = Buffer.concat(batch)
+        const count = this.#pending.length
+        const bytes = Buffer.concat(this.#pending)
         await this.#file!.write([bytes], this.#size)
         this.#size += bytes.length
-        this.#pending = this.#pending.slice(batch.length)
+        this.#pending = this.#pending.slice(count)
       }
     } catch (error) {
       this.#log.warn('queue.acks_not_written', { code: diskErrorCode(error), entries: this.#pending.length })
@@ -195,7 +190,7 @@ export class AckFile {
   }
 }
 
-function entry(kind: number, place: Place, a = 0, b = 0, c = 0): Buffer {
+function entry(kind: number, place: Omit<Place, 'offset'>, a = 0, b = 0): Buffer {
   const bytes = Buffer.alloc(entryBytes)
   bytes.writeUInt8(kind, 4)
   bytes.writeBigUInt64LE(BigInt(place.segment.no), 8)
@@ -203,7 +198,6 @@ function entry(kind: number, place: Place, a = 0, b = 0, c = 0): Buffer {
   bytes.writeUInt32LE(place.number, 24)
   bytes.writeUInt32LE(a, 28)
   bytes.writeUInt32LE(b, 32)
-  bytes.writeUInt32LE(c, 36)
   bytes.writeUInt32LE(crc32(bytes.subarray(4)), 0)
   return bytes
 }
@@ -211,19 +205,27 @@ function entry(kind: number, place: Place, a = 0, b = 0, c = 0): Buffer {
 function checkpointBytes(state: AckState): Buffer {
   const parts: Buffer[] = [magic]
   if (state.cursor) parts.push(entry(kinds.cursor, state.cursor, state.cursor.offset))
-  for (const chunk of state.outstanding) {
-    parts.push(entry(kinds.outstanding, chunk, chunk.offset))
-    for (const [from, to] of chunk.parts ?? []) parts.push(entry(kinds.part, chunk, from, to))
+  for (const { place, divided } of state.outstanding) {
+    parts.push(entry(kinds.outstanding, place, place.offset))
+    if (divided) parts.push(...dividedEntries(place, divided))
+  }
+  for (const { place, divided } of state.ahead) {
+    parts.push(...(divided ? dividedEntries(place, divided) : [entry(kinds.done, place)]))
   }
   return Buffer.concat(parts)
 }
+
+const dividedEntries = (place: Omit<Place, 'offset'>, { cuts, done }: Divided): Buffer[] => [
+  ...cuts.map((at) => entry(kinds.cut, place, at)),
+  ...done.map(([from, to]) => entry(kinds.partDone, place, from, to)),
+]
 
 function remember(bytes: Buffer, idOf: (segmentNo: number) => Buffer | undefined): Remembered {
   const out: Remembered = {
     cursor: undefined,
     outstanding: new Map(),
     done: new Set(),
-    parts: new Map(),
+    divided: new Map(),
     segmentNoMax: 0,
   }
   if (!bytes.subarray(0, magic.length).equals(magic)) return out
@@ -238,7 +240,7 @@ function remember(bytes: Buffer, idOf: (segmentNo: number) => Buffer | undefined
     // A segment that is gone was done as a whole: its cursor still says that everything before it is done too.
     if (kind === kinds.cursor && (!id || id.subarray(0, 8).equals(one.subarray(16, 24)))) out.cursor = place
     if (!id?.subarray(0, 8).equals(one.subarray(16, 24))) continue
-    apply(out, kind, place, one.readUInt32LE(28), one.readUInt32LE(32), one.readUInt32LE(36))
+    apply(out, kind, place, one.readUInt32LE(28), one.readUInt32LE(32))
   }
   return out
 }
@@ -249,32 +251,17 @@ function apply(
   place: { segmentNo: number; number: number; offset: number },
   a: number,
   b: number,
-  c: number,
 ): void {
   const position = positionOf(place.segmentNo, place.number)
   if (kind === kinds.outstanding) out.outstanding.set(position, place)
-  else if (kind === kinds.part) out.parts.set(position, [...(out.parts.get(position) ?? []), [a, b]])
-  else if (kind === kinds.split) {
-    const known = out.parts.get(position) ?? [[a, b]]
-    out.parts.set(position, splitRange(known, [a, b], c))
-  } else if (kind === kinds.partDone) {
-    const left = (out.parts.get(position) ?? []).filter(([from, to]) => from !== a || to !== b)
-    out.parts.set(position, left)
-  } else if (kind === kinds.done) {
+  else if (kind === kinds.done) {
     out.outstanding.delete(position)
-    out.parts.delete(position)
+    out.divided.delete(position)
     out.done.add(position)
+  } else if (kind === kinds.cut || kind === kinds.partDone) {
+    const divided = out.divided.get(position) ?? { cuts: [], done: [] }
+    out.divided.set(position, divided)
+    if (kind === kinds.cut) divided.cuts.push(a)
+    else divided.done.push([a, b])
   }
-}
-
-/** `parts` with the range cut in two; as they were when it is not among them. */
-export function splitRange(parts: readonly Range[], [from, to]: Range, at: number): Range[] {
-  return parts.flatMap((part): Range[] =>
-    part[0] === from && part[1] === to
-      ? [
-          [from, at],
-          [at, to],
-        ]
-      : [part],
-  )
 }

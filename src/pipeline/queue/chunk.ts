@@ -1,7 +1,7 @@
 /** A chunk that was taken out of the queue and is not done: one batch. */
-import type { Range } from './acks.ts'
 import { bufferPool } from './buffers.ts'
 import { type ChunkMeta, derivedBatchId, type FrameHeader, frameHeaderBytes, readChunk } from './frame.ts'
+import { type Divided, partsLeft, type Range } from './parts.ts'
 import type { Segment } from './segment.ts'
 
 export interface Chunk {
@@ -49,6 +49,10 @@ export function dropBody(chunk: Chunk): void {
   chunk.pooled = undefined
   chunk.body = undefined
 }
+
+/** What is left of a chunk, by what an earlier run remembered of it. */
+export const partsOf = (chunk: Chunk, divided: Divided | undefined): Range[] | undefined =>
+  divided && partsLeft(chunk.records, divided)
 
 /** All records of a chunk. */
 export const wholeOf = (chunk: Chunk): Range => [0, chunk.records]

@@ -11,16 +11,18 @@
 import type { Log } from '../../contract.ts'
 import type { ChunkCipher } from '../../keys/chunk_cipher.ts'
 import { limits } from '../../limits.ts'
-import type { Clock, Timer } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 import type { TenantCounts } from '../parcel.ts'
-import { AckFile, type AckState, type Range, type Remembered, splitRange } from './acks.ts'
+import { AckFile, type AckState, type Remembered } from './acks.ts'
 import { Aside } from './aside.ts'
-import { bufferPool } from './buffers.ts'
-import { type Chunk, chunkOf, dropBody } from './chunk.ts'
+import { type Chunk, chunkOf, dropBody, partsOf } from './chunk.ts'
 import { type Disk, diskErrorCode } from './disk.ts'
-import { derivedBatchId, frameKind, type ParcelMeta, segmentHeaderBytes, segmentIdBytes } from './frame.ts'
+import { type DiskFailure, DiskHealth } from './disk_health.ts'
+import { frameKind, type ParcelMeta, segmentHeaderBytes, segmentIdBytes } from './frame.ts'
+import { BodyMemory } from './memory.ts'
+import { cutParts, type Divided, dividedOf, type Range } from './parts.ts'
 import { recover } from './recover.ts'
-import { type Amount, FrameReader, noAmount, positionOf, type Segment } from './segment.ts'
+import { type Amount, addAmount, FrameReader, noAmount, positionOf, type Segment } from './segment.ts'
 import { Writer, type Written } from './writer.ts'
 
 export interface ChunkLogOptions {
@@ -49,24 +51,22 @@ export class ChunkLog {
   #at: { segment: Segment; offset: number; number: number } | undefined
   /** Where an earlier run stopped to take. */
   #cursor: Remembered['cursor']
-  #done: ReadonlySet<number> = new Set()
-  #remembered: ReadonlyMap<number, readonly Range[]> = new Map()
+  /** Chunks that it finished, or sent in part, and that are still to be passed here; by position. */
+  readonly #done = new Set<number>()
+  readonly #divided = new Map<number, Divided>()
   readonly #outstanding = new Map<number, Chunk>()
-  /** Just written chunks by position, for `next`. */
-  readonly #fresh = new Map<number, Written>()
-  #memoryBytes = 0
+  readonly #memory = new BodyMemory()
   #corruptBytes = 0
-  #disk: { code: string; sinceMs: number; retryAtMs: number } | undefined
-  #probe: Timer | undefined
+  readonly #health: DiskHealth
   /** When the next chunk to take was queued, while none was taken yet. */
   #headMs: number | undefined
-  #closed = false
   /** All that is not done, without what is still being written. */
   readonly queued: Amount = noAmount()
 
   constructor(options: ChunkLogOptions) {
     this.#options = options
-    const { disk, dir, log } = options
+    const { disk, dir, log, clock } = options
+    this.#health = new DiskHealth(clock, log, () => void this.#writer?.probe())
     this.#acks = new AckFile({ disk, dir, log, state: () => this.#ackState() })
     this.#aside = new Aside(disk, dir, log)
     this.#reader = new FrameReader(disk)
@@ -82,15 +82,17 @@ export class ChunkLog {
     await disk.makeDir(dir)
     const found = await recover({ dir, disk, cipher, log, aside: this.#aside, acks: this.#acks })
     this.#segments = found.segments
-    this.#done = found.done
-    this.#remembered = found.parts
+    const cursorAt = found.cursor ? positionOf(found.cursor.segmentNo, found.cursor.number) : 0
+    for (const position of found.done) if (position >= cursorAt) this.#done.add(position)
+    for (const [position, divided] of found.divided) if (position >= cursorAt) this.#divided.set(position, divided)
     for (const chunk of found.outstanding) {
       this.#outstanding.set(positionOf(chunk.segment.no, chunk.number), chunk)
-      add(this.queued, amountOf(chunk), 1)
+      addAmount(this.queued, amountOf(chunk), 1)
       dropBody(chunk)
     }
-    for (const segment of found.segments) add(this.queued, segment.untaken, 1)
+    for (const segment of found.segments) addAmount(this.queued, segment.untaken, 1)
     this.#cursor = found.cursor
+    this.#at = this.#enter(found.cursor?.segmentNo ?? 0)
     this.#headMs = found.oldestMs
     if (found.corruptBytes > 0) this.#corrupt(0, found.corruptBytes)
     this.#writer = new Writer({
@@ -100,7 +102,12 @@ export class ChunkLog {
       firstSegmentNo: found.nextSegmentNo,
       onSegment: (segment) => this.#segments.push(segment),
       onWritten: (written) => this.#written(written),
-      onDisk: (code) => this.#diskSays(code),
+      onDisk: (code) => {
+        if (code === undefined) return this.#health.works()
+        this.#health.fails(code)
+        // The segment that failed is closed now; the reader may pass it.
+        this.#options.onReady()
+      },
     })
     this.#acks.wantCheckpoint()
     return { tenants: [...found.tenants], outstanding: found.outstanding }
@@ -124,8 +131,8 @@ export class ChunkLog {
   }
 
   /** Why the disk cannot be written, as its code, and when it is worth another try. Undefined: it can. */
-  get diskFailing(): { readonly code: string; readonly sinceMs: number; readonly retryAtMs: number } | undefined {
-    return this.#disk
+  get diskFailing(): DiskFailure | undefined {
+    return this.#health.failure
   }
   get corruptBytes(): number {
     return this.#corruptBytes
@@ -149,10 +156,14 @@ export class ChunkLog {
         if (!at.segment.closed || !this.#leave(at.segment)) return undefined
         continue
       }
-      const fresh = this.#fresh.get(positionOf(at.segment.no, at.number))
-      const chunk = fresh?.offset === at.offset ? this.#takeFresh(fresh) : await this.#read(at)
+      const fresh = this.#memory.take(positionOf(at.segment.no, at.number), at.offset)
+      if (fresh) {
+        at.offset += fresh.bytes
+        at.number++
+      }
+      const chunk = fresh ?? (await this.#read(at))
       if (!chunk) continue
-      add(at.segment.untaken, amountOf(chunk), -1)
+      addAmount(at.segment.untaken, amountOf(chunk), -1)
       at.segment.outstanding++
       this.#headMs = undefined
       this.#outstanding.set(positionOf(chunk.segment.no, chunk.number), chunk)
@@ -169,7 +180,7 @@ export class ChunkLog {
         const again = chunkOf(chunk.segment, chunk.offset, read.header, read.plain)
         chunk.body = again.body
         chunk.memoryBytes = again.memoryBytes
-        this.#memoryBytes += chunk.memoryBytes
+        this.#memory.add(chunk)
         return true
       }
       await this.#aside.keep(this.#rereader, chunk.segment, chunk.offset, chunk.offset + chunk.bytes)
@@ -183,21 +194,19 @@ export class ChunkLog {
 
   /** Gives the body's memory back; `load` brings it again. */
   unload(chunk: Chunk): void {
-    if (!chunk.body) return
-    this.#memoryBytes -= chunk.memoryBytes
-    dropBody(chunk)
+    this.#memory.drop(chunk)
   }
 
   /** True: bodies of chunks that wait for another attempt should not stay in memory. */
   get memoryIsShort(): boolean {
-    return this.#memoryBytes > limits.queueMemoryBytesMax / 2
+    return this.#memory.isShort
   }
 
   /** A taken chunk is delivered (or moved elsewhere durably): it leaves the queue. */
   done(chunk: Chunk): void {
     if (!this.#outstanding.delete(positionOf(chunk.segment.no, chunk.number))) return
     this.unload(chunk)
-    add(this.queued, amountOf(chunk), -1)
+    addAmount(this.queued, amountOf(chunk), -1)
     this.#acks.done(chunk)
     chunk.segment.outstanding--
     if (chunk.segment.outstanding === 0 && this.#isPast(chunk.segment)) void this.#remove(chunk.segment)
@@ -205,12 +214,8 @@ export class ChunkLog {
 
   /** Remembers, durably, that a range of a chunk's records is sent in parts, cut at `cuts`. Rejects when the disk fails. */
   async split(chunk: Chunk, range: Range, cuts: readonly number[]): Promise<void> {
-    await this.#acks.split(chunk, range, cuts)
-    let rest = range
-    for (const cut of cuts) {
-      chunk.parts = splitRange(chunk.parts ?? [range], rest, cut)
-      rest = [cut, rest[1]]
-    }
+    await this.#acks.cut(chunk, cuts)
+    chunk.parts = cutParts(chunk.parts ?? [range], range, cuts)
   }
 
   /** A part is delivered. The last one does not end the chunk: `done` does. */
@@ -221,8 +226,7 @@ export class ChunkLog {
 
   /** Nothing is appended or taken any more; what is not done stays on disk. */
   async close(): Promise<void> {
-    this.#closed = true
-    this.#probe?.cancel()
+    this.#health.close()
     await this.#writer?.close()
     await this.#acks.close()
     await this.#rereading
@@ -235,46 +239,12 @@ export class ChunkLog {
       const amount = { batches: 1, records: one.records, requests: one.meta.parcels.length, bytes: one.bytes }
       if (this.queued.batches === 0) this.#headMs = one.meta.at
       const backlog = one.segment.untaken.bytes
-      add(this.queued, amount, 1)
-      add(one.segment.untaken, amount, 1)
-      this.#keepFresh(one, backlog)
+      addAmount(this.queued, amount, 1)
+      addAmount(one.segment.untaken, amount, 1)
+      const isBehind = this.#at !== undefined && this.#at.segment.no + 1 < one.segment.no
+      this.#memory.keep(one, isBehind || backlog > limits.queueMemoryBytesMax)
     }
     this.#options.onReady()
-  }
-
-  /** Keeps a just written body in memory if the reader will soon be there and there is room. */
-  #keepFresh(one: Written, backlog: number): void {
-    const behind = this.#at !== undefined && this.#at.segment.no + 1 < one.segment.no
-    const small = one.bodyBytes < one.buffer.length / 4
-    const cost = small ? one.bodyBytes : one.buffer.length
-    const room = this.#memoryBytes + cost <= limits.queueMemoryBytesMax
-    if (behind || !room || backlog > limits.queueMemoryBytesMax) {
-      bufferPool.give(one.buffer)
-      return
-    }
-    const kept = small ? { ...one, buffer: Buffer.from(one.buffer.subarray(0, one.bodyBytes)) } : one
-    if (small) bufferPool.give(one.buffer)
-    this.#memoryBytes += cost
-    this.#fresh.set(positionOf(one.segment.no, one.number), kept)
-  }
-
-  #takeFresh(fresh: Written): Chunk {
-    const { segment, number, offset, bytes, meta, records, buffer, bodyBytes } = fresh
-    this.#fresh.delete(positionOf(segment.no, number))
-    this.#at = { segment, offset: offset + bytes, number: number + 1 }
-    return {
-      segment,
-      number,
-      offset,
-      bytes,
-      id: meta.id ?? derivedBatchId(segment.id, number),
-      meta,
-      records,
-      body: buffer.subarray(0, bodyBytes),
-      memoryBytes: buffer.length,
-      pooled: buffer,
-      parts: undefined,
-    }
   }
 
   /** Reads the frame at the cursor and moves it. Undefined: that frame was none to deliver. */
@@ -296,17 +266,12 @@ export class ChunkLog {
     at.offset = read.next
     at.number = read.header.number + 1
     const position = positionOf(segment.no, read.header.number)
-    if (read.header.kind !== frameKind.chunk || this.#done.has(position)) return undefined
-    const fresh = this.#fresh.get(position)
-    if (fresh) {
-      // Not found by its number, since frames before it were lost.
-      this.#fresh.delete(position)
-      this.#memoryBytes -= fresh.buffer.length
-      bufferPool.give(fresh.buffer)
-    }
+    if (read.header.kind !== frameKind.chunk || this.#done.delete(position)) return undefined
+    this.#memory.forget(position)
     const chunk = chunkOf(segment, offset, read.header, read.plain)
-    chunk.parts = this.#remembered.get(position)
-    this.#memoryBytes += chunk.memoryBytes
+    chunk.parts = partsOf(chunk, this.#divided.get(position))
+    this.#divided.delete(position)
+    this.#memory.add(chunk)
     return chunk
   }
 
@@ -322,7 +287,7 @@ export class ChunkLog {
     const lost = segment.untaken
     if (lost.batches > 0) {
       // Its totals promised more than could be read.
-      add(this.queued, lost, -1)
+      addAmount(this.queued, lost, -1)
       this.#options.onCorrupt(lost.records, 0)
       Object.assign(lost, noAmount())
     }
@@ -361,21 +326,19 @@ export class ChunkLog {
     this.#options.onCorrupt(records, bytes)
   }
 
-  #diskSays(code: string | undefined): void {
-    const { clock, log } = this.#options
-    if (code === undefined) {
-      if (this.#disk) log.info('queue.disk_works', { wasFailingMs: clock.nowMs() - this.#disk.sinceMs })
-      this.#disk = undefined
-      return
+  *#outstandingState(): AckState['outstanding'] {
+    for (const chunk of this.#outstanding.values()) {
+      yield { place: chunk, divided: chunk.parts && dividedOf(chunk.records, chunk.parts) }
     }
-    const now = clock.nowMs()
-    if (!this.#disk) log.error('queue.disk_failing', { code })
-    this.#disk = { code, sinceMs: this.#disk?.sinceMs ?? now, retryAtMs: now + limits.diskRetryMs }
-    this.#probe?.cancel()
-    if (this.#closed) return
-    this.#probe = clock.after(limits.diskRetryMs, () => void this.#writer?.probe())
-    // An abandoned segment is closed now; the reader may pass it.
-    this.#options.onReady()
+  }
+
+  *#ahead(): AckState['ahead'] {
+    const byNo = new Map(this.#segments.map((segment) => [segment.no, segment]))
+    for (const position of [...this.#done, ...this.#divided.keys()]) {
+      const segment = byNo.get(Math.floor(position / limits.segmentFramesMax))
+      const place = segment && { segment, number: position % limits.segmentFramesMax }
+      if (place) yield { place, divided: this.#divided.get(position) }
+    }
   }
 
   #ackState(): AckState {
@@ -387,7 +350,7 @@ export class ChunkLog {
           number: this.#cursor.number,
           offset: this.#cursor.offset,
         }
-    return { cursor, outstanding: this.#outstanding.values() }
+    return { cursor, outstanding: this.#outstandingState(), ahead: this.#ahead() }
   }
 }
 
@@ -397,10 +360,3 @@ const amountOf = (chunk: Chunk): Amount => ({
   requests: chunk.meta.parcels.length,
   bytes: chunk.bytes,
 })
-
-function add(to: Amount, amount: Amount, sign: 1 | -1): void {
-  to.batches += sign * amount.batches
-  to.records += sign * amount.records
-  to.requests += sign * amount.requests
-  to.bytes += sign * amount.bytes
-}

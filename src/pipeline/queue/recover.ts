@@ -12,7 +12,7 @@ import type { ChunkCipher } from '../../keys/chunk_cipher.ts'
 import { limits } from '../../limits.ts'
 import type { AckFile, Remembered } from './acks.ts'
 import type { Aside } from './aside.ts'
-import { type Chunk, chunkOf, tenantsOf, wholeOf } from './chunk.ts'
+import { type Chunk, chunkOf, partsOf, tenantsOf, wholeOf } from './chunk.ts'
 import { type Disk, diskErrorCode } from './disk.ts'
 import {
   frameHeaderBytes,
@@ -35,7 +35,7 @@ export interface Recovered {
   readonly outstanding: Chunk[]
   /** Chunks that the reader has to pass over, by position. */
   readonly done: ReadonlySet<number>
-  readonly parts: Remembered['parts']
+  readonly divided: Remembered['divided']
   readonly cursor: Remembered['cursor']
   readonly nextSegmentNo: number
   /** Records per tenant that are not done. */
@@ -63,7 +63,7 @@ export async function recover(options: Omit<Context, 'reader'> & { readonly acks
   const remembered = await options.acks.read((no) => byNo.get(no)?.id)
   const found: Found = { outstanding: [], tenants: new Map(), corruptBytes, oldestMs: Number.POSITIVE_INFINITY }
   const touched = new Set(
-    [...remembered.done, ...remembered.parts.keys()].map((at) => Math.floor(at / limits.segmentFramesMax)),
+    [...remembered.done, ...remembered.divided.keys()].map((at) => Math.floor(at / limits.segmentFramesMax)),
   )
   const kept: Segment[] = []
   try {
@@ -93,7 +93,7 @@ export async function recover(options: Omit<Context, 'reader'> & { readonly acks
     segments: kept,
     outstanding: found.outstanding,
     done: remembered.done,
-    parts: remembered.parts,
+    divided: remembered.divided,
     cursor: remembered.cursor,
     nextSegmentNo: Math.max(noMax, remembered.segmentNoMax) + 1,
     tenants: found.tenants,
@@ -152,12 +152,14 @@ async function takeOutstanding(
   remembered: Remembered,
   found: Found,
 ): Promise<void> {
-  for (const place of remembered.outstanding.values()) {
-    if (place.segmentNo !== segment.no) continue
+  const cursorAt = remembered.cursor ? positionOf(remembered.cursor.segmentNo, remembered.cursor.number) : 0
+  for (const [position, place] of remembered.outstanding) {
+    // Behind the cursor (or without one, should it be damaged) the reader will come to it anyway.
+    if (place.segmentNo !== segment.no || position >= cursorAt) continue
     const read = await context.reader.frameAt(segment, place.offset)
     if (read.is === 'frame' && read.header.kind === frameKind.chunk && read.header.number === place.number) {
       const chunk = chunkOf(segment, place.offset, read.header, read.plain)
-      chunk.parts = remembered.parts.get(positionOf(segment.no, place.number))
+      chunk.parts = partsOf(chunk, remembered.divided.get(position))
       segment.outstanding++
       found.outstanding.push(chunk)
       addTenants(found, chunk)
@@ -216,7 +218,7 @@ async function takeRest(
       segment.untaken.records += chunk.records
       segment.untaken.requests += chunk.meta.parcels.length
       segment.untaken.bytes += chunk.bytes
-      chunk.parts = remembered.parts.get(positionOf(segment.no, read.header.number))
+      chunk.parts = partsOf(chunk, remembered.divided.get(positionOf(segment.no, read.header.number)))
       addTenants(found, chunk)
     }
     at = read.next

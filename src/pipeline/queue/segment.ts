@@ -28,6 +28,13 @@ export interface Amount {
 }
 export const noAmount = (): Amount => ({ batches: 0, records: 0, requests: 0, bytes: 0 })
 
+export function addAmount(to: Amount, amount: Amount, sign: 1 | -1): void {
+  to.batches += sign * amount.batches
+  to.records += sign * amount.records
+  to.requests += sign * amount.requests
+  to.bytes += sign * amount.bytes
+}
+
 export class Segment implements SegmentIdentity {
   readonly no: number
   readonly path: string
