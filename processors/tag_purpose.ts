@@ -15,7 +15,7 @@ import { ConfigError } from '../src/errors.ts'
 import { limits } from '../src/limits.ts'
 import type { LogRecord } from '../src/otlp/record.ts'
 import type { LogsRequest } from '../src/otlp/request.ts'
-import { ConditionSet } from '../src/ottl/condition_set.ts'
+import { Decision, type Outcome } from '../src/ottl/decision.ts'
 import type { Path } from '../src/ottl/paths.ts'
 import { OttlError } from '../src/ottl/values.ts'
 import { Catalogue } from './tag_purpose/catalogue.ts'
@@ -60,6 +60,9 @@ const config = z.strictObject({
 })
 type Config = z.output<typeof config>
 
+/** No mask: masks are positive. */
+const failed = -1
+
 export const tagPurpose = processor({
   name: 'tag_purpose',
   config,
@@ -81,7 +84,7 @@ function maskOf(names: readonly string[], host: Host, path: readonly (string | n
 }
 
 class TagPurpose implements Processor {
-  readonly #set: ConditionSet
+  readonly #decision: Decision
   readonly #masks: readonly number[]
   /** 0: quarantine. */
   readonly #default: number
@@ -93,6 +96,8 @@ class TagPurpose implements Processor {
   readonly #errors: Int32Array
   readonly #matchCounters: readonly Counter[]
   readonly #errorCounters: readonly Counter[]
+  /** Outcomes that were counted since the last request. */
+  readonly #outcomes: Outcome[] = []
   #defaulted = 0
   readonly #defaultedCounter: Counter
 
@@ -112,14 +117,15 @@ class TagPurpose implements Processor {
         : new Proposals(options.from_attribute, host, paths.add(options.from_attribute.path), (names) =>
             maskOf(names, host, ['from_attribute', 'allow']),
           )
-    this.#set = new ConditionSet(
+    this.#decision = new Decision(
       rules.map(({ when }) => when),
+      this.#masks,
       paths.all,
     )
     const matched = host.counter('rule_matches', 'Records that a rule matched.', ['rule'])
-    const failed = host.counter('rule_errors', 'Records on which a rule could not be evaluated.', ['rule'])
+    const erred = host.counter('rule_errors', 'Records on which a rule could not be evaluated.', ['rule'])
     this.#matchCounters = rules.map((_, i) => matched.with(String(i)))
-    this.#errorCounters = rules.map((_, i) => failed.with(String(i)))
+    this.#errorCounters = rules.map((_, i) => erred.with(String(i)))
     this.#matches = new Int32Array(rules.length)
     this.#errors = new Int32Array(rules.length)
     this.#defaultedCounter = host.counter(
@@ -129,54 +135,70 @@ class TagPurpose implements Processor {
   }
 
   begin(_request: LogsRequest): void {
-    this.#set.begin()
+    this.#decision.begin()
     this.#catalogue?.begin()
   }
 
   record(record: LogRecord): Verdict {
-    const set = this.#set
-    set.visit(record)
-    const masks = this.#masks
-    const matches = this.#matches
-    let mask = record.purposes
-    let index = 0
-    try {
-      for (; index < masks.length; index++) {
-        if (set.holds(index)) {
-          mask |= masks[index]!
-          matches[index]!++
-        }
-      }
-    } catch (error) {
-      if (!(error instanceof OttlError)) throw error
-      this.#errors[index]!++
-      return this.#failed(record)
+    const decision = this.#decision
+    const outcome = decision.decide(record)
+    if (outcome.count++ === 0) this.#outcomes.push(outcome)
+    let mask = record.purposes | outcome.mask
+    if (outcome.failed !== -1 || outcome.open.length !== 0) {
+      const more = this.#ask(outcome)
+      if (more === failed) return this.#failed(record)
+      mask |= more
     }
     let verdict: Verdict = 'keep'
     if (this.#catalogue !== undefined) {
       const event = this.#catalogue.find(record)
       if (event !== undefined) {
         mask |= event.mask
-        verdict = this.#catalogue.check(event, record, set)
+        verdict = this.#catalogue.check(event, record, decision)
       }
     }
-    if (this.#proposals !== undefined) mask |= this.#proposals.read(record, set)
+    if (this.#proposals !== undefined) mask |= this.#proposals.read(record, decision)
     if (mask === 0) {
       this.#defaulted++
       mask = this.#default
-      if (mask === 0) verdict = verdict === 'reject' ? verdict : 'quarantine'
+      if (mask === 0 && verdict !== 'reject') verdict = 'quarantine'
     }
     record.purposes = mask
     return verdict
   }
 
   end(_request: LogsRequest): void {
+    for (const outcome of this.#outcomes) {
+      for (const index of outcome.matched) this.#matches[index]! += outcome.count
+      outcome.count = 0
+    }
+    this.#outcomes.length = 0
     flush(this.#matches, this.#matchCounters)
     flush(this.#errors, this.#errorCounters)
     if (this.#defaulted > 0) this.#defaultedCounter.add(this.#defaulted)
     this.#defaulted = 0
     this.#catalogue?.end()
     this.#proposals?.end()
+  }
+
+  /** What the rules that an outcome leaves open add; `failed` where a rule cannot be evaluated. */
+  #ask(outcome: Outcome): number {
+    let mask = 0
+    let index = outcome.failed
+    try {
+      if (index === -1) {
+        for (index of outcome.open) {
+          if (!this.#decision.holds(index)) continue
+          mask |= this.#masks[index]!
+          this.#matches[index]!++
+        }
+        return mask
+      }
+    } catch (error) {
+      if (!(error instanceof OttlError)) throw error
+    }
+    this.#errors[index]!++
+    return failed
   }
 
   #failed(record: LogRecord): Verdict {

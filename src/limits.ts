@@ -154,12 +154,15 @@ export const limits = {
   embeddedDownMsMax: 15_000,
   /** Then it is stopped at once, and recovers at its next start. */
   embeddedStopMsMax: 10_000,
+  embeddedConnectsMax: 20,
   storeConnectMsMax: 10_000,
   storeConnectionsMax: 16,
   /** A batch's rows go to the server in pieces of this size. */
   copyPieceBytesMax: 1 * MiB,
   /** An encoder keeps its buffer between batches up to this size. */
   copyBufferBytesMax: 8 * MiB,
+  /** So long a store knows a batch that comes again. */
+  batchIdsKeptMs: 90 * 86_400_000,
   /** `query` fetches so many rows at first, and then as many as make up about this many UTF-16 units. */
   queryRowsFirst: 16,
   queryRowsMax: 2000,
@@ -203,7 +206,7 @@ export const limits = {
   epochsMax: 16_384,
   epochFieldsMax: 256,
   /** From here on AES in node:crypto is quicker than ChaCha20 in WebAssembly. */
-  sealShortBytesMax: 2 * KiB,
+  sealShortBytesMax: 1536,
   /** The Enc_structure of a short value: place and headers. A longer one goes through node:crypto. */
   sealContextBytesMax: 4 * KiB,
   /** One sealed value's plaintext: a whole request's body at most. */

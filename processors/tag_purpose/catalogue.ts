@@ -21,7 +21,7 @@ import { limits } from '../../src/limits.ts'
 import { KeyMemo, KeyTable } from '../../src/otlp/keys.ts'
 import type { LogRecord } from '../../src/otlp/record.ts'
 import { Mark } from '../../src/otlp/slots.ts'
-import type { ConditionSet } from '../../src/ottl/condition_set.ts'
+import type { Decision } from '../../src/ottl/decision.ts'
 import type { Path } from '../../src/ottl/paths.ts'
 import { OttlError, type Value } from '../../src/ottl/values.ts'
 import { purposeNames, recordPath } from './options.ts'
@@ -112,12 +112,12 @@ export class Catalogue {
   }
 
   /** Marks the event's content, and checks that its required fields are there. */
-  check(event: Event, record: LogRecord, set: ConditionSet): Verdict {
+  check(event: Event, record: LogRecord, decision: Decision): Verdict {
     for (const path of event.content) {
-      const slot = set.slot(path)
+      const slot = decision.slot(path)
       if (slot >= 0) record.slots.mark(slot, Mark.Content | Mark.Seal)
     }
-    const missing = event.required.filter(({ path }) => !isPresent(set, path))
+    const missing = event.required.filter(({ path }) => !isPresent(decision, path))
     if (missing.length === 0) return 'keep'
     this.#incompleteCounts[event.index]!++
     if (this.#incomplete === 'quarantine' || this.#incomplete === 'reject') return this.#incomplete
@@ -140,17 +140,17 @@ export class Catalogue {
 }
 
 /** Neither nil, nor empty text, nor zero: a time, a number or an id that the sender left out is zero. */
-function isPresent(set: ConditionSet, path: number): boolean {
-  const value = read(set, path)
+function isPresent(decision: Decision, path: number): boolean {
+  const value = read(decision, path)
   if (value === null || value === '' || value === 0n) return false
   if (typeof value !== 'object' || !('kind' in value)) return true
   if (value.kind === 'time') return value.nanos !== 0n
   return value.kind !== 'trace_id' && value.kind !== 'span_id' ? true : /[^0]/.test(value.hex)
 }
 
-function read(set: ConditionSet, path: number): Value {
+function read(decision: Decision, path: number): Value {
   try {
-    return set.value(path)
+    return decision.value(path)
   } catch (error) {
     // Keys that lead into what is no map: the field is not there.
     if (error instanceof OttlError) return null

@@ -5,7 +5,7 @@
  */
 import type { Counter, Host } from '../../src/contract.ts'
 import type { LogRecord } from '../../src/otlp/record.ts'
-import type { ConditionSet } from '../../src/ottl/condition_set.ts'
+import type { Decision } from '../../src/ottl/decision.ts'
 import { OttlError, type Value } from '../../src/ottl/values.ts'
 
 export interface ProposalOptions {
@@ -33,8 +33,8 @@ export class Proposals {
   }
 
   /** The mask of the proposed purposes that are allowed. */
-  read(record: LogRecord, set: ConditionSet): number {
-    const value = this.#value(set)
+  read(record: LogRecord, decision: Decision): number {
+    const value = this.#value(decision)
     if (value === null) return 0
     const { tenant } = record.resource
     const isTrusted = tenant !== '' && (this.#tenants === undefined || this.#tenants.has(tenant))
@@ -61,9 +61,9 @@ export class Proposals {
   }
 
   /** A path whose keys lead into what is no map proposes nothing. */
-  #value(set: ConditionSet): Value {
+  #value(decision: Decision): Value {
     try {
-      return set.value(this.#path)
+      return decision.value(this.#path)
     } catch (error) {
       if (error instanceof OttlError) return null
       throw error

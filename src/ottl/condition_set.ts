@@ -19,43 +19,44 @@ import type { Value } from './values.ts'
 import { View } from './view.ts'
 
 export class ConditionSet {
-  readonly #view = new View()
+  /** For decision.ts. */
+  readonly view = new View()
+  readonly binding: Binding<View> = {
+    path: (path, fail) => readOf(path, this.view, fail),
+    quick: (node, fail) => quickTest(node, this.view, fail),
+  }
   readonly #tests: readonly Test<View>[]
   readonly #reads: readonly Read<View>[]
   readonly #slots: readonly (SlotOf | undefined)[]
 
   constructor(conditions: readonly Condition[], paths: readonly Path[] = []) {
-    const view = this.#view
-    const binding: Binding<View> = {
-      path: (path, fail) => readOf(path, view, fail),
-      quick: (node, fail) => quickTest(node, view, fail),
-    }
+    const { binding, view } = this
     this.#tests = conditions.map(({ root }) => compileTest(root, binding))
     this.#reads = paths.map((path) => readOf(path, view, failureOf({ start: 0, end: 0 })))
     this.#slots = paths.map((path) => slotOf(path, view))
   }
 
   begin(): void {
-    this.#view.begin()
+    this.view.begin()
   }
 
   visit(record: LogRecord): void {
-    this.#view.visit(record)
+    this.view.visit(record)
   }
 
   /** Whether condition `index` holds for the record that was visited last. Throws `OttlError`. */
   holds(index: number): boolean {
-    return this.#tests[index]!(this.#view)
+    return this.#tests[index]!(this.view)
   }
 
   /** What path `index` holds. Throws `OttlError` where keys lead into what is no map or list. */
   value(index: number): Value {
-    return this.#reads[index]!(this.#view)
+    return this.#reads[index]!(this.view)
   }
 
   /** The slot of path `index`: -1 where it is absent, or where such a path has none. Further keys are not looked at. */
   slot(index: number): number {
-    return this.#slots[index]?.(this.#view) ?? -1
+    return this.#slots[index]?.(this.view) ?? -1
   }
 }
 

@@ -1,10 +1,9 @@
 /**
  * The tests that rules are made of, without decoding: text against a literal compares bytes, numbers are read from the
  * wire into plain numbers, types are looked up. Each says the same as the general way in compiler.ts, only sooner;
- * what is not here takes the general way. Tests of the resource alone are answered once per resource.
+ * what is not here takes the general way. Tests of the resource and the scope alone are answered once for all their records.
  */
 import { Kind } from '../otlp/fields.ts'
-import { readVarint64, wire } from '../otlp/wire.ts'
 import type { Call, Typed } from './checker.ts'
 import { compileTest, type Fail, type Test } from './compiler.ts'
 import { notA } from './function_spec.ts'
@@ -20,7 +19,7 @@ const mirrored: Record<Comparison, Comparison> = { '==': '==', '!=': '!=', '<': 
 const exactMax = 2n ** 52n
 
 export function quickTest(node: Typed, view: View, fail: Fail): Test<View> | undefined {
-  if (isOnlyOf(node, 'resource') && node.is !== 'literal') return oncePerResource(node, view)
+  if (isShared(node) && node.is !== 'literal') return oncePerScope(node, view)
   if (node.is === 'call') return quickCall(node, view, fail)
   if (node.is !== 'compare') return undefined
   const { left, right, op } = node
@@ -29,33 +28,33 @@ export function quickTest(node: Typed, view: View, fail: Fail): Test<View> | und
   return undefined
 }
 
-/** Whether a condition reads the resource and nothing else. */
-function isOnlyOf(node: Typed, of: Path['of']): boolean {
+/** Whether a condition reads the resource and the scope alone: its answer is the same for all their records. */
+export function isShared(node: Typed): boolean {
   switch (node.is) {
     case 'literal':
       return true
     case 'path':
-      return node.path.of === of
+      return node.path.of !== 'log'
     case 'or':
     case 'and':
-      return node.terms.every((term) => isOnlyOf(term, of))
+      return node.terms.every(isShared)
     case 'not':
     case 'negate':
-      return isOnlyOf(node.operand, of)
+      return isShared(node.operand)
     case 'compare':
     case 'math':
-      return isOnlyOf(node.left, of) && isOnlyOf(node.right, of)
+      return isShared(node.left) && isShared(node.right)
     case 'call':
-      return node.args.every((arg) => arg === undefined || isOnlyOf(arg, of))
+      return node.args.every((arg) => arg === undefined || isShared(arg))
     case 'list':
-      return node.items.every((item) => isOnlyOf(item, of))
+      return node.items.every(isShared)
     default:
-      return node.entries.every((entry) => isOnlyOf(entry.value, of))
+      return node.entries.every((entry) => isShared(entry.value))
   }
 }
 
 /** An error is not kept: it is thrown anew for each record, which then follows `error_mode`. */
-function oncePerResource(node: Typed, view: View): Test<View> {
+function oncePerScope(node: Typed, view: View): Test<View> {
   const test = compileTest(node, { path: (path, fail) => readOf(path, view, fail) })
   let epoch = -1
   let answer = false
@@ -140,8 +139,7 @@ const numberTest =
     const kind = at < 0 ? Kind.Empty : slots.kind(at)
     if (kind === Kind.Double) return compareNumbers(slots.double(at), op, literal)
     if (kind !== Kind.Int) return op === '!='
-    const low = readVarint64(slots.bytes(at), slots.start(at), slots.end(at))
-    return compareNumbers((wire.hi | 0) * 2 ** 32 + low, op, literal)
+    return compareNumbers(view.intNumber(at), op, literal)
   }
 
 const kindTests: Record<string, Kind> = {

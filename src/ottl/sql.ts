@@ -68,9 +68,12 @@ const kindTests: Record<string, (json: string) => string> = {
   IsBool: (json) => `jsonb_typeof(${json}) = 'boolean'`,
   IsList: (json) => `jsonb_typeof(${json}) = 'array'`,
   IsMap: (json) => isMap(json),
-  IsInt: (json) => `(jsonb_typeof(${json}) = 'number' AND (${json})::text !~ '[.e]')`,
-  IsDouble: (json) => `(jsonb_typeof(${json}) = 'number' AND (${json})::text ~ '[.e]' OR ${isMarker(json, '$double')})`,
+  IsInt: (json) => isInt(json),
+  IsDouble: (json) => `(jsonb_typeof(${json}) = 'number' AND NOT ${isInt(json)} OR ${isMarker(json, '$double')})`,
 }
+/** A number without a fraction in the range of int64: a float that large is written with a fraction. */
+const isInt = (json: string): string =>
+  `(CASE WHEN jsonb_typeof(${json}) = 'number' THEN (${json})::text !~ '[.e]' AND (${json} #>> '{}')::numeric BETWEEN -9223372036854775808 AND 9223372036854775807 ELSE FALSE END)`
 /** An object with one key that is a marker, and no map. */
 const isMarker = (json: string, key: string): string => `(jsonb_typeof(${json}) = 'object' AND (${json}) ? '${key}')`
 const isMap = (json: string): string =>

@@ -12,13 +12,17 @@ import type { KeyTable } from '../otlp/keys.ts'
 import { Key, type LogRecord } from '../otlp/record.ts'
 import type { SlotRange } from '../otlp/request.ts'
 import { Col, ROW, type Slots } from '../otlp/slots.ts'
+import { readVarint64, wire } from '../otlp/wire.ts'
 
 const ABSENT = -1
+const BY_NAME = 0xffff
 
 /** The attributes of one kind of place (log, resource, scope) that conditions name. */
 class Wanted {
   readonly names: string[] = []
   found = new Int32Array(0)
+  /** The indices that were found, in the order of the record. */
+  hits = new Int32Array(0)
   #keys: Key[] = []
   #byId = new Uint16Array(0)
   #table: KeyTable | undefined
@@ -30,7 +34,8 @@ class Wanted {
     if (known !== -1) return known
     this.names.push(name)
     this.#keys.push(new Key(name))
-    this.found = new Int32Array(this.names.length)
+    this.found = new Int32Array(this.names.length).fill(ABSENT)
+    this.hits = new Int32Array(this.names.length)
     this.#table = undefined
     return this.names.length - 1
   }
@@ -40,25 +45,38 @@ class Wanted {
     if (this.#table !== keys || this.#generation !== keys.generation) {
       const ids = this.#keys.map((key) => key.id(keys))
       this.#byId = new Uint16Array(Math.max(0, ...ids) + 1)
-      for (const [i, id] of ids.entries()) if (id !== 0) this.#byId[id] = i + 1
+      for (const [i, id] of ids.entries()) this.#byId[id] = i + 1
+      // Keys that are not interned, on either side, are found by their names.
+      this.#byId[0] = BY_NAME
       this.#table = keys
       this.#generation = keys.generation
     }
-    this.found.fill(ABSENT)
+    const { found } = this
+    for (let i = 0; i < found.length; i++) found[i] = ABSENT
   }
 
-  /** Finds the names among the attributes in [first, end). Of equal keys the first one that is still there counts. */
-  find(slots: Slots, first: number, end: number): void {
+  /**
+   * Finds the names among the attributes in [first, end). Of equal keys the first one that is still there counts.
+   * `count` of them were found before; returns how many are now.
+   */
+  find(slots: Slots, first: number, end: number, count: number): number {
+    let hitCount = count
     const { rows } = slots
-    const { found } = this
+    const { found, hits } = this
     const byId = this.#byId
     const known = byId.length
     for (let slot = first, row = first * ROW; slot < end; slot++, row += ROW) {
-      const id = rows[row + Col.KeyId]!
-      if (id < 0 || id >= known) continue
-      const index = id === 0 ? this.names.indexOf(slots.key(slot)) : byId[id]! - 1
-      if (index >= 0 && found[index] === ABSENT && rows[row + Col.Kind] !== Kind.Removed) found[index] = slot
+      // Unsigned, so that the roles of other fields, which are negative, are past the end too.
+      const id = rows[row + Col.KeyId]! >>> 0
+      if (id >= known) continue
+      const wanted = byId[id]!
+      if (wanted === 0) continue
+      const index = wanted === BY_NAME ? this.names.indexOf(slots.key(slot)) : wanted - 1
+      if (index < 0 || found[index] !== ABSENT || rows[row + Col.Kind] === Kind.Removed) continue
+      found[index] = slot
+      hits[hitCount++] = index
     }
+    return hitCount
   }
 }
 
@@ -83,6 +101,12 @@ export class View {
   }
 
   visit(record: LogRecord): void {
+    this.enter(record)
+    this.findAttributes()
+  }
+
+  /** The first half of a visit: all but the record's attributes. */
+  enter(record: LogRecord): void {
     const { slots } = record
     this.record = record
     this.slots = slots
@@ -93,15 +117,21 @@ export class View {
       this.#resourceIndex !== record.resource.index ||
       this.#scopeIndex !== record.scope.index
     ) {
-      this.#enter(record)
+      this.#enterScope(record)
     }
-    if (this.log.names.length === 0) return
-    this.log.begin(slots.keys)
-    this.log.find(slots, record.first, record.end)
-    if (record.firstAdded !== record.endAdded) this.log.find(slots, record.firstAdded, record.endAdded)
   }
 
-  #enter(record: LogRecord): void {
+  /** The second half. Returns how many there are in `log.hits`. */
+  findAttributes(): number {
+    const { log, record, slots } = this
+    if (log.names.length === 0) return 0
+    log.begin(slots.keys)
+    const count = log.find(slots, record.first, record.end, 0)
+    if (record.firstAdded === record.endAdded) return count
+    return log.find(slots, record.firstAdded, record.endAdded, count)
+  }
+
+  #enterScope(record: LogRecord): void {
     this.epoch++
     this.#body = record.slots.body
     this.#resourceIndex = record.resource.index
@@ -117,6 +147,15 @@ export class View {
       this.#textSlot = slot
     }
     return this.#text
+  }
+
+  /** An int as a number: exact up to 2^53, and beyond on its side of all that is smaller. */
+  intNumber(slot: number): number {
+    const bytes = this.slots.bytes(slot)
+    const from = this.slots.start(slot)
+    if (bytes[from]! < 0x80) return bytes[from]!
+    const low = readVarint64(bytes, from, this.slots.end(slot))
+    return (wire.hi | 0) * 2 ** 32 + low
   }
 
   /** Whether a slot's value has exactly these bytes. */
@@ -145,5 +184,5 @@ export class View {
 function findAll(wanted: Wanted, range: SlotRange): void {
   if (wanted.names.length === 0) return
   wanted.begin(range.slots.keys)
-  wanted.find(range.slots, range.first, range.end)
+  wanted.find(range.slots, range.first, range.end, 0)
 }

@@ -1,0 +1,251 @@
+/**
+ * Many conditions for one record, at a cost that hardly grows with their number.
+ *
+ * Conditions are `and`, `or`, `not` over leaves, and most leaves look at one field: `attributes["a"] == "x"`,
+ * `HasPrefix(event_name, "auth.")`. So fields are asked, not conditions. The leaves of a field together put its value
+ * into a class: `event_name` may be "auth.…", "export.docx", or something else; a severity below or above ERROR. The
+ * classes of a record's fields decide all its leaves, hence all conditions; and few combinations occur in practice. A
+ * table of states, filled as combinations turn up, leads from one to the next:
+ *
+ *   start ─(resource, scope)─▶ ─(severity)─▶ ─(event_name)─▶ ─(each attribute that a leaf names)─▶ outcome
+ *
+ *   next state = table[state × symbols + symbol]       symbol = class of a field
+ *   outcome    = which conditions hold, which fail, which stay open
+ *
+ * Attributes come in the record's own order; those that are absent take no step. What a leaf answers is true, false or
+ * "fails", two bits of its field's class. Conditions with leaves of another kind (a pattern over the body, arithmetic)
+ * may stay open: they are evaluated by themselves, for the record.
+ *
+ * The table is bounded; when it is full it starts anew. A sender of ever new combinations pays the slow way, and no
+ * memory.
+ */
+import { limits } from '../limits.ts'
+import type { LogRecord } from '../otlp/record.ts'
+import type { Condition, Typed } from './checker.ts'
+import { compileTest } from './compiler.ts'
+import { ConditionSet } from './condition_set.ts'
+import { type Field, fieldOf, Group, SeverityGroup, TextGroup, ValueGroup } from './decision_group.ts'
+import type { Path } from './paths.ts'
+import type { Value } from './values.ts'
+import type { View } from './view.ts'
+
+/** What a combination of classes means. Shared by all records that have it: read only, but for `count`. */
+export interface Outcome {
+  /** Numbers of the conditions that hold, and the masks of these joined. */
+  readonly matched: readonly number[]
+  readonly mask: number
+  /** The first condition that cannot be evaluated; -1: none. */
+  readonly failed: number
+  /** Conditions to be asked by `holds`. */
+  readonly open: readonly number[]
+  /** For whoever counts; starts at 0. */
+  count: number
+}
+
+const Answer = { No: 0, Yes: 1, Fails: 2, Open: 3 } as const
+type Answer = (typeof Answer)[keyof typeof Answer]
+
+/** A condition with its leaves resolved: group and place in it, or open. */
+type Tree =
+  | { readonly is: 'or' | 'and'; readonly terms: readonly Tree[] }
+  | { readonly is: 'not'; readonly operand: Tree }
+  | { readonly is: 'leaf'; readonly group: number; readonly shift: number }
+  | { readonly is: 'open' }
+
+const START = 1
+
+export class Decision {
+  readonly #set: ConditionSet
+  readonly #view: View
+  readonly #trees: readonly Tree[]
+  readonly #masks: readonly number[]
+  readonly #groups: Group[] = []
+  /** Each group's class when its attribute is absent. */
+  readonly #absent: readonly number[]
+  /** Groups by their field. There is more than one where a field has more leaves than a group holds. */
+  readonly #shared: Group[] = []
+  readonly #severity: SeverityGroup[] = []
+  readonly #eventName: TextGroup[] = []
+  readonly #severityText: TextGroup[] = []
+  readonly #body: ValueGroup[] = []
+  /** Groups of each attribute that leaves name, by its index in the view. */
+  readonly #byAttribute: ValueGroup[][] = []
+  #symbols = 0
+  #stride = 64
+  #statesMax = 0
+  #table = new Int32Array(0)
+  /** Per state: the class of each group, as bits; and the outcome, once asked for. */
+  #classes: Int32Array[] = []
+  #outcomes: (Outcome | undefined)[] = []
+  #epoch = -1
+  #epochState = START
+
+  /** `masks[i]` is what condition `i` adds to an outcome's mask when it holds. */
+  constructor(conditions: readonly Condition[], masks: readonly number[], paths: readonly Path[] = []) {
+    this.#set = new ConditionSet(conditions, paths)
+    this.#view = this.#set.view
+    this.#masks = masks
+    this.#trees = conditions.map(({ root }) => this.#treeOf(root))
+    // No attribute was found yet, so this is what absent ones answer; the other groups take a step for each record.
+    this.#absent = this.#groups.map((group) => (group.field.kind === 'attribute' ? group.ask(this.#view) : 0))
+    this.#clear()
+  }
+
+  begin(): void {
+    this.#set.begin()
+  }
+
+  /** The outcome for a record, which is then the one that `holds`, `value` and `slot` speak of. */
+  decide(record: LogRecord): Outcome {
+    const view = this.#view
+    view.enter(record)
+    if (view.epoch !== this.#epoch) this.#enterScope(view)
+    let state = this.#epochState
+    for (const group of this.#severity) state = this.#step(state, group, group.of(view, record.severityNumber))
+    for (const group of this.#eventName) state = this.#step(state, group, group.of(view, record.eventName))
+    for (const group of this.#severityText) state = this.#step(state, group, group.of(view, record.severityText))
+    for (const group of this.#body) state = this.#step(state, group, group.of(view, record.body))
+    const hitCount = view.findAttributes()
+    const { hits, found } = view.log
+    for (let i = 0; i < hitCount; i++) {
+      const index = hits[i]!
+      const groups = this.#byAttribute[index]
+      if (groups === undefined) continue
+      for (let j = 0; j < groups.length; j++) state = this.#step(state, groups[j]!, groups[j]!.of(view, found[index]!))
+    }
+    return this.#outcomes[state] ?? this.#conclude(state)
+  }
+
+  #enterScope(view: View): void {
+    const { epoch } = view
+    this.#epochState = START
+    for (const group of this.#shared) this.#epochState = this.#step(this.#epochState, group, group.symbol(view))
+    this.#epoch = epoch
+  }
+
+  holds(index: number): boolean {
+    return this.#set.holds(index)
+  }
+  value(index: number): Value {
+    return this.#set.value(index)
+  }
+  slot(index: number): number {
+    return this.#set.slot(index)
+  }
+
+  #step(state: number, group: Group, symbol: number): number {
+    const next = symbol < this.#stride ? this.#table[state * this.#stride + symbol]! : 0
+    return next !== 0 ? next : this.#grow(state, group, symbol)
+  }
+
+  /** A step never taken before. Where the table is full or too narrow, it starts anew, with this record's way so far. */
+  #grow(from: number, group: Group, symbol: number): number {
+    let state = from
+    if (symbol >= this.#stride || this.#classes.length >= this.#statesMax) {
+      const soFar = this.#classes[from]!
+      this.#clear(symbol)
+      state = this.#classes.push(soFar) - 1
+    }
+    const classes = Int32Array.from(this.#classes[state]!)
+    classes[group.index] = group.bits(symbol)
+    const next = this.#classes.push(classes) - 1
+    this.#table[state * this.#stride + symbol] = next
+    return next
+  }
+
+  /** Forgets all states but the start, where every field is absent. */
+  #clear(symbol = 0): void {
+    while (this.#stride <= symbol) this.#stride *= 2
+    this.#statesMax = Math.max(
+      16,
+      Math.min(limits.decisionStatesMax, Math.floor(limits.decisionCellsMax / this.#stride)),
+    )
+    // Two states more: the start, and the one that a record stands in when the table is cleared.
+    this.#table = new Int32Array((this.#statesMax + 2) * this.#stride)
+    const start = Int32Array.from(this.#absent)
+    this.#classes = [start, start]
+    this.#outcomes = []
+    this.#epoch = -1
+  }
+
+  #conclude(state: number): Outcome {
+    const classes = this.#classes[state]!
+    const matched: number[] = []
+    const open: number[] = []
+    let failed = -1
+    let mask = 0
+    for (const [i, tree] of this.#trees.entries()) {
+      const answer = evaluate(tree, classes)
+      if (answer === Answer.Yes) {
+        matched.push(i)
+        mask |= this.#masks[i]!
+      } else if (answer === Answer.Open) open.push(i)
+      else if (answer === Answer.Fails && failed < 0) failed = i
+    }
+    const outcome: Outcome = { matched, mask, failed, open, count: 0 }
+    this.#outcomes[state] = outcome
+    return outcome
+  }
+
+  #treeOf(node: Typed): Tree {
+    if (node.is === 'or' || node.is === 'and')
+      return { is: node.is, terms: node.terms.map((term) => this.#treeOf(term)) }
+    if (node.is === 'not') return { is: 'not', operand: this.#treeOf(node.operand) }
+    const field = fieldOf(node)
+    if (field === undefined) return { is: 'open' }
+    const group = this.#groupOf(field)
+    return { is: 'leaf', group: group.index, shift: group.add(compileTest(node, this.#set.binding), node) }
+  }
+
+  /** The group of a field that has room for a leaf. */
+  #groupOf(field: Field): Group {
+    const known = this.#groups.findLast((group) => group.field.name === field.name)
+    if (known?.hasRoom) return known
+    const index = this.#groups.length
+    const newSymbol = (): number => this.#symbols++
+    const keep = <G extends Group>(groups: G[], group: G): G => {
+      this.#groups.push(group)
+      groups.push(group)
+      return group
+    }
+    switch (field.kind) {
+      case 'shared':
+        return keep(this.#shared, new Group(field, index, newSymbol))
+      case 'severity':
+        return keep(this.#severity, new SeverityGroup(field, index, newSymbol))
+      case 'text': {
+        const groups = field.name === 'event_name' ? this.#eventName : this.#severityText
+        return keep(groups, new TextGroup(field, index, newSymbol))
+      }
+      case 'body':
+        return keep(this.#body, new ValueGroup(field, index, newSymbol))
+      default: {
+        const attribute = this.#view.log.index(field.attribute)
+        this.#byAttribute[attribute] ??= []
+        return keep(this.#byAttribute[attribute], new ValueGroup(field, index, newSymbol))
+      }
+    }
+  }
+}
+
+/** Short-circuits as the evaluator does: what stands before an open part may decide, what stands behind may not. */
+function evaluate(tree: Tree, classes: Int32Array): Answer {
+  switch (tree.is) {
+    case 'leaf':
+      return ((classes[tree.group]! >>> tree.shift) & 3) as Answer
+    case 'open':
+      return Answer.Open
+    case 'not': {
+      const answer = evaluate(tree.operand, classes)
+      return answer === Answer.Yes ? Answer.No : answer === Answer.No ? Answer.Yes : answer
+    }
+    default: {
+      const goesOn = tree.is === 'and' ? Answer.Yes : Answer.No
+      for (const term of tree.terms) {
+        const answer = evaluate(term, classes)
+        if (answer !== goesOn) return answer
+      }
+      return goesOn
+    }
+  }
+}
