@@ -83,10 +83,19 @@ export async function startReceiver(config: ReceiverConfig, host: ReceiverHost):
   }
 }
 
-/** Throws `ConfigError` for what would be open to everybody. */
+/** Throws `ConfigError` for what would be open to everybody, or to nobody. */
 export function checkEndpoints(config: ReceiverConfig, authenticator: Authenticator | undefined): void {
   if (config.auth !== undefined && authenticator === undefined) {
     throw new ConfigError(`there is no authenticator ${config.auth.authenticator}`, ['auth', 'authenticator'])
+  }
+  for (const protocol of ['grpc', 'http'] as const) {
+    const served = config.protocols[protocol]
+    if (!authenticator?.needsCertificates || served === undefined || served.tls?.client_ca_file !== undefined) continue
+    throw new ConfigError(
+      `${config.auth?.authenticator} looks at client certificates, and this endpoint asks for none`,
+      ['protocols', protocol, 'tls', 'client_ca_file'],
+      'Set tls.client_ca_file to the authorities that sign your clients’ certificates.',
+    )
   }
   if (authenticator !== undefined) return
   for (const protocol of ['grpc', 'http'] as const) {

@@ -171,6 +171,12 @@ describe('client certificates', () => {
     expect(harness.seen).toHaveLength(0)
   })
 
+  it('an endpoint that asks for no certificate is refused at the start', async () => {
+    const authenticator = openMutualTls(mutualTlsSchema.parse({ clients: [{ san: 'DNS:a', tenants: ['a'] }] }))
+    const start = startHarness({ ...over(options), auth: { authenticator: 'mutual_tls' } }, { authenticator })
+    await expect(start).rejects.toThrow('mutual_tls looks at client certificates')
+  })
+
   it('a comma in a name does not pass for two parts', async () => {
     const sly = certificate('CN=worker', ['DNS:a", URI:spiffe://globex/worker, DNS:"b'], authority.as)
     expect(await post(harness, sly)).toBe(403)

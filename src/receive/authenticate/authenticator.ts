@@ -46,6 +46,8 @@ export type Verdict =
 export interface Authenticator {
   /** For `WWW-Authenticate`. */
   readonly scheme: string
+  /** It looks at client certificates: each endpoint needs `tls.client_ca_file`. */
+  readonly needsCertificates?: boolean
   authenticate(credentials: Credentials): Verdict | Promise<Verdict>
   /** Stops watching files and fetching keys. */
   close(): void

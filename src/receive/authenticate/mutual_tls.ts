@@ -49,6 +49,7 @@ export function openMutualTls(config: MutualTlsConfig): Authenticator {
   }
   return {
     scheme: 'Mutual',
+    needsCertificates: true,
     authenticate({ certificate }) {
       const presented = certificate()
       if (presented === undefined) return { is: 'unknown', failure: 'missing' }
