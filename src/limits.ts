@@ -115,6 +115,8 @@ export const limits = {
   consumersMax: 1000,
   /** Entries of an acknowledgement file before it is written anew. */
   ackEntriesMax: 8192,
+  /** How often a place that the disk refuses to read is tried before the rest of its segment is given up. */
+  readTriesMax: 5,
   /** Bytes that cannot be read any more are kept for a look up to this, per queue. */
   asideBytesMax: 256 * MiB,
   deadLettersMax: 10_000,

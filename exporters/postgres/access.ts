@@ -1,7 +1,8 @@
 /**
  * How a store is reached: the embedded server of the data directory, or any server by URL.
  */
-import type pg from 'pg'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
 import { DependencyError } from '../../src/errors.ts'
 import { limits } from '../../src/limits.ts'
 import { hasCluster } from './cluster.ts'
@@ -13,6 +14,8 @@ const embeddedDatabase = 'douane'
 
 export interface Access {
   readonly config: pg.ClientConfig
+  /** The embedded server, which may be on its way down or up for a moment; a server by URL is up or not. */
+  readonly isEmbedded: boolean
   /** Resolves once a connection may be tried: the embedded server is up. */
   ready(): Promise<void>
   close(): Promise<void>
@@ -31,7 +34,7 @@ export async function openAccess(options: StoreOptions, folder: string, mustExis
       connectionTimeoutMillis: limits.storeConnectMsMax,
       keepAlive: true,
     }
-    return { config, ready: async () => {}, close: async () => {} }
+    return { config, isEmbedded: false, ready: async () => {}, close: async () => {} }
   }
   if (mustExist && !hasCluster(folder)) {
     throw new DependencyError(
@@ -48,7 +51,24 @@ export async function openAccess(options: StoreOptions, folder: string, mustExis
     throw error
   }
   const config = { ...embedded.connection(database), application_name: 'douane' }
-  return { config, ready: () => embedded.ready(), close: () => embedded.close() }
+  return { config, isEmbedded: true, ready: () => embedded.ready(), close: () => embedded.close() }
+}
+
+/** A connection. One that breaks later tells its next query. */
+export async function connect(access: Access): Promise<pg.Client> {
+  for (let attempt = 1; ; attempt++) {
+    await access.ready()
+    const client = new pg.Client(access.config)
+    client.on('error', () => {})
+    try {
+      await client.connect()
+      return client
+    } catch (error) {
+      await client.end().catch(() => {})
+      if (!access.isEmbedded || attempt === limits.embeddedConnectsMax) throw error
+      await sleep(50)
+    }
+  }
 }
 
 /** What PostgreSQL or the network said, as one of our errors. Without values: the code, and what to do. */

@@ -7,7 +7,7 @@
 import pg from 'pg'
 import { DependencyError } from '../../src/errors.ts'
 import { limits } from '../../src/limits.ts'
-import { openAccess, storeError } from './access.ts'
+import { connect, openAccess, storeError } from './access.ts'
 import type { StoreOptions } from './options.ts'
 import { untagged } from './place.ts'
 import { formatNanos } from './record_time.ts'
@@ -99,15 +99,14 @@ export async function* queryStore(
   query: StoreQuery,
 ): AsyncGenerator<StoredRecord, void, void> {
   const access = await openAccess(store.options, store.folder, true)
-  const client = new pg.Client(access.config)
-  client.on('error', () => {})
+  let client: pg.Client | undefined
   try {
-    await client.connect()
+    client = await connect(access)
     yield* readRecords(client, store.options.schema, query)
   } catch (error) {
     throw error instanceof pg.DatabaseError || 'code' in (error as object) ? storeError(error) : error
   } finally {
-    await client.end().catch(() => {})
+    await client?.end().catch(() => {})
     await access.close()
   }
 }

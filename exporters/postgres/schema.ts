@@ -8,6 +8,7 @@
  *       logs_security__18mo__other          times that are far off
  *   batches                                 what was stored, so that a batch that comes again is not stored again
  *   partitions                              every leaf, with the times that it holds
+ *   legal_holds, deletions, retention_runs  see retention.ts
  *   schema_version
  *
  * Migrations run under an advisory lock, each in one transaction: several gateways may start at once. Leaves are made
@@ -91,6 +92,34 @@ CREATE TABLE partitions (
   retention text NOT NULL,
   starts timestamptz,                   -- NULL: the partition for times that are far off
   ends timestamptz
+);
+CREATE TABLE legal_holds (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  tenant text,                          -- NULL: any; likewise purpose and subject_ref
+  purpose text,
+  subject_ref text,
+  reason text NOT NULL CHECK (reason <> ''),
+  made timestamptz NOT NULL DEFAULT now(),
+  until timestamptz NOT NULL            -- a hold has an end; it can be made anew
+);
+CREATE TABLE deletions (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  made timestamptz NOT NULL DEFAULT now(),
+  as_of timestamptz NOT NULL,           -- the time that retention was counted to
+  partition text NOT NULL,
+  purpose text NOT NULL,
+  retention text NOT NULL,              -- what was promised: the partition's, or a shorter one of a tenant
+  tenant text,                          -- NULL: all
+  whole boolean NOT NULL,               -- the partition was dropped
+  records bigint NOT NULL,
+  oldest timestamptz,
+  newest timestamptz
+);
+CREATE TABLE retention_runs (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  made timestamptz NOT NULL DEFAULT now(),
+  as_of timestamptz NOT NULL,
+  held_back boolean NOT NULL            -- the clock was further ahead than can be believed
 );
 `
 

@@ -12,6 +12,7 @@ import { type Access, errorCode, explain, openAccess, storeError } from './acces
 import { CopyRows } from './copy.ts'
 import type { StoreOptions } from './options.ts'
 import { formatNanos } from './record_time.ts'
+import { RetentionSchedule } from './retention_schedule.ts'
 import { RowEncoder } from './rows.ts'
 import { logColumns, migrate } from './schema.ts'
 import { type Shelf, Shelves, shelfKey } from './shelves.ts'
@@ -35,6 +36,7 @@ export class PostgresStore implements Exporter {
   readonly #knownShelves = new Set<string>()
   #access: Access | undefined
   #pool: pg.Pool | undefined
+  #retention: RetentionSchedule | undefined
 
   constructor(options: StoreOptions, host: Host) {
     this.#options = options
@@ -62,6 +64,8 @@ export class PostgresStore implements Exporter {
       } finally {
         client.release()
       }
+      this.#retention = new RetentionSchedule(this.#access, this.#options.schema, this.#host)
+      this.#retention.start()
     } catch (error) {
       await this.close()
       throw storeError(error)
@@ -69,8 +73,9 @@ export class PostgresStore implements Exporter {
   }
 
   async close(): Promise<void> {
-    const [pool, access] = [this.#pool, this.#access]
-    this.#pool = this.#access = undefined
+    const [pool, access, retention] = [this.#pool, this.#access, this.#retention]
+    this.#pool = this.#access = this.#retention = undefined
+    await retention?.stop()
     await pool?.end()
     await access?.close()
   }

@@ -4,11 +4,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { isAlive } from '../../../exporters/postgres/cluster.ts'
 import { openEmbedded } from '../../../exporters/postgres/embedded.ts'
 import { PostgresStore } from '../../../exporters/postgres/store.ts'
@@ -21,13 +21,27 @@ beforeEach(async () => {
   root = await temporaryFolder()
   folder = join(root, 'postgres')
 })
-afterEach(async () => {
+afterEach(cleanUp)
+
+async function cleanUp(): Promise<void> {
   for (const child of children.splice(0)) child.kill('SIGKILL')
   const pid = await serverPid()
   if (pid !== undefined) process.kill(pid, 'SIGQUIT')
   for (let i = 0; pid !== undefined && i < 200 && isAlive(pid); i++) await sleep(10)
-  await rm(root, { recursive: true, force: true, maxRetries: 10 })
+  if (folder !== settled) await rm(root, { recursive: true, force: true, maxRetries: 10 })
+}
+
+/** A cluster that is there already, for the tests that are not about its making. */
+let settled: string
+async function useSettled(): Promise<void> {
+  await rm(root, { recursive: true })
+  folder = settled
+}
+beforeAll(async () => {
+  settled = join(await temporaryFolder(), 'postgres')
+  await (await openEmbedded(settled)).close()
 })
+afterAll(() => rm(dirname(settled), { recursive: true, force: true, maxRetries: 10 }))
 
 async function serverPid(): Promise<number | undefined> {
   const lock = await readFile(join(folder, '18', 'data', 'postmaster.pid'), 'utf8').catch(() => '')
@@ -68,7 +82,7 @@ async function count(): Promise<number> {
 }
 
 test('a first start that is killed at any moment is made good by the next one', async () => {
-  for (const delayMs of [0, 60, 150, 300, 450, 600]) {
+  for (const delayMs of [0, 100, 250, 400, 600]) {
     const child = await hold('opening')
     await sleep(delayMs)
     await kill(child)
@@ -79,7 +93,7 @@ test('a first start that is killed at any moment is made good by the next one', 
 })
 
 test('everything belongs to one user only', async () => {
-  await count()
+  await useSettled()
   const mode = async (...path: string[]) => (await stat(join(folder, ...path))).mode & 0o777
   expect(await mode()).toBe(0o700)
   expect(await mode('18')).toBe(0o700)
@@ -89,6 +103,7 @@ test('everything belongs to one user only', async () => {
 })
 
 test('a server that its gateway left running is used by the next, and stopped with it', async () => {
+  await useSettled()
   const first = await hold('ready')
   const pid = await serverPid()
   await kill(first)
@@ -110,6 +125,7 @@ test('two processes that start at the same time share one server; the last one o
 })
 
 test('a killed server comes back with all that was stored, while its user goes on', async () => {
+  await useSettled()
   const store = new PostgresStore(optionsFor('kept'), makeHost(folder))
   await store.start()
   const stored: string[] = []
@@ -129,13 +145,14 @@ test('a killed server comes back with all that was stored, while its user goes o
 })
 
 test('a lock file of a process that is no PostgreSQL does not keep it from starting', async () => {
-  await count()
+  await useSettled()
+  const before = await count()
   const { uid, gid } = await stat(join(folder, '18', 'data'))
   const stranger = spawn('sleep', ['60'], process.getuid?.() === 0 ? { uid, gid } : {})
   children.push(stranger)
   const lines = [stranger.pid, '/nowhere', 1, 5432, '.', '', ' 1 1', 'ready   ', '']
   await writeFile(join(folder, '18', 'data', 'postmaster.pid'), lines.join('\n'))
-  expect(await count()).toBe(2)
+  expect(await count()).toBe(before + 1)
 })
 
 test('a path that is too long for a socket works', async () => {

@@ -33,6 +33,7 @@ export function makeHost(
     retention: (purpose: string) => retention[purpose],
     counter: (name: string) => ({ add: (n: number) => (counts[name] = (counts[name] ?? 0) + n) }),
     gauge: () => {},
+    log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
   }
   return host as unknown as Host & { counts: Record<string, number> }
 }

@@ -1,0 +1,73 @@
+/**
+ * Runs retention when a store is opened, and then once each day, soon after midnight (UTC).
+ */
+import type pg from 'pg'
+import type { Host } from '../../src/contract.ts'
+import { type Access, connect, errorCode } from './access.ts'
+import { runRetention } from './retention.ts'
+
+const checkMs = 10 * 60_000
+const dayMs = 86_400_000
+
+export class RetentionSchedule {
+  readonly #access: Access
+  readonly #schema: string
+  readonly #host: Host
+  #timer: NodeJS.Timeout | undefined
+  #lastDay: number | undefined
+  #stopped = false
+  #isRunning = false
+  #client: pg.Client | undefined
+  #running: Promise<void> = Promise.resolve()
+
+  constructor(access: Access, schema: string, host: Host) {
+    this.#access = access
+    this.#schema = schema
+    this.#host = host
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.#check(), checkMs)
+    this.#timer.unref()
+    this.#check()
+  }
+
+  /** Cuts a run that is under way: the next one goes on where it stopped. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    clearInterval(this.#timer)
+    const client = this.#client as unknown as { connection: pg.Connection } | undefined
+    client?.connection.stream.destroy()
+    await this.#running
+  }
+
+  #check(): void {
+    const day = Math.floor(this.#host.nowMs() / dayMs)
+    if (day === this.#lastDay || this.#isRunning) return
+    this.#isRunning = true
+    this.#running = this.#run(day)
+  }
+
+  async #run(day: number): Promise<void> {
+    const { log } = this.#host
+    try {
+      this.#client = await connect(this.#access)
+      if (this.#stopped) return
+      const { busy, heldBack, deletions } = await runRetention(this.#client, this.#schema, {
+        asOfMs: this.#host.nowMs(),
+        retentionOf: (purpose, tenant) => this.#host.retention?.(purpose, tenant),
+      })
+      this.#lastDay = day
+      if (heldBack) log.warn('retention held back: the clock is more than a day ahead of the last run')
+      const records = deletions.reduce((sum, deletion) => sum + deletion.records, 0)
+      const partitions = deletions.filter(({ whole }) => whole).length
+      if (!busy && records + partitions > 0) log.info('retention', { records, partitions })
+    } catch (error) {
+      if (!this.#stopped) log.error('retention failed', { code: errorCode(error) })
+    } finally {
+      await this.#client?.end().catch(() => {})
+      this.#client = undefined
+      this.#isRunning = false
+    }
+  }
+}
