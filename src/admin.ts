@@ -2,8 +2,10 @@
  * The admin API: what `douane status` and other verbs ask a running gateway. Loopback only, JSON only, no payload.
  */
 import Fastify from 'fastify'
+import type { AdminOptions } from '../config/service.ts'
 import { DependencyError } from './errors.ts'
 import type { Gateway } from './gateway.ts'
+import { parseEndpoint } from './receive/listen.ts'
 
 export interface Admin {
   readonly endpoint: string
@@ -12,9 +14,7 @@ export interface Admin {
 
 /** Starts the API where the configuration asks for it. Rejects with `DependencyError` when its port is taken. */
 export async function startAdmin(gateway: Gateway): Promise<Admin | undefined> {
-  const options = gateway.config.extensions.get('admin')?.options as
-    | { endpoint: { host: string; port: number } }
-    | undefined
+  const options = gateway.config.extensions.get('admin')?.options as AdminOptions | undefined
   if (options === undefined) return undefined
   const app = Fastify({ logger: false })
   // A page in a browser on this machine must not be able to ask: it cannot set this header without a preflight.
@@ -23,7 +23,7 @@ export async function startAdmin(gateway: Gateway): Promise<Admin | undefined> {
   })
   app.get('/v1/status', () => gateway.status())
   app.get('/v1/health', () => gateway.telemetry.health.report())
-  const { host, port } = options.endpoint
+  const { host, port } = parseEndpoint(options.endpoint)!
   try {
     await app.listen({ host, port })
   } catch (error) {

@@ -8,6 +8,7 @@
 import type { GatewayConfig } from '../config/gateway_config.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import { ConfigRefused } from '../config/problem.ts'
+import type { HealthCheckOptions } from '../config/service.ts'
 import { type DataDir, openDataDir } from './data_dir.ts'
 import { Destinations } from './destinations.ts'
 import { ConfigError } from './errors.ts'
@@ -23,8 +24,8 @@ import { openQuarantine, type Quarantine } from './pipeline/quarantine.ts'
 import { ProcessorState } from './processor_state.ts'
 import type { Accept, Answer, Received } from './receive/accept.ts'
 import { Receivers } from './receivers.ts'
-import { type GatewayStatus, gatewayStatus } from './status.ts'
-import { receiverMetrics } from './telemetry/collector_metrics.ts'
+import { type AccountLine, type GatewayStatus, gatewayStatus } from './status.ts'
+import { accountMetrics, receiverMetrics } from './telemetry/collector_metrics.ts'
 import { type OwnLog, openLog, type ProcessIdentity, Telemetry } from './telemetry.ts'
 
 export interface GatewayOptions {
@@ -32,7 +33,7 @@ export interface GatewayOptions {
   readonly identity: ProcessIdentity
   readonly env: Readonly<Record<string, string | undefined>>
   /** Reads the configuration anew, for the start and for each reload. */
-  readonly load: () => LoadedConfig
+  readonly load: () => Promise<LoadedConfig>
 }
 
 export interface Endpoints {
@@ -97,15 +98,16 @@ export class Gateway {
       nowUnixNano,
       monotonicNano: process.hrtime.bigint,
     })
+    accountMetrics(metrics, () => Object.entries(gatewayStatus(this.account, [], '').tenants).map(named))
     this.#state = new ProcessorState(data.folder('state'), log.log)
   }
 
   /** Rejects with `ConfigRefused`, `DependencyError` or `KeyError`; then nothing runs and the lock is free. */
   static async start(options: GatewayOptions): Promise<Gateway> {
-    const loaded = options.load()
+    const loaded = await options.load()
     const config = accepted(loaded)
     const data = openDataDir(options.dataDir)
-    const log = openLog(config.service.telemetry?.logs as never, options.identity)
+    const log = openLog(config.service.telemetry?.logs, options.identity)
     const undo: (() => unknown)[] = [() => log.close(), () => data.release()]
     try {
       const telemetry = new Telemetry(options.identity.nowMs)
@@ -162,7 +164,7 @@ export class Gateway {
 
   /** Takes a new configuration in force. Rejects with `ConfigRefused` or `DependencyError`: the old one goes on. */
   async reload(): Promise<void> {
-    const loaded = this.#options.load()
+    const loaded = await this.#options.load()
     await this.#apply(loaded, accepted(loaded))
     await this.#receivers.reloadFiles()
   }
@@ -197,8 +199,8 @@ export class Gateway {
   async #apply(loaded: LoadedConfig, config: GatewayConfig): Promise<void> {
     const before = this.#generation
     const { next, change } = this.#build(loaded, config)
-    const health = config.extensions.get('health_check')?.options as { endpoint: string; path: string } | undefined
-    await this.telemetry.serve(config.service.telemetry as never, health, this.log)
+    const health = config.extensions.get('health_check')?.options as HealthCheckOptions | undefined
+    await this.telemetry.serve(config.service.telemetry, health, this.log)
     this.#state.restore(next.inputs, before?.inputs ?? [])
     await this.#swap(async () => {
       await change.apply()
@@ -307,6 +309,9 @@ export class Gateway {
     }
   }
 }
+
+/** Label values and plain numbers of one tenant's account. */
+const named = ([tenant, line]: [string, AccountLine]) => [tenant, { ...line }] as const
 
 /** A receiver may feed several pipelines: the worst answer wins, since the client can only send all again. */
 async function acceptAll(inputs: readonly InputPipeline[], received: Received): Promise<Result> {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { builtIn } from '../../config/built_in.ts'
 import type { GatewayConfig } from '../../config/gateway_config.ts'
-import { type LoadedConfig, loadConfig } from '../../config/load.ts'
+import { type LoadedConfig, loadConfig, loadConfigApart } from '../../config/load.ts'
 import { ConfigRefused } from '../../config/problem.ts'
 
 export const version: string = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')).version
@@ -31,6 +31,10 @@ export const filesOf = (given: readonly string[] | undefined): readonly string[]
 
 export const load = (files: readonly string[]): LoadedConfig =>
   loadConfig(files, { env: process.env, registries: builtIn })
+
+/** For a running gateway: a large policy is read in a thread of its own. */
+export const loadApart = (files: readonly string[]): Promise<LoadedConfig> =>
+  loadConfigApart(files, { env: process.env, registries: builtIn })
 
 /** The configuration, or `ConfigRefused` with every problem. */
 export function loadAccepted(files: readonly string[] | undefined): GatewayConfig {

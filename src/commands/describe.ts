@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { stringify } from 'yaml'
 import { builtIn } from '../../config/built_in.ts'
+import { dryRun } from '../../config/dry_run.ts'
 import { builtInComponents, effectiveConfig } from '../../config/print.ts'
 import { ConfigRefused, formatProblem } from '../../config/problem.ts'
 import { configJsonSchema, policyJsonSchema } from '../../config/schema.ts'
@@ -46,10 +47,12 @@ export function describeCommands(program: Command): void {
     })
 }
 
-function validate(options: ConfigOption): void {
+async function validate(options: ConfigOption): Promise<void> {
   const loaded = load(filesOf(options.config))
   for (const warning of loaded.warnings) process.stderr.write(`warning: ${formatProblem(warning)}\n`)
   if (loaded.config === undefined) throw new ConfigRefused(loaded.problems)
+  const problems = await dryRun(loaded, loaded.config)
+  if (problems.length > 0) throw new ConfigRefused(problems)
   try {
     buildOffline(loaded.config, () => {}, Date.now)
   } catch (error) {

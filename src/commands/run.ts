@@ -5,11 +5,10 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { formatProblem } from '../../config/problem.ts'
 import { startAdmin } from '../admin.ts'
-import { exitCodes } from '../errors.ts'
 import { type Endpoints, Gateway } from '../gateway.ts'
 import { limits } from '../limits.ts'
 import { type Watch, watchFiles } from '../receive/watch.ts'
-import { filesOf, load, version, withConfig, withDataDir } from './common.ts'
+import { filesOf, loadApart, version, withConfig, withDataDir } from './common.ts'
 
 interface RunOptions {
   readonly config?: string[]
@@ -30,25 +29,30 @@ async function run(options: RunOptions): Promise<void> {
     dataDir: options.dataDir,
     identity: { stream: process.stderr, nowMs: () => Date.now(), version, instance: randomUUID() },
     env: process.env,
-    load: () => {
-      const loaded = load(files)
+    load: async () => {
+      const loaded = await loadApart(files)
       for (const warning of loaded.warnings) process.stderr.write(`warning: ${formatProblem(warning)}\n`)
       return loaded
     },
   })
-  const admin = await startAdmin(gateway)
-  const endpoints: Endpoints = { ...gateway.endpoints, ...(admin && { admin: admin.endpoint }) }
-  writeFileSync(join(options.dataDir, 'gateway.json'), JSON.stringify({ pid: process.pid, endpoints }), { mode: 0o600 })
-  const reloader = new Reloader(gateway, files)
-  process.on('SIGHUP', () => reloader.request())
-  await reloader.watch()
-  say('ready', { endpoints })
-  await stopped
-  reloader.close()
-  await admin?.close()
-  const { left } = await gateway.stop()
+  let left = 0
+  try {
+    const admin = await startAdmin(gateway)
+    const endpoints: Endpoints = { ...gateway.endpoints, ...(admin && { admin: admin.endpoint }) }
+    writeFileSync(join(options.dataDir, 'gateway.json'), JSON.stringify({ pid: process.pid, endpoints }), {
+      mode: 0o600,
+    })
+    const reloader = new Reloader(gateway, files)
+    process.on('SIGHUP', () => reloader.request())
+    await reloader.watch()
+    say('ready', { endpoints })
+    await stopped
+    reloader.close()
+    await admin?.close()
+  } finally {
+    left = (await gateway.stop()).left
+  }
   if (left > 0) process.stderr.write(`${left} records are left in the queues; the next start delivers them\n`)
-  process.exitCode = exitCodes.done
 }
 
 /** Reloads on SIGHUP and when a configuration or policy file changes; one at a time, the last request wins. */

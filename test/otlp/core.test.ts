@@ -118,7 +118,7 @@ test('damaged bytes are refused where the oracle refuses, and what leaves is alw
 test('a request cut after each of its bytes is refused, or was cut between two messages', () => {
   const request = new LogsRequest()
   let seed = SEED
-  let bytes = Buffer.alloc(0)
+  let bytes: Buffer = Buffer.alloc(0)
   while (bytes.length < 500 || bytes.length > 4_000) bytes = encodeRequest(randomRequest(seeded(seed++)))
   for (let length = 0; length < bytes.length; length++) {
     const cut = bytes.subarray(0, length)
