@@ -58,6 +58,7 @@ class EpochSealer implements Sealer {
   #recent = new WeakMap<SealContext, Epoch>()
   readonly #failures = new Map<string, { untilMs: number; error: KeyError }>()
   #clockMs: number
+  #checkedMs = 0
   #closed = false
 
   constructor(parts: SealerParts) {
@@ -103,6 +104,8 @@ class EpochSealer implements Sealer {
   }
 
   #checkClock(nowMs: number): void {
+    if (nowMs === this.#checkedMs) return
+    this.#checkedMs = nowMs
     const clockMs = nowMs - this.#parts.monotonicMs()
     if (Math.abs(clockMs - this.#clockMs) <= limits.clockJumpMsMax) return
     this.#parts.log.warn('keys.clock_jump', { jump_ms: Math.round(clockMs - this.#clockMs), epochs: this.#epochs.size })

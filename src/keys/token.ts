@@ -96,6 +96,9 @@ export class TokenWriter {
   readonly #key: number
   readonly #ad: number
   readonly #out: number
+  /** What the heap holds already. */
+  #keyThere: Buffer | undefined
+  #adThere: Buffer | undefined
 
   constructor(options: { random?: ((buffer: Buffer) => void) | undefined; gcmOnly?: boolean | undefined } = {}) {
     this.#random = options.random ?? randomFillSync
@@ -110,6 +113,8 @@ export class TokenWriter {
   #view(): Buffer {
     const { buffer, byteOffset, length } = this.#module.HEAPU8
     const heap = Buffer.from(buffer, byteOffset, length)
+    this.#keyThere = undefined
+    this.#adThere = undefined
     heap.set(START, this.#out)
     heap.set(PROTECTED[CHACHA20_POLY1305], this.#out + 2)
     heap.set(KID_HEAD, this.#out + 7)
@@ -125,6 +130,7 @@ export class TokenWriter {
   /** Wipes what the WebAssembly heap holds of keys. */
   close(): void {
     if (this.#heap.length > 0) this.#heap.fill(0, this.#key, this.#key + 32)
+    this.#keyThere = undefined
     this.#pool.fill(0)
     this.#poolAt = poolBytes
   }
@@ -152,11 +158,18 @@ export class TokenWriter {
     if (this.#heap.length === 0) this.#heap = this.#view()
     const heap = this.#heap
     const out = this.#out
-    heap.set(key.chacha, this.#key)
-    heap.set(ad, this.#ad)
-    heap.set(key.kid, out + 10)
+    if (this.#keyThere !== key.chacha) {
+      heap.set(key.chacha, this.#key)
+      heap.set(key.kid, out + 10)
+      this.#keyThere = key.chacha
+    }
+    if (this.#adThere !== ad) {
+      heap.set(ad, this.#ad)
+      this.#adThere = ad
+    }
     const nonce = this.#nonceAt()
-    this.#pool.copy(heap, out + 28, nonce, nonce + ivBytes)
+    const pool = this.#pool
+    for (let i = 0; i < ivBytes; i++) heap[out + 28 + i] = pool[nonce + i]!
     const sealedBytes = plaintext.length + tagBytes
     let at = out + 40
     if (sealedBytes < 24) heap[at++] = 0x40 | sealedBytes
