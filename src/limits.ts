@@ -228,7 +228,6 @@ export const limits = {
   openRecipientsMax: 1024,
   decryptGroupLinesMax: 256,
   decryptGroupWaitMs: 20,
-  decryptLineBytesMax: 64 * MiB,
   decryptReasonCharsMax: 1000,
   /** Tokens named in one entry of the access log; more make another entry. */
   auditEntryTokensMax: 200,
