@@ -257,8 +257,8 @@ const noPartition = '23514'
 /** Data exceptions, constraint violations and limits of a row: the row's own fault. */
 const isRowError = (code: string): boolean => /^(?:22|23|54)/.test(code)
 
-/** Neither a row nor the server's mood, and final: rights, and statements that this schema does not understand. */
-const isRefusal = (code: string): boolean => /^(?:42|0A)/.test(code)
+/** Rights that are missing, and what this server cannot do at all. A table that is missing may be restored. */
+const isRefusal = (code: string): boolean => /^(?:42501|0A)/.test(code)
 
 const isConnectionError = (error: unknown): boolean =>
   !(error instanceof pg.DatabaseError) || /^(?:08|57P)/.test(errorCode(error))
