@@ -4,6 +4,7 @@
  */
 import grpc from '@grpc/grpc-js'
 import protobuf from 'protobufjs'
+import type { Reply } from './harness.ts'
 
 const bytes = (buffer: Buffer): Buffer => buffer
 
@@ -114,3 +115,8 @@ export function readStatus(from: Uint8Array): RpcStatus {
 }
 
 export const readResponse = (from: Uint8Array) => decode('ExportLogsServiceResponse', from)
+
+/** The Status in an HTTP answer, in whichever type it has. */
+export function statusOf({ headers, body }: Reply): { code: number; message: string } {
+  return headers['content-type'] === 'application/json' ? JSON.parse(body.toString()) : readStatus(body)
+}
