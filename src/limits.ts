@@ -96,6 +96,8 @@ export const limits = {
   embeddedJsonDepthMax: 4,
   /** Hashed values kept, so that equal values are hashed once. */
   hashCacheEntriesMax: 8192,
+  /** Counters of minimize that are kept at hand; more are looked up each time. */
+  countersMax: 4096,
 
   // Queues on disk, and delivery out of them.
   /** A segment is closed when it has grown beyond this; a chunk larger than it has a segment to itself. */

@@ -57,6 +57,8 @@ export class ChunkLog {
   readonly #outstanding = new Map<number, Chunk>()
   readonly #memory = new BodyMemory()
   #corruptBytes = 0
+  /** In a row, at one place. */
+  #readFailures = 0
   readonly #health: DiskHealth
   /** When the next chunk to take was queued, while none was taken yet. */
   #headMs: number | undefined
@@ -175,7 +177,10 @@ export class ChunkLog {
   async load(chunk: Chunk): Promise<boolean> {
     if (chunk.body) return true
     const reading = this.#rereading.then(async () => {
-      const read = await this.#rereader.frameAt(chunk.segment, chunk.offset)
+      const read = await this.#rereader.frameAt(chunk.segment, chunk.offset).catch((error) => {
+        if (diskErrorCode(error) !== 'ENOENT') throw error
+        return { is: 'end' } as const
+      })
       if (read.is === 'frame') {
         const again = chunkOf(chunk.segment, chunk.offset, read.header, read.plain)
         chunk.body = again.body
@@ -183,7 +188,8 @@ export class ChunkLog {
         this.#memory.add(chunk)
         return true
       }
-      await this.#aside.keep(this.#rereader, chunk.segment, chunk.offset, chunk.offset + chunk.bytes)
+      if (read.is === 'damaged')
+        await this.#aside.keep(this.#rereader, chunk.segment, chunk.offset, chunk.offset + chunk.bytes)
       this.#corrupt(chunk.records, chunk.bytes)
       this.done(chunk)
       return false
@@ -250,11 +256,12 @@ export class ChunkLog {
   /** Reads the frame at the cursor and moves it. Undefined: that frame was none to deliver. */
   async #read(at: { segment: Segment; offset: number; number: number }): Promise<Chunk | undefined> {
     const { segment, offset } = at
-    const read = await this.#reader.frameAt(segment, offset)
+    const read = await this.#reader.frameAt(segment, offset).catch((error) => this.#unreadable(segment, error))
     if (read.is === 'end') {
       at.offset = segment.bytes
       return undefined
     }
+    this.#readFailures = 0
     if (read.is === 'damaged') {
       this.#options.log.error('queue.chunk_unreadable', { segment: segment.no, offset, bytes: read.next - offset })
       await this.#aside.keep(this.#reader, segment, offset, read.next)
@@ -273,6 +280,17 @@ export class ChunkLog {
     this.#divided.delete(position)
     this.#memory.add(chunk)
     return chunk
+  }
+
+  /** The disk refuses to read. Passed on, to be tried again, until the segment is given up. */
+  async #unreadable(segment: Segment, error: unknown): Promise<{ is: 'end' }> {
+    const code = diskErrorCode(error)
+    await this.#reader.close()
+    if (code !== 'ENOENT' && ++this.#readFailures < limits.readTriesMax) throw error
+    this.#readFailures = 0
+    this.#options.log.error('queue.segment_unreadable', { segment: segment.no, code })
+    this.#corrupt(0, segment.untaken.bytes)
+    return { is: 'end' }
   }
 
   /** The first place to read in the first segment with that number or a higher one. */

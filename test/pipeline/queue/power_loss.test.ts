@@ -73,7 +73,7 @@ async function checkTwice(history: History, event: number, random: () => number)
   await once.clock.advance(60_000)
   const acknowledged: History['acknowledged'] = history.acknowledged.filter(([at]) => at <= event)
   const second = { disk, sent, acknowledged: acknowledged.map(([, text]): [number, string] => [0, text]) }
-  await check(second, Math.floor(random() * (disk.events + 1)), coin)
+  await check(second, 1 + Math.floor(random() * disk.events), coin)
 }
 
 async function check(history: History, event: number, coin: () => boolean): Promise<void> {
