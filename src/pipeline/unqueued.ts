@@ -117,6 +117,7 @@ export class Unqueued {
       const next = this.#waiting.shift()!
       this.#waitingBytes -= next.used
       this.inFlight++
+      this.breaker.sending()
       void this.#send(next).finally(() => {
         if (!next.stillReading) bufferPool.give(next.buffer)
         this.inFlight--
