@@ -179,12 +179,18 @@ export class Gateway {
   async stop(deadlineMs: number = limits.drainMs): Promise<{ left: number }> {
     for (const timer of this.#timers) clearInterval(timer)
     this.telemetry.health.set('gateway', 'stopping')
-    const left = await this.#stopAll(deadlineMs)
-    this.#sealer.close()
-    await this.quarantine.close()
-    await this.#log.close()
-    this.#data.release()
-    return { left }
+    // Timers of the delivery do not keep a process alive; while it drains, nothing else may be left that does.
+    const alive = setInterval(() => {}, limits.healthIntervalMs)
+    try {
+      const left = await this.#stopAll(deadlineMs)
+      this.#sealer.close()
+      await this.quarantine.close()
+      await this.#log.close()
+      this.#data.release()
+      return { left }
+    } finally {
+      clearInterval(alive)
+    }
   }
 
   async #stopAll(deadlineMs: number): Promise<number> {
