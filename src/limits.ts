@@ -18,6 +18,13 @@ export const limits = {
   valueScratchBytesMax: 4 * MiB,
   /** Attributes of one resource, scope or record. */
   attributesMax: 4096,
+  /** Records of one request, and what of them can be inspected; more is bad data. */
+  recordsMax: 500_000,
+  slotsMax: 3_000_000,
+  /** Nodes of one value: what a tree of it may cost in memory. */
+  valueNodesMax: 200_000,
+  /** Memory that the scan keeps between requests; after a larger request it starts anew. */
+  scanMemoryKeptBytes: 32 * MiB,
   /** Attribute keys that are interned: number, and the length of one. Others work too, at a slower pace. */
   internedKeysMax: 16_384,
   internedKeyBytesMax: 128,
@@ -110,8 +117,8 @@ export const limits = {
   commitBytesMax: 8 * MiB,
   /** Just written chunks of one queue that stay in memory for their delivery. */
   queueMemoryBytesMax: 16 * MiB,
-  /** Buffers of `batchBytesMax` that are kept for reuse, over all queues. */
-  pooledBuffersMax: 24,
+  /** Buffers of `batchBytesMax` that each destination keeps for reuse. */
+  pooledBuffersMax: 12,
   /** Batches of one destination that wait for another attempt, so that others can pass them. */
   parkedBatchesMax: 1000,
   consumersMax: 1000,

@@ -1,52 +1,41 @@
 /**
- * The words at which the scan stops: a table of bits, hashed from their first and their last four letters, so that an
- * ordinary word is passed with two loads however many words there are.
+ * The words at which the scan stops, as a table hashed from their first and their last four letters: an ordinary word is
+ * passed with two loads, however many words there are.
  */
-import { lowered } from './ascii.ts'
 import { forwardWords } from './forward.ts'
-import { anchorWords } from './secret_keys.ts'
+import { anchorWords, gluedEndings } from './secret_keys.ts'
 
-const bits = new Uint8Array(8192)
-const hash4 = (a: number, b: number, c: number, d: number): number =>
-  (Math.imul(a, 0x1f3d) ^ Math.imul(b, 0x5a1) ^ (c << 7) ^ (d * 29)) & 0xffff
+/** 16 KiB: stays in the first-level cache; about one in thirty other words hits by chance, and is then looked up. */
+export const anchors = new Uint8Array(16384)
 
-function mark(word: string): void {
-  const codes = [...word].map((c) => c.charCodeAt(0))
-  if (codes.length < 3) return
-  const [a, b, c, d] = codes
-  set(codes.length === 3 ? hash4(a!, b!, c!, 0) : hash4(a!, b!, c!, d!))
-  if (codes.length === 3) return
-  const [w, x, y, z] = codes.slice(-4)
-  set(hash4(w!, x!, y!, z!))
+/** Four letters in lower case, packed, to a place in `anchors`; `| 0x20202020` makes them lower case. */
+export const anchorHash = (packed: number): number => Math.imul(packed, 0x9e3779b1) >>> 18
+
+const pack = (text: string): number => {
+  let packed = 0
+  for (const c of text) packed = (packed << 8) | (c.charCodeAt(0) | 0x20)
+  return packed
 }
-function set(hash: number): void {
-  bits[hash >> 3] = bits[hash >> 3]! | (1 << (hash & 7))
+const mark = (text: string): void => {
+  anchors[anchorHash(pack(text))] = 1
 }
-for (const word of [...anchorWords, ...forwardWords]) mark(word)
 
-/** `pw`: the only telling word of two letters. */
-const pw = (112 << 8) | 119
+for (const word of [...anchorWords, ...forwardWords]) {
+  mark(word.slice(0, 4))
+  mark(word.slice(-4))
+}
+for (const ending of gluedEndings) for (const c of 'abcdefghijklmnopqrstuvwxyz') mark(`${c}${ending}`.slice(-4))
 
 /** Whether the word in bytes[start, end) may be one to stop at. */
-export function isAnchor(bytes: Uint8Array, start: number, end: number): boolean {
+export function isAnchor(b: Uint8Array, start: number, end: number): boolean {
   const length = end - start
-  if (length < 4) {
-    if (length < 3) return length === 2 && ((lowered[bytes[start]!]! << 8) | lowered[bytes[start + 1]!]!) === pw
-    return has(hash4(lowered[bytes[start]!]!, lowered[bytes[start + 1]!]!, lowered[bytes[start + 2]!]!, 0))
+  if (length >= 4) {
+    const first = (b[start]! << 24) | (b[start + 1]! << 16) | (b[start + 2]! << 8) | b[start + 3]!
+    if (anchors[anchorHash(first | 0x20202020)] === 1) return true
+    const last = (b[end - 4]! << 24) | (b[end - 3]! << 16) | (b[end - 2]! << 8) | b[end - 1]!
+    return anchors[anchorHash(last | 0x20202020)] === 1
   }
-  return (
-    has(
-      hash4(
-        lowered[bytes[start]!]!,
-        lowered[bytes[start + 1]!]!,
-        lowered[bytes[start + 2]!]!,
-        lowered[bytes[start + 3]!]!,
-      ),
-    ) ||
-    has(
-      hash4(lowered[bytes[end - 4]!]!, lowered[bytes[end - 3]!]!, lowered[bytes[end - 2]!]!, lowered[bytes[end - 1]!]!),
-    ) ||
-    has(hash4(lowered[bytes[end - 3]!]!, lowered[bytes[end - 2]!]!, lowered[bytes[end - 1]!]!, 0))
-  )
+  if (length === 3)
+    return anchors[anchorHash((b[start]! << 16) | (b[start + 1]! << 8) | b[start + 2]! | 0x202020)] === 1
+  return length === 2 && anchors[anchorHash((b[start]! << 8) | b[start + 1]! | 0x2020)] === 1
 }
-const has = (hash: number): boolean => (bits[hash >> 3]! & (1 << (hash & 7))) !== 0

@@ -12,10 +12,11 @@ import type { NumberRule } from './numbers_europe.ts'
 import { europe } from './numbers_europe.ts'
 import { world } from './numbers_world.ts'
 import { phone } from './phone.ts'
+import { Phrases } from './phrases.ts'
 import { digitsMax, gather, region } from './region.ts'
 import { detector } from './registry.ts'
 import type { Scan } from './state.ts'
-import { topicIds } from './topics.ts'
+import { topicIds, topicWords } from './topics.ts'
 
 interface Rule {
   readonly detector: number
@@ -45,7 +46,7 @@ for (const rule of [...europe, ...world]) {
 
 const ip = detector('ip')
 const birthDate = detector('birth_date')
-const { not_phone: notPhone, birth_date: birthTopic, version, counter } = topicIds
+const { not_phone: notPhone, birth_date: birthTopic, counter } = topicIds
 
 /** Looks at the region that begins with the digits in [start, end). Returns where to go on. */
 export function digits(s: Scan, start: number, end: number): number {
@@ -169,8 +170,19 @@ function isAddress(s: Scan, start: number, end: number): boolean {
   if (classes[before]! & (alnum | joiner) || (before === 46 && classes[s.byte(start - 2)]! & alnum)) return false
   if (classes[s.byte(end)]! & (alpha | joiner) && classes[s.byte(end + 1)]! & alnum) return false
   if (before === 47 && classes[s.byte(start - 2)]! & alpha && isProduct(s, start - 1)) return false
-  const near = s.look(start).distance[version]!
-  return near > 3 || s.context.has(topicIds.ip)
+  return !followsVersion(s, start)
+}
+
+const versionWords = new Phrases()
+for (const word of topicWords.version.split(' ')) versionWords.add(word, 0)
+/** Whether the word right before is `version` or the like. */
+function followsVersion(s: Scan, start: number): boolean {
+  let end = start
+  while (end > s.from && start - end < 3 && (classes[s.bytes[end - 1]!]! & alpha) === 0) end--
+  let word = end
+  while (word > s.from && end - word < 12 && classes[s.bytes[word - 1]!]! & alpha) word--
+  s.hits.steps += start - word
+  return word < end && versionWords.word(s.bytes, word, end) > 0
 }
 
 /** `Chrome/119.0.0.0`: a name with a capital before the slash, or zeros behind. */

@@ -33,7 +33,8 @@ export function scan(s: Scan): boolean {
         seen |= kind
         i++
       }
-      i = run(s, start, i, seen)
+      if ((seen & digit) === 0 ? mayBegin(b, start, i, seen) : seen !== digit || mayBeNumber(b, start, i))
+        i = run(s, start, i, seen)
     } else if (seen === 0) {
       const c = b[i]!
       if (c === 64) i = mail(s, i)
@@ -46,6 +47,21 @@ export function scan(s: Scan): boolean {
     else i++
   }
   return true
+}
+
+/** Whether letters are a word to stop at, the start of a token, or of a code in capitals (`AB 12 34 56 C`). */
+function mayBegin(b: Uint8Array, start: number, end: number, seen: number): boolean {
+  if (isAnchor(b, start, end) || mayBeToken(b, start)) return true
+  return (seen & lower) === 0 && end - start < 5 && end + 1 < b.length && (classes[b[end + 1]!]! & digit) !== 0
+}
+
+/** Whether digits are more than one small number with a space behind it: what logs are full of. */
+function mayBeNumber(b: Uint8Array, start: number, end: number): boolean {
+  if (end - start > 5) return true
+  const next = end < b.length ? b[end]! : 0
+  if (next === 58 || next === 45) return true
+  if (end + 2 >= b.length) return end - start > 3
+  return ((classes[b[end + 1]!]! | classes[b[end + 2]!]!) & (digit | upper)) !== 0 || mayBeToken(b, start)
 }
 
 const colon = (s: Scan, at: number): number =>

@@ -102,6 +102,9 @@ function endsNear(words: string[], phrase: string[]): boolean {
   return false
 }
 
+/** Endings of three letters that are glued to other words: `dbpwd`. */
+export const gluedEndings: readonly string[] = ['pwd']
+
 /** Words that the scan must stop at: the first or last four letters of all of these. */
 export const anchorWords: readonly string[] = [
   ...strong,
