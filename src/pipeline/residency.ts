@@ -46,16 +46,19 @@ export class Router {
   readonly #targets: ReadonlyMap<string, readonly RouteTarget[]>
   readonly #purposes: Purposes
   readonly #sealer: Sealer
+  readonly #local: readonly RouteTarget[]
   readonly #routes = new Map<string, Map<number, Route>>()
   #count = 0
 
-  /** `targets`: by region, the destinations of its pipeline. */
+  /** `targets`: by region, the destinations of its pipeline. `local`: exporters beside the connector that send nothing. */
   constructor(
     policy: Policy,
     targets: ReadonlyMap<string, readonly RouteTarget[]>,
     purposes: Purposes,
     sealer: Sealer,
+    local: readonly RouteTarget[] = [],
   ) {
+    this.#local = local
     this.#policy = policy
     this.#targets = targets
     this.#purposes = purposes

@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto'
 import { limits } from '../limits.ts'
 import type { Clock } from './clock.ts'
 import { type DeliveryCounts, type Parcel, QueueRefusal, type RefusalReason } from './parcel.ts'
-import { bufferPool } from './queue/buffers.ts'
+import { BufferPool } from './queue/buffers.ts'
 import { parcelEdges, tenantsOf } from './queue/chunk.ts'
 import { type ChunkMeta, derivedBatchId, type ParcelMeta } from './queue/frame.ts'
 import type { RetryConfig } from './queue_config.ts'
@@ -41,6 +41,7 @@ export interface UnqueuedOptions {
 export class Unqueued {
   readonly #options: UnqueuedOptions
   readonly #run = randomBytes(16)
+  readonly #pool = new BufferPool()
   readonly breaker: Breaker
   #number = 0
   #waiting: Waiting[] = []
@@ -99,7 +100,7 @@ export class Unqueued {
     if (last && last.group === parcel.policyVersion && last.used + parcel.body.length <= limits.batchBytesMax)
       return last
     const waiting: Waiting = {
-      buffer: bufferPool.take(parcel.body.length),
+      buffer: this.#pool.take(parcel.body.length),
       used: 0,
       records: 0,
       at: this.#options.clock.nowMs(),
@@ -119,7 +120,7 @@ export class Unqueued {
       this.inFlight++
       this.breaker.sending()
       void this.#send(next).finally(() => {
-        if (!next.stillReading) bufferPool.give(next.buffer)
+        if (!next.stillReading) this.#pool.give(next.buffer)
         this.inFlight--
         this.#pump()
         if (this.inFlight === 0) this.#idle?.()

@@ -1,10 +1,14 @@
 /**
  * Buffers that are used again. A fresh megabyte per batch costs page faults and garbage collection: a third of the
  * whole hot path. Larger buffers than `batchBytesMax` are rare and not kept.
+ *
+ * Each destination has a pool of its own, and this is a rule, not a habit: a destination that answers before it has
+ * read the whole body still has the buffer on its way to it. What is written into that buffer next may reach it, so
+ * it must be nothing that was meant for anybody else.
  */
 import { limits } from '../../limits.ts'
 
-class BufferPool {
+export class BufferPool {
   readonly #free: Buffer[] = []
 
   /** A buffer of at least `bytes`; its content is undefined. */
@@ -19,5 +23,15 @@ class BufferPool {
   }
 }
 
-/** One pool for all queues: which of them needs buffers changes by the second. */
-export const bufferPool = new BufferPool()
+/**
+ * Frees the memory of buffers that nobody reads any more, now and not at the next garbage collection: megabytes of
+ * short-lived ciphertext would else make the collector run ten times a second. Buffers on shared memory are left alone.
+ */
+export function freeAtOnce(buffers: readonly Uint8Array[]): void {
+  for (const { buffer, byteLength } of buffers) {
+    if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength && byteLength >= freedBytesMin)
+      buffer.transfer(0)
+  }
+}
+/** Below it the garbage collector is cheaper. */
+const freedBytesMin = 4096

@@ -1,5 +1,4 @@
 /** A chunk that was taken out of the queue and is not done: one batch. */
-import { bufferPool } from './buffers.ts'
 import { type ChunkMeta, derivedBatchId, type FrameHeader, frameHeaderBytes, readChunk } from './frame.ts'
 import { type Divided, partsLeft, type Range } from './parts.ts'
 import type { Segment } from './segment.ts'
@@ -37,17 +36,10 @@ export function chunkOf(segment: Segment, offset: number, header: FrameHeader, p
     meta,
     records,
     body,
-    memoryBytes: plain.length,
+    memoryBytes: 0,
     pooled: undefined,
     parts: undefined,
   }
-}
-
-/** Forgets the body. Nobody may read it any more. */
-export function dropBody(chunk: Chunk): void {
-  if (chunk.pooled) bufferPool.give(chunk.pooled)
-  chunk.pooled = undefined
-  chunk.body = undefined
 }
 
 /** What is left of a chunk, by what an earlier run remembered of it. */

@@ -15,7 +15,7 @@ import type { Clock } from '../clock.ts'
 import type { TenantCounts } from '../parcel.ts'
 import { AckFile, type AckState, type Remembered } from './acks.ts'
 import { Aside } from './aside.ts'
-import { type Chunk, chunkOf, dropBody, partsOf } from './chunk.ts'
+import { type Chunk, chunkOf, partsOf } from './chunk.ts'
 import { type Disk, diskErrorCode } from './disk.ts'
 import { type DiskFailure, DiskHealth } from './disk_health.ts'
 import { frameKind, type ParcelMeta, segmentHeaderBytes, segmentIdBytes } from './frame.ts'
@@ -90,7 +90,7 @@ export class ChunkLog {
     for (const chunk of found.outstanding) {
       this.#outstanding.set(positionOf(chunk.segment.no, chunk.number), chunk)
       addAmount(this.queued, amountOf(chunk), 1)
-      dropBody(chunk)
+      chunk.body = undefined
     }
     for (const segment of found.segments) addAmount(this.queued, segment.untaken, 1)
     this.#cursor = found.cursor
@@ -101,6 +101,7 @@ export class ChunkLog {
       disk,
       dir,
       cipher,
+      pool: this.#memory.pool,
       firstSegmentNo: found.nextSegmentNo,
       onSegment: (segment) => this.#segments.push(segment),
       onWritten: (written) => this.#written(written),
@@ -184,8 +185,7 @@ export class ChunkLog {
       if (read.is === 'frame') {
         const again = chunkOf(chunk.segment, chunk.offset, read.header, read.plain)
         chunk.body = again.body
-        chunk.memoryBytes = again.memoryBytes
-        this.#memory.add(chunk)
+        this.#memory.add(chunk, read.plain)
         return true
       }
       if (read.is === 'damaged')
@@ -278,7 +278,7 @@ export class ChunkLog {
     const chunk = chunkOf(segment, offset, read.header, read.plain)
     chunk.parts = partsOf(chunk, this.#divided.get(position))
     this.#divided.delete(position)
-    this.#memory.add(chunk)
+    this.#memory.add(chunk, read.plain)
     return chunk
   }
 

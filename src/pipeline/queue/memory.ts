@@ -3,13 +3,14 @@
  * were taken. Bounded by `queueMemoryBytesMax`, whatever the length of the queue.
  */
 import { limits } from '../../limits.ts'
-import { bufferPool } from './buffers.ts'
-import { type Chunk, dropBody } from './chunk.ts'
+import { BufferPool, freeAtOnce } from './buffers.ts'
+import type { Chunk } from './chunk.ts'
 import { derivedBatchId } from './frame.ts'
 import { positionOf } from './segment.ts'
 import type { Written } from './writer.ts'
 
 export class BodyMemory {
+  readonly pool = new BufferPool()
   readonly #fresh = new Map<number, Written>()
   #bytes = 0
 
@@ -23,11 +24,11 @@ export class BodyMemory {
     const isSmall = one.bodyBytes < one.buffer.length / 4
     const cost = isSmall ? one.bodyBytes : one.buffer.length
     if (isFar || this.#bytes + cost > limits.queueMemoryBytesMax) {
-      bufferPool.give(one.buffer)
+      this.pool.give(one.buffer)
       return
     }
     const kept = isSmall ? { ...one, buffer: Buffer.from(one.buffer.subarray(0, one.bodyBytes)) } : one
-    if (isSmall) bufferPool.give(one.buffer)
+    if (isSmall) this.pool.give(one.buffer)
     this.#bytes += cost
     this.#fresh.set(positionOf(one.segment.no, one.number), kept)
   }
@@ -50,11 +51,19 @@ export class BodyMemory {
     if (!fresh) return
     this.#fresh.delete(position)
     this.#bytes -= fresh.buffer.length
-    bufferPool.give(fresh.buffer)
+    this.pool.give(fresh.buffer)
   }
 
-  /** A chunk's body was read. */
-  add(chunk: Chunk): void {
+  /** A chunk's body was read: it moves into a buffer of the pool, so that its memory need not be collected. */
+  add(chunk: Chunk, plain: Buffer): void {
+    const body = chunk.body!
+    if (plain.length >= movedBytesMin && body.length <= limits.batchBytesMax) {
+      chunk.pooled = this.pool.take(body.length)
+      body.copy(chunk.pooled)
+      chunk.body = chunk.pooled.subarray(0, body.length)
+      freeAtOnce([plain])
+    }
+    chunk.memoryBytes = chunk.pooled?.length ?? plain.length
     this.#bytes += chunk.memoryBytes
   }
 
@@ -62,6 +71,11 @@ export class BodyMemory {
   drop(chunk: Chunk): void {
     if (!chunk.body) return
     this.#bytes -= chunk.memoryBytes
-    dropBody(chunk)
+    if (chunk.pooled) this.pool.give(chunk.pooled)
+    chunk.pooled = undefined
+    chunk.body = undefined
   }
 }
+
+/** Smaller bodies do not deserve a whole buffer. */
+const movedBytesMin = limits.batchBytesMax / 8

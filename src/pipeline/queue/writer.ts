@@ -10,7 +10,7 @@ import { randomBytes } from 'node:crypto'
 import type { ChunkCipher } from '../../keys/chunk_cipher.ts'
 import { limits } from '../../limits.ts'
 import type { TenantCounts } from '../parcel.ts'
-import { bufferPool } from './buffers.ts'
+import { type BufferPool, freeAtOnce } from './buffers.ts'
 import { type Disk, type DiskFile, diskErrorCode } from './disk.ts'
 import {
   type ChunkMeta,
@@ -67,6 +67,7 @@ export interface WriterOptions {
   readonly disk: Disk
   readonly dir: string
   readonly cipher: ChunkCipher
+  readonly pool: BufferPool
   /** The number of the next segment. */
   readonly firstSegmentNo: number
   readonly onSegment: (segment: Segment) => void
@@ -145,7 +146,7 @@ export class Writer {
   }
 
   #open(bytes: number, group: string, at: number, id: string | undefined): Waiting {
-    const buffer = bufferPool.take(bytes)
+    const buffer = this.#options.pool.take(bytes)
     const waiting: Waiting = { buffer, used: 0, records: 0, id, at, group, parcels: [], waiters: [] }
     this.#waiting.push(waiting)
     this.pending.batches++
@@ -185,6 +186,7 @@ export class Writer {
     try {
       const active = this.#active ?? (await this.#create())
       const { written, buffers, end } = seal(active, group)
+      const sealed = buffers.slice()
       const full = end >= limits.segmentBytes || active.frames >= limits.segmentFramesMax - 2
       if (full) buffers.push(...sealTotals(active.segment, active.frames, totalsOf(active)).buffers)
       const start = active.header ? 0 : active.segment.bytes
@@ -192,6 +194,7 @@ export class Writer {
       const named = active.header ? this.#options.disk.syncDir(this.#options.dir) : undefined
       // Both must end before anything else happens, also when one fails.
       const results = await Promise.allSettled([active.file.write(buffers, start), named])
+      freeAtOnce(sealed)
       for (const result of results) if (result.status === 'rejected') throw result.reason
       active.header = undefined
       active.segment.bytes = end
@@ -205,7 +208,7 @@ export class Writer {
       this.#settle(group)
       this.#options.onDisk(diskErrorCode(error))
       for (const one of group) {
-        bufferPool.give(one.buffer)
+        this.#options.pool.give(one.buffer)
         for (const waiter of one.waiters) waiter.reject(error)
       }
     }
