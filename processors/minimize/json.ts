@@ -32,9 +32,12 @@ export function rewriteJson(
     copied = to
     isChanged = true
   }
-  token.lastIndex = 0
-  for (let match = token.exec(text); match; match = token.exec(text)) {
-    const end = token.lastIndex
+  for (let end = 0; ; ) {
+    // A string inside may be JSON too, and moves lastIndex meanwhile.
+    token.lastIndex = end
+    const match = token.exec(text)
+    if (!match) break
+    end = token.lastIndex
     const [, string, number, , mark] = match
     if (mark === '{' || mark === '[') {
       names.push(name)
