@@ -12,6 +12,7 @@ import { keysCommand } from './commands/keys.ts'
 import { queryCommand } from './commands/query.ts'
 import { replayCommand } from './commands/replay.ts'
 import { runCommand } from './commands/run.ts'
+import { scanCommand } from './commands/scan.ts'
 import { statusCommand } from './commands/status.ts'
 import { DependencyError, DouaneError, exitCodes } from './errors.ts'
 
@@ -28,6 +29,7 @@ for (const mount of [
   runCommand,
   describeCommands,
   explainCommand,
+  scanCommand,
   replayCommand,
   queryCommand,
   statusCommand,
