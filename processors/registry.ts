@@ -2,6 +2,7 @@
 import type { ProcessorComponent } from '../src/contract.ts'
 import encrypt from './encrypt/index.ts'
 import minimize from './minimize/index.ts'
+import { normalizeClock } from './normalize_clock.ts'
 import { tagPurpose } from './tag_purpose.ts'
 
-export const processors: readonly ProcessorComponent[] = [tagPurpose, minimize, encrypt]
+export const processors: readonly ProcessorComponent[] = [normalizeClock, tagPurpose, minimize, encrypt]
