@@ -37,6 +37,28 @@ export function canonical(body: Buffer): Canonical {
   }
 }
 
+/** A bound of the whole request is exceeded: nothing of it is taken. */
+class TooMuch extends WireError {}
+
+/** What a message may hold: its tags, and its field numbers, which with another wire type are bad data. */
+class Known {
+  readonly tags: ReadonlySet<number>
+  readonly numbers: ReadonlySet<number>
+  constructor(tags: readonly number[]) {
+    this.tags = new Set(tags)
+    this.numbers = new Set(tags.map((tag) => tag >>> 3))
+  }
+}
+const known = {
+  request: new Known(Object.values(Tag.request)),
+  resourceLogs: new Known(Object.values(Tag.resourceLogs)),
+  resource: new Known(Object.values(Tag.resource)),
+  scopeLogs: new Known(Object.values(Tag.scopeLogs)),
+  scope: new Known(Object.values(Tag.scope)),
+  record: new Known(Object.values(Tag.record)),
+  keyValue: new Known(Object.values(Tag.keyValue)),
+}
+
 /** The fields of one message: each occurrence of each known tag, as ranges. */
 type Fields = Map<number, [from: number, to: number][]>
 
@@ -45,6 +67,10 @@ class Run {
   badRecords = 0
   reason: string | undefined
   readonly #body: Buffer
+  #records = 0
+  #groups = 0
+  /** Attributes, and up to three other fields a record, as the scan will count them. */
+  #slots = 0
 
   constructor(body: Buffer) {
     this.#body = body
@@ -58,13 +84,14 @@ class Run {
     tag: number,
     map: (from: number, to: number) => Buffer,
   ): Buffer[] {
-    const fields = this.#fields(source, start, end, new Set([tag]))
+    const fields = this.#fields(source, start, end, known.request)
     return (fields.get(tag) ?? []).map(([from, to]) => field(tag, map(from, to)))
   }
 
   resourceLogs(start: number, end: number): Buffer {
     const tags = Tag.resourceLogs
-    const fields = this.#fields(this.#body, start, end, new Set(Object.values(tags)))
+    if (++this.#groups > limits.recordsMax) throw new TooMuch(`more than ${limits.recordsMax} resources`, start)
+    const fields = this.#fields(this.#body, start, end, known.resourceLogs)
     const parts: Buffer[] = []
     const resource = fields.get(tags.resource)
     if (resource !== undefined) parts.push(field(tags.resource, this.#resource(merged(this.#body, resource))))
@@ -76,7 +103,7 @@ class Run {
 
   #resource(source: Buffer): Buffer {
     const tags = Tag.resource
-    const fields = this.#fields(source, 0, source.length, new Set(Object.values(tags)))
+    const fields = this.#fields(source, 0, source.length, known.resource)
     const parts = this.#attributes(source, fields, tags.attributes)
     pushVarint(parts, source, fields, tags.droppedAttributesCount)
     return Buffer.concat(parts)
@@ -84,11 +111,13 @@ class Run {
 
   #scopeLogs(start: number, end: number): Buffer {
     const tags = Tag.scopeLogs
-    const fields = this.#fields(this.#body, start, end, new Set(Object.values(tags)))
+    const fields = this.#fields(this.#body, start, end, known.scopeLogs)
     const parts: Buffer[] = []
     const scope = fields.get(tags.scope)
+    this.#slots += 2
     if (scope !== undefined) parts.push(field(tags.scope, this.#scope(merged(this.#body, scope))))
     for (const [from, to] of fields.get(tags.logRecords) ?? []) {
+      if (++this.#records > limits.recordsMax) throw new TooMuch(`more than ${limits.recordsMax} records`, from)
       const record = this.#recordOrNothing(from, to)
       if (record !== undefined) parts.push(field(tags.logRecords, record))
     }
@@ -98,7 +127,7 @@ class Run {
 
   #scope(source: Buffer): Buffer {
     const tags = Tag.scope
-    const fields = this.#fields(source, 0, source.length, new Set(Object.values(tags)))
+    const fields = this.#fields(source, 0, source.length, known.scope)
     const parts: Buffer[] = []
     pushText(parts, source, fields, tags.name)
     pushText(parts, source, fields, tags.version)
@@ -111,7 +140,7 @@ class Run {
     try {
       return this.#record(start, end)
     } catch (error) {
-      if (!(error instanceof WireError)) throw error
+      if (!(error instanceof WireError) || error instanceof TooMuch) throw error
       this.badRecords++
       this.reason ??= error.message
       return undefined
@@ -121,8 +150,9 @@ class Run {
   #record(start: number, end: number): Buffer {
     const tags = Tag.record
     const source = this.#body
-    const fields = this.#fields(source, start, end, new Set(Object.values(tags)))
+    const fields = this.#fields(source, start, end, known.record)
     const parts: Buffer[] = []
+    this.#slots += 3
     pushFixed(parts, source, fields, tags.time)
     pushFixed(parts, source, fields, tags.observedTime)
     pushVarint(parts, source, fields, tags.severityNumber)
@@ -146,12 +176,14 @@ class Run {
     if (ranges.length > limits.attributesMax) {
       throw new WireError(`more than ${limits.attributesMax} attributes`, ranges[limits.attributesMax]![0])
     }
+    this.#slots += ranges.length
+    if (this.#slots > limits.slotsMax) throw new TooMuch(`more than ${limits.slotsMax} attributes in a request`, 0)
     return ranges.map(([from, to]) => field(tag, this.#keyValue(source, from, to)))
   }
 
   #keyValue(source: Buffer, start: number, end: number): Buffer {
     const tags = Tag.keyValue
-    const fields = this.#fields(source, start, end, new Set(Object.values(tags)))
+    const fields = this.#fields(source, start, end, known.keyValue)
     const parts: Buffer[] = []
     pushText(parts, source, fields, tags.key)
     const value = fields.get(tags.value)
@@ -163,15 +195,15 @@ class Run {
   }
 
   /** All fields of a message. Known numbers must have the known wire type; unknown numbers are skipped and counted. */
-  #fields(source: Buffer, start: number, end: number, known: ReadonlySet<number>): Fields {
+  #fields(source: Buffer, start: number, end: number, message: Known): Fields {
     const fields: Fields = new Map()
-    const numbers = new Set([...known].map((tag) => tag >>> 3))
     let at = start
     while (at < end) {
       const begin = at
       const tag = readTag(source, at, end)
-      const isKnown = known.has(tag)
-      if (!isKnown && numbers.has(tag >>> 3)) throw new WireError(`field ${tag >>> 3} has the wrong wire type`, begin)
+      const isKnown = message.tags.has(tag)
+      if (!isKnown && message.numbers.has(tag >>> 3))
+        throw new WireError(`field ${tag >>> 3} has the wrong wire type`, begin)
       let from = wire.at
       at = skipValue(source, tag, from, end)
       if (!isKnown) {

@@ -7,6 +7,7 @@
  */
 import { Kind } from './fields.ts'
 import { KeyTable } from './keys.ts'
+import type { Scanner } from './scan.ts'
 import { ROW, Slots } from './slots.ts'
 
 /** Columns of a resource's row. `From`/`To` of the ResourceLogs field, then of the Resource message's content. */
@@ -88,7 +89,12 @@ export class Rows {
     this.stride = stride
     this.at = new Int32Array(stride * rows)
   }
-  /** A new row, zeroed; returns its index into `at`. */
+  /** Shows rows that the scan has written. */
+  show(at: Int32Array, count: number): void {
+    this.at = at
+    this.count = count
+  }
+  /** A new row; returns its index into `at`. */
   push(): number {
     const row = this.count++ * this.stride
     if (row + this.stride > this.at.length) {
@@ -119,6 +125,8 @@ export class LogsRequest {
   sharedMarks = 0
   /** Tenant of each resource, by its index; `''` = unknown. */
   readonly tenants: string[] = []
+  /** Made by the first scan; holds the memory that body and tables lie in. */
+  scanner: Scanner | undefined
   #latin1: string | undefined
 
   constructor(keys: KeyTable = new KeyTable()) {

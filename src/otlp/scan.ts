@@ -1,357 +1,193 @@
 /**
  * The scan: one pass over the wire bytes that fills a request's tables.
  *
- * It takes the regular form only, the one that every SDK writes: known fields with their wire types, nothing
- * singular twice, one-byte tags, valid UTF-8, ids of the right length, bounded depth. Anything else makes it return
- * false: then canonical.ts, which is slow and thorough, either writes the request anew in the regular form or says
- * what is wrong. So there is one place that decides what odd bytes mean, and every other part of the gateway sees
- * regular bytes only.
+ * It takes the regular form only (wasm/scan.ts says which) and returns false for anything else: then canonical.ts,
+ * slow and thorough, writes the request anew in the regular form or says what is wrong. So one place decides what odd
+ * bytes mean, and every other part of the gateway sees regular bytes only.
  *
- * Cost: the hot path of everything. Nothing is allocated; one compare per key against the key that stood at the same
- * place in the record before.
+ * The pass itself is WebAssembly, built from wasm/scan.ts by `npm run build:wasm`; the result is in the repository, and
+ * a test builds it again and compares. Body and tables lie in its memory:
+ *
+ *   64 KiB of its own | key table | resources | scopes | records | slots | body | 16 bytes to read past the end
+ *
+ * The views of that memory that a request gets are valid until the next scan.
  */
+import { readFileSync } from 'node:fs'
+import { WireError } from '../errors.ts'
 import { limits } from '../limits.ts'
-import { Kind, spanIdBytes, Tag, traceIdBytes } from './fields.ts'
-import { isReservedKey, type KeyTable, Role } from './keys.ts'
-import { at, body, length, open, small, utf8, varint32 } from './reader.ts'
-import { type LogsRequest, RecordCol, ResourceCol, ScopeCol } from './request.ts'
-import { scanValue } from './scan_value.ts'
-import { Col, type Slots } from './slots.ts'
+import type { KeyTable } from './keys.ts'
+import { type LogsRequest, RECORD_ROW, RESOURCE_ROW, SCOPE_ROW } from './request.ts'
+import { ROW } from './slots.ts'
 
-// The state of the scan that is under way: module variables, since the scan is synchronous and never nests.
-let request: LogsRequest
-let slots: Slots
-let keys: KeyTable
-/** Ids of the keys of the record before, by position: mostly the next record has the same. */
-const expected = new Int32Array(256)
+const compiled = new WebAssembly.Module(readFileSync(new URL('./scan.wasm', import.meta.url)))
 
-/** Fills the tables of `target` from `bytes`. False: the bytes are not regular; the tables are then worth nothing. */
-export function scan(target: LogsRequest, bytes: Buffer): boolean {
-  target.reset(bytes)
-  open(bytes)
-  request = target
-  slots = target.slots
-  keys = target.keys
-  const end = bytes.length
-  let next = 0
-  while (next < end) {
-    if (body[next] !== Tag.request.resourceLogs) return false
-    const to = length(next + 1, end)
-    if (to === -1 || !scanResourceLogs(next, at, to)) return false
-    next = to
-  }
-  return true
+const PAGE = 64 * 1024
+const OWN = PAGE
+const PADDING = 16
+/** Answers of the pass. */
+const OK = 1
+const FULL = 2
+
+type GlobalName =
+  | 'body'
+  | 'slots'
+  | 'slotsEnd'
+  | 'records'
+  | 'recordsEnd'
+  | 'scopes'
+  | 'scopesEnd'
+  | 'resources'
+  | 'resourcesEnd'
+  | 'keyStore'
+  | 'depthMax'
+  | 'attributesMax'
+  | 'keyBytesMax'
+  | 'slotCount'
+  | 'recordCount'
+  | 'scopeCount'
+  | 'resourceCount'
+  | 'hasReserved'
+  | 'keyStoreBytes'
+type Exports = Record<GlobalName, WebAssembly.Global<'i32'>> & {
+  scan(length: number): number
+  forgetKeys(): void
 }
 
-function scanResourceLogs(fieldFrom: number, from: number, end: number): boolean {
-  const { resources, scopes } = request
-  const index = resources.count
-  const row = resources.push()
-  const table = resources.at
-  table[row + ResourceCol.FieldFrom] = fieldFrom
-  table[row + ResourceCol.FieldTo] = end
-  table[row + ResourceCol.From] = -1
-  table[row + ResourceCol.To] = -1
-  table[row + ResourceCol.FirstSlot] = slots.count
-  table[row + ResourceCol.EndSlot] = slots.count
-  table[row + ResourceCol.FirstScope] = scopes.count
-  table[row + ResourceCol.SchemaUrlFrom] = -1
-  table[row + ResourceCol.FirstEdit] = 0
-  table[row + ResourceCol.EndEdit] = 0
-  let next = from
-  while (next < end) {
-    const tag = body[next]!
-    const to = length(next + 1, end)
-    if (to === -1) return false
-    const content = at
-    if (tag === Tag.resourceLogs.scopeLogs) {
-      if (!scanScopeLogs(index, next, content, to)) return false
-    } else if (tag === Tag.resourceLogs.resource) {
-      if (request.resources.at[row + ResourceCol.From] !== -1 || !scanResource(row, content, to)) return false
-    } else if (tag === Tag.resourceLogs.schemaUrl) {
-      if (request.resources.at[row + ResourceCol.SchemaUrlFrom] !== -1 || !utf8(content, to)) return false
-      request.resources.at[row + ResourceCol.SchemaUrlFrom] = next
-      request.resources.at[row + ResourceCol.SchemaUrlTo] = to
-    } else return false
-    next = to
-  }
-  request.resources.at[row + ResourceCol.EndScope] = scopes.count
-  return true
+/** How many rows each table can take. */
+interface Room {
+  resources: number
+  scopes: number
+  records: number
+  slots: number
+  body: number
 }
+const roomAtFirst: Room = { resources: 64, scopes: 64, records: 1024, slots: 16 * 1024, body: 256 * 1024 }
 
-function scanResource(row: number, from: number, end: number): boolean {
-  const table = request.resources.at
-  table[row + ResourceCol.From] = from
-  table[row + ResourceCol.To] = end
-  table[row + ResourceCol.FirstSlot] = slots.count
-  let dropped = false
-  let next = from
-  while (next < end) {
-    const tag = body[next]!
-    if (tag === Tag.resource.attributes) {
-      const to = length(next + 1, end)
-      if (to === -1 || !scanAttribute(tag, next, at, to, -1)) return false
-      next = to
-    } else if (tag === Tag.resource.droppedAttributesCount && !dropped) {
-      dropped = true
-      if (!varint32(next + 1, end)) return false
-      next = at
-    } else return false
+export class Scanner {
+  readonly #keys: KeyTable
+  #memory: WebAssembly.Memory
+  #wasm: Exports
+  #room: Room = { ...roomAtFirst }
+  #generation = 0
+  #bytes: Buffer = Buffer.alloc(0)
+  #words: Int32Array = new Int32Array(0)
+  #isLaidOut = false
+  /** Where the body lies. */
+  #body = 0
+
+  constructor(keys: KeyTable) {
+    this.#keys = keys
+    ;[this.#memory, this.#wasm] = this.#instantiate()
   }
-  table[row + ResourceCol.EndSlot] = slots.count
-  return slots.count - table[row + ResourceCol.FirstSlot]! <= limits.attributesMax
-}
 
-function scanScopeLogs(resource: number, fieldFrom: number, from: number, end: number): boolean {
-  const { scopes, records } = request
-  const index = scopes.count
-  const row = scopes.push()
-  const table = scopes.at
-  table[row + ScopeCol.FieldFrom] = fieldFrom
-  table[row + ScopeCol.FieldTo] = end
-  table[row + ScopeCol.From] = -1
-  table[row + ScopeCol.To] = -1
-  table[row + ScopeCol.FirstSlot] = slots.count
-  table[row + ScopeCol.EndSlot] = slots.count
-  table[row + ScopeCol.FirstRecord] = records.count
-  table[row + ScopeCol.SchemaUrlFrom] = -1
-  table[row + ScopeCol.FirstEdit] = 0
-  table[row + ScopeCol.EndEdit] = 0
-  table[row + ScopeCol.Resource] = resource
-  table[row + ScopeCol.NameSlot] = -1
-  table[row + ScopeCol.VersionSlot] = -1
-  let next = from
-  while (next < end) {
-    const tag = body[next]!
-    const to = length(next + 1, end)
-    if (to === -1) return false
-    const content = at
-    if (tag === Tag.scopeLogs.logRecords) {
-      if (!scanRecord(index, next, content, to)) return false
-    } else if (tag === Tag.scopeLogs.scope) {
-      if (request.scopes.at[row + ScopeCol.From] !== -1 || !scanScope(row, content, to)) return false
-    } else if (tag === Tag.scopeLogs.schemaUrl) {
-      if (request.scopes.at[row + ScopeCol.SchemaUrlFrom] !== -1 || !utf8(content, to)) return false
-      request.scopes.at[row + ScopeCol.SchemaUrlFrom] = next
-      request.scopes.at[row + ScopeCol.SchemaUrlTo] = to
-    } else return false
-    next = to
-  }
-  request.scopes.at[row + ScopeCol.EndRecord] = records.count
-  return true
-}
-
-function scanScope(row: number, from: number, end: number): boolean {
-  const table = request.scopes.at
-  table[row + ScopeCol.From] = from
-  table[row + ScopeCol.To] = end
-  table[row + ScopeCol.FirstSlot] = slots.count
-  let dropped = false
-  let next = from
-  while (next < end) {
-    const tag = body[next]!
-    if (tag === Tag.scope.droppedAttributesCount) {
-      if (dropped || !varint32(next + 1, end)) return false
-      dropped = true
-      next = at
-      continue
+  /**
+   * Fills the tables of `request` from `bytes`, which it copies. False: the bytes are not regular. Throws `WireError`
+   * for more records or fields than a request may have.
+   */
+  scan(request: LogsRequest, bytes: Buffer): boolean {
+    // A huge request must not leave its memory behind.
+    if (this.#memory.buffer.byteLength > limits.scanMemoryKeptBytes && bytes.length < limits.scanMemoryKeptBytes / 8) {
+      this.#room = { ...roomAtFirst }
+      ;[this.#memory, this.#wasm] = this.#instantiate()
     }
-    const to = length(next + 1, end)
-    if (to === -1) return false
-    if (tag === Tag.scope.attributes) {
-      if (!scanAttribute(tag, next, at, to, -1)) return false
-    } else if (tag === Tag.scope.name || tag === Tag.scope.version) {
-      const column = tag === Tag.scope.name ? ScopeCol.NameSlot : ScopeCol.VersionSlot
-      if (table[row + column] !== -1 || !utf8(at, to)) return false
-      table[row + column] = text(tag === Tag.scope.name ? Role.ScopeName : Role.ScopeVersion, tag, next, at, to)
-    } else return false
-    next = to
-  }
-  table[row + ScopeCol.EndSlot] = slots.count
-  return slots.count - table[row + ScopeCol.FirstSlot]! <= limits.attributesMax
-}
-
-/** A slot for a string field that is no attribute. */
-function text(role: number, tag: number, fieldFrom: number, from: number, to: number): number {
-  const slot = slots.count
-  const row = slots.push()
-  const { rows } = slots
-  rows[row + Col.FieldFrom] = fieldFrom
-  rows[row + Col.FieldTo] = to
-  rows[row + Col.KeyId] = role
-  rows[row + Col.Kind] = Kind.String
-  rows[row + Col.ValueFrom] = from
-  rows[row + Col.ValueTo] = to
-  rows[row + Col.Edit] = -1
-  rows[row + Col.Marks] = 0
-  rows[row + Col.Tag] = tag
-  return slot
-}
-
-function scanRecord(scope: number, fieldFrom: number, from: number, end: number): boolean {
-  const { records } = request
-  const row = records.push()
-  const table = records.at
-  table[row + RecordCol.FieldFrom] = fieldFrom
-  table[row + RecordCol.From] = from
-  table[row + RecordCol.To] = end
-  table[row + RecordCol.FirstSlot] = slots.count
-  table[row + RecordCol.Scope] = scope
-  table[row + RecordCol.FirstEdit] = 0
-  table[row + RecordCol.EndEdit] = 0
-  table[row + RecordCol.BodySlot] = -1
-  table[row + RecordCol.EventNameSlot] = -1
-  table[row + RecordCol.SeverityTextSlot] = -1
-  table[row + RecordCol.SeverityNumber] = 0
-  table[row + RecordCol.TimeAt] = -1
-  table[row + RecordCol.TimeLo] = 0
-  table[row + RecordCol.TimeHi] = 0
-  table[row + RecordCol.ObservedAt] = -1
-  table[row + RecordCol.ObservedLo] = 0
-  table[row + RecordCol.ObservedHi] = 0
-  table[row + RecordCol.TraceIdAt] = -1
-  table[row + RecordCol.SpanIdAt] = -1
-  table[row + RecordCol.FlagsAt] = -1
-  table[row + RecordCol.Purposes] = 0
-  table[row + RecordCol.Verdict] = 0
-  table[row + RecordCol.Dropped] = 0
-  table[row + RecordCol.Marks] = 0
-  let seen = 0
-  let position = 0
-  let next = from
-  while (next < end) {
-    const tag = body[next]!
-    if (tag === Tag.record.attributes) {
-      const to = length(next + 1, end)
-      if (to === -1 || !scanAttribute(tag, next, at, to, position++)) return false
-      next = to
-    } else {
-      const bit = 1 << (tag >>> 3)
-      if ((seen & bit) !== 0) return false
-      seen |= bit
-      next = scanRecordField(row, tag, next, end)
-      if (next === -1) return false
+    while (this.#room.body < bytes.length) {
+      this.#room.body *= 2
+      this.#isLaidOut = false
+    }
+    for (;;) {
+      if (!this.#isLaidOut) this.#layOut()
+      bytes.copy(this.#bytes, this.#body)
+      request.reset(this.#bytes.subarray(this.#body, this.#body + bytes.length))
+      if (this.#generation !== this.#keys.generation) {
+        this.#generation = this.#keys.generation
+        this.#wasm.forgetKeys()
+      }
+      const answer = this.#wasm.scan(bytes.length)
+      if (answer === FULL) {
+        this.#grow(bytes.length)
+        continue
+      }
+      if (answer === OK) this.#show(request)
+      return answer === OK
     }
   }
-  table[row + RecordCol.EndSlot] = slots.count
-  return position <= limits.attributesMax
-}
 
-/** Scans a record's singular field whose tag is at `from`: returns where it ends, -1 if it is not regular. */
-function scanRecordField(row: number, tag: number, from: number, end: number): number {
-  const table = request.records.at
-  const value = from + 1
-  switch (tag) {
-    case Tag.record.time:
-      return value + 8 <= end ? fixed64(table, row + RecordCol.TimeAt, value) : -1
-    case Tag.record.observedTime:
-      return value + 8 <= end ? fixed64(table, row + RecordCol.ObservedAt, value) : -1
-    case Tag.record.severityNumber:
-      if (!varint32(value, end)) return -1
-      table[row + RecordCol.SeverityNumber] = small
+  #instantiate(): [WebAssembly.Memory, Exports] {
+    const memory = new WebAssembly.Memory({ initial: 1 })
+    const intern = (from: number, to: number): number => {
+      return this.#keys.idOf(this.#bytes, this.#body + from, this.#body + to)
+    }
+    const abort = (): never => {
+      throw new Error('the scan aborted')
+    }
+    const instance = new WebAssembly.Instance(compiled, { env: { memory, abort }, host: { intern } })
+    const wasm = instance.exports as unknown as Exports
+    wasm.depthMax.value = limits.valueDepthMax
+    wasm.attributesMax.value = limits.attributesMax
+    wasm.keyBytesMax.value = limits.internedKeyBytesMax
+    this.#generation = 0
+    this.#isLaidOut = false
+    return [memory, wasm]
+  }
+
+  /** Puts the tables and the body in their places, and makes sure that the memory holds them. */
+  #layOut(): void {
+    const wasm = this.#wasm
+    const room = this.#room
+    let next = OWN
+    const take = (bytes: number): number => {
+      const at = next
+      next += (bytes + PADDING) & ~15
       return at
-    case Tag.record.droppedAttributesCount:
-      if (!varint32(value, end)) return -1
-      table[row + RecordCol.Dropped] = small
-      return at
-    case Tag.record.flags:
-      table[row + RecordCol.FlagsAt] = value
-      return value + 4 <= end ? value + 4 : -1
-    default:
-      return scanRecordBytes(table, row, tag, from, end)
-  }
-}
-
-function fixed64(table: Int32Array, column: number, from: number): number {
-  table[column] = from
-  table[column + 1] = body[from]! | (body[from + 1]! << 8) | (body[from + 2]! << 16) | (body[from + 3]! << 24)
-  table[column + 2] = body[from + 4]! | (body[from + 5]! << 8) | (body[from + 6]! << 16) | (body[from + 7]! << 24)
-  return from + 8
-}
-
-function scanRecordBytes(table: Int32Array, row: number, tag: number, from: number, end: number): number {
-  const to = length(from + 1, end)
-  if (to === -1) return -1
-  const content = at
-  switch (tag) {
-    case Tag.record.traceId:
-      if (to - content === traceIdBytes && !allZero(content, to)) table[row + RecordCol.TraceIdAt] = content
-      else if (to !== content) return -1
-      return to
-    case Tag.record.spanId:
-      if (to - content === spanIdBytes && !allZero(content, to)) table[row + RecordCol.SpanIdAt] = content
-      else if (to !== content) return -1
-      return to
-    case Tag.record.body: {
-      table[row + RecordCol.BodySlot] = slots.count
-      const slot = slots.push()
-      slots.rows[slot + Col.FieldFrom] = from
-      slots.rows[slot + Col.FieldTo] = to
-      slots.rows[slot + Col.KeyId] = Role.Body
-      slots.rows[slot + Col.Edit] = -1
-      slots.rows[slot + Col.Marks] = 0
-      slots.rows[slot + Col.Tag] = tag
-      return scanValue(slots, slot, content, to) ? to : -1
     }
-    case Tag.record.eventName:
-      if (!utf8(content, to)) return -1
-      table[row + RecordCol.EventNameSlot] = text(Role.EventName, tag, from, content, to)
-      return to
-    case Tag.record.severityText:
-      if (!utf8(content, to)) return -1
-      table[row + RecordCol.SeverityTextSlot] = text(Role.SeverityText, tag, from, content, to)
-      return to
-    default:
-      return -1
+    wasm.keyStore.value = take(wasm.keyStoreBytes.value)
+    wasm.resources.value = take(room.resources * RESOURCE_ROW * 4)
+    wasm.resourcesEnd.value = wasm.resources.value + room.resources * RESOURCE_ROW * 4
+    wasm.scopes.value = take(room.scopes * SCOPE_ROW * 4)
+    wasm.scopesEnd.value = wasm.scopes.value + room.scopes * SCOPE_ROW * 4
+    wasm.records.value = take(room.records * RECORD_ROW * 4)
+    wasm.recordsEnd.value = wasm.records.value + room.records * RECORD_ROW * 4
+    wasm.slots.value = take(room.slots * ROW * 4)
+    wasm.slotsEnd.value = wasm.slots.value + room.slots * ROW * 4
+    this.#body = take(room.body + PADDING)
+    wasm.body.value = this.#body
+    this.#isLaidOut = true
+    const missing = Math.ceil((next - this.#memory.buffer.byteLength) / PAGE)
+    if (missing > 0) this.#memory.grow(missing)
+    if (this.#bytes.buffer !== (this.#memory.buffer as ArrayBufferLike)) {
+      this.#bytes = Buffer.from(this.#memory.buffer)
+      this.#words = new Int32Array(this.#memory.buffer)
+    }
+  }
+
+  /** More rows for each table. Throws `WireError` where the bounds of a request are reached. */
+  #grow(bodyBytes: number): void {
+    const room = this.#room
+    if (room.records >= limits.recordsMax && room.slots >= limits.slotsMax) {
+      throw new WireError(`more than ${limits.recordsMax} records or ${limits.slotsMax} fields in a request`, bodyBytes)
+    }
+    room.resources = Math.min(room.resources * 4, limits.recordsMax)
+    room.scopes = Math.min(room.scopes * 4, limits.recordsMax)
+    room.records = Math.min(room.records * 4, limits.recordsMax)
+    room.slots = Math.min(room.slots * 4, limits.slotsMax)
+    this.#isLaidOut = false
+  }
+
+  /** Lets the request see what the pass has written. */
+  #show(request: LogsRequest): void {
+    const wasm = this.#wasm
+    const view = (at: number, end: number) => this.#words.subarray(at >> 2, end >> 2)
+    request.resources.show(view(wasm.resources.value, wasm.resourcesEnd.value), wasm.resourceCount.value)
+    request.scopes.show(view(wasm.scopes.value, wasm.scopesEnd.value), wasm.scopeCount.value)
+    request.records.show(view(wasm.records.value, wasm.recordsEnd.value), wasm.recordCount.value)
+    request.slots.rows = view(wasm.slots.value, wasm.slotsEnd.value)
+    request.slots.count = wasm.slotCount.value
+    request.hasReservedKeys = wasm.hasReserved.value !== 0
   }
 }
 
-function allZero(from: number, to: number): boolean {
-  for (let i = from; i < to; i++) if (body[i] !== 0) return false
-  return true
-}
-
-/** A KeyValue in body[from, end). `position` is its place in the record; -1 for resources and scopes. */
-function scanAttribute(tag: number, fieldFrom: number, from: number, end: number, position: number): boolean {
-  let keyFrom = from
-  let keyTo = from
-  let next = from
-  if (next < end && body[next] === Tag.keyValue.key) {
-    keyTo = length(next + 1, end)
-    if (keyTo === -1) return false
-    keyFrom = at
-    next = keyTo
-  }
-  const id = keyId(keyFrom, keyTo, position)
-  if (id === -1) return false
-  if (keys.isReserved(id) || (id === 0 && isReservedKey(body, keyFrom, keyTo))) request.hasReservedKeys = true
-  const row = slots.push()
-  const { rows } = slots
-  rows[row + Col.FieldFrom] = fieldFrom
-  rows[row + Col.FieldTo] = end
-  rows[row + Col.KeyFrom] = keyFrom
-  rows[row + Col.KeyTo] = keyTo
-  rows[row + Col.KeyId] = id
-  rows[row + Col.Edit] = -1
-  rows[row + Col.Marks] = 0
-  rows[row + Col.Tag] = tag
-  if (next === end) {
-    rows[row + Col.Kind] = Kind.Empty
-    rows[row + Col.ValueFrom] = end
-    rows[row + Col.ValueTo] = end
-    return true
-  }
-  // Anything after the value, a key that comes late included, is not regular.
-  return body[next] === Tag.keyValue.value && length(next + 1, end) === end && scanValue(slots, row, at, end)
-}
-
-function keyId(from: number, to: number, position: number): number {
-  if (position >= 0 && position < expected.length) {
-    const guess = expected[position]!
-    if (guess > 0 && guess < keys.count && keys.equals(guess, body, from, to)) return guess
-    const id = keys.idOf(body, from, to)
-    expected[position] = id
-    return id
-  }
-  return keys.idOf(body, from, to)
+/** Fills the tables of `request` from `bytes`. False: the bytes are not regular; the tables are then worth nothing. */
+export function scan(request: LogsRequest, bytes: Buffer): boolean {
+  request.scanner ??= new Scanner(request.keys)
+  return request.scanner.scan(request, bytes)
 }

@@ -53,7 +53,7 @@ export class Slots {
   body: Buffer = Buffer.alloc(0)
   readonly arena = new Arena()
   readonly keys: KeyTable
-  rows = new Int32Array(ROW * 1024)
+  rows: Int32Array = new Int32Array(ROW * 1024)
   count = 0
   edits = new Int32Array(EDIT_ROW * 256)
   editCount = 0

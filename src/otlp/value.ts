@@ -47,8 +47,12 @@ export interface KeyValue {
 /** The value of the AnyValue message whose content is `bytes[start, end)`. Strings and bytes are copies. */
 export function decodeValue(bytes: Uint8Array, start: number, end: number): AnyValue {
   const source = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  nodes = 0
   return readValue(source, { kind: 'empty' }, start, end, 1)
 }
+
+/** Nodes of the tree that is being read: a few bytes on the wire can be a hundred in memory. */
+let nodes = 0
 
 function expectType(tag: number, expected: number, start: number): void {
   const type = tag & 7
@@ -64,6 +68,7 @@ function readText(source: Buffer, start: number, end: number): string {
 
 /** Reads fields up to `end` on top of `value`, which an earlier occurrence of the same field gave. Leaves `wire.at` at `end`. */
 function readValue(source: Buffer, value: AnyValue, start: number, end: number, depth: number): AnyValue {
+  if (++nodes > limits.valueNodesMax) throw new WireError(`a value has more than ${limits.valueNodesMax} parts`, start)
   if (depth > limits.valueDepthMax) throw new WireError(`values nest deeper than ${limits.valueDepthMax}`, start)
   let result = value
   let at = start

@@ -86,7 +86,7 @@ export class View {
   readonly scope = new Wanted()
   record!: LogRecord
   slots!: Slots
-  rows = new Int32Array(0)
+  rows: Int32Array = new Int32Array(0)
   /** Changes with each resource and scope: what depends on these alone may be kept as long as it stays the same. */
   epoch = 0
   #body: Buffer | undefined

@@ -3,6 +3,7 @@
  * encode with a plainly slow reader. Proves: values, order, grouping, unknown and repeated fields, ids, rejection.
  * Does not prove: speed (bench/), the JSON edge (json.test.ts).
  */
+import { isDeepStrictEqual } from 'node:util'
 import { expect, test } from 'vitest'
 import { WireError } from '../../src/errors.ts'
 import { Tag } from '../../src/otlp/fields.ts'
@@ -57,6 +58,11 @@ function withoutEmptyValues<T>(tree: T): T {
   return Object.fromEntries(entries.filter(([key, value]) => key !== 'value' || Object.keys(value).length > 0)) as T
 }
 
+/** Deep equality, quickly; vitest's own, which is slow, says what differs. */
+function same(actual: unknown, expected: unknown, message: string): void {
+  if (!isDeepStrictEqual(actual, expected)) expect(actual, message).toEqual(expected)
+}
+
 const requests = (count: number, make: (random: Random, run: number) => void) => {
   for (let run = 0; run < count; run++) make(seeded(SEED + run), run)
 }
@@ -68,7 +74,7 @@ test('10,000 random requests leave as they came, and the scan alone takes what a
     const bytes = encodeRequest(randomRequest(random))
     const expected = asRead(decodeRequest(bytes))
     readRequest(request, bytes)
-    expect(decodeRequest(splicer.splice(request, everything(request))), `seed ${SEED + run}`).toEqual(expected)
+    same(decodeRequest(splicer.splice(request, everything(request))), expected, `seed ${SEED + run}`)
   })
 })
 
@@ -85,7 +91,7 @@ test('unknown fields, repeated fields, long varints, groups and any order mean w
     expect(reading.badRecords).toBe(0)
     const after = { unknown: 0 }
     const out = decodeRequest(splicer.splice(request, everything(request)), after)
-    expect(withoutEmptyValues(out), `seed ${SEED + run}`).toEqual(withoutEmptyValues(expected))
+    same(withoutEmptyValues(out), withoutEmptyValues(expected), `seed ${SEED + run}`)
     expect(after.unknown).toBe(0)
   })
   expect(irregular).toBeGreaterThan(1_000)
@@ -107,7 +113,7 @@ test('damaged bytes are refused where the oracle refuses, and what leaves is alw
     }
     const out = decodeRequest(splicer.splice(request, everything(request)))
     if (!('error' in expected)) {
-      expect(withoutEmptyValues(out), `seed ${SEED + run}`).toEqual(withoutEmptyValues(expected.value))
+      same(withoutEmptyValues(out), withoutEmptyValues(expected.value), `seed ${SEED + run}`)
     }
     if ('error' in expected)
       expect(reading.value.badRecords > 0 || /utf-?8/i.test(String(expected.error)), `seed ${SEED + run}`).toBe(true)
@@ -233,7 +239,7 @@ test('4,000 random requests with random edits equal decode, edit, encode', () =>
       request.records.at[index * RECORD_ROW + RecordCol.FirstEdit] = first
       request.records.at[index * RECORD_ROW + RecordCol.EndEdit] = request.slots.editCount
     }
-    expect(decodeRequest(splicer.splice(request, everything(request))), `seed ${SEED + run}`).toEqual(expected)
+    same(decodeRequest(splicer.splice(request, everything(request))), expected, `seed ${SEED + run}`)
   })
 })
 
@@ -259,6 +265,6 @@ test('a copy has only its records, keeps their groups, and gets its appendix', (
         for (const record of scope.logRecords ?? []) record.attributes = [...(record.attributes ?? []), { key: 'a' }]
       }
     }
-    expect(decodeRequest(splicer.splice(request, plan)), `seed ${SEED + run}`).toEqual(expected)
+    same(decodeRequest(splicer.splice(request, plan)), expected, `seed ${SEED + run}`)
   })
 })

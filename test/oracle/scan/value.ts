@@ -1,10 +1,10 @@
 /**
  * The scan's part for AnyValue: is it regular, what kind is it, where does its inner value begin.
  */
-import { limits } from '../limits.ts'
-import { Kind, Tag } from './fields.ts'
+import { limits } from '../../../src/limits.ts'
+import { Kind, Tag } from '../../../src/otlp/fields.ts'
+import { Col, type Slots } from '../../../src/otlp/slots.ts'
 import { at, body, length, utf8, varint } from './reader.ts'
-import { Col, type Slots } from './slots.ts'
 
 /** The AnyValue in body[from, end) of the slot at `row`. */
 export function scanValue(slots: Slots, row: number, from: number, end: number): boolean {
