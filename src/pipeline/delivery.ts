@@ -41,6 +41,8 @@ interface Parked {
   readonly firstMs: number
   /** The destination named the time itself. */
   named: boolean
+  /** The destination took others since this one failed first: it is this batch that it cannot digest. */
+  isIndigestible: boolean
   /** Cuts that were decided and could not be made durable yet. */
   cuts?: { readonly range: Range; readonly at: readonly number[] }
 }
@@ -52,6 +54,7 @@ export class Delivery {
   #timer: Timer | undefined
   #taking = false
   #again = false
+  #isNewFirst = false
   #state: 'running' | 'draining' | 'stopped' = 'running'
   #whenIdle: (() => void) | undefined
   inFlight = 0
@@ -64,7 +67,8 @@ export class Delivery {
     this.#options = options
     this.breaker = new Breaker(options.retry, options.random)
     const now = options.clock.nowMs()
-    for (const chunk of recovered) this.#parked.set(chunk, { dueMs: now, failures: 0, firstMs: now, named: false })
+    for (const chunk of recovered)
+      this.#parked.set(chunk, { dueMs: now, failures: 0, firstMs: now, named: false, isIndigestible: false })
   }
 
   get retrying(): number {
@@ -126,7 +130,12 @@ export class Delivery {
         if (Number.isFinite(mayMs)) this.#wakeAt(mayMs)
         return
       }
-      const chunk = this.#takeDue(now) ?? (await this.#takeNext())
+      // A destination that seems dead is tried with something new: the batches that failed may be what it cannot digest.
+      // Else new ones and those that failed take turns.
+      this.#isNewFirst = this.breaker.state !== 'closed' || !this.#isNewFirst
+      const chunk = this.#isNewFirst
+        ? ((await this.#takeNext()) ?? this.#takeDue(now))
+        : (this.#takeDue(now) ?? (await this.#takeNext()))
       if (!chunk) {
         this.#wakeAt(this.#earliestDueMs())
         return
@@ -141,12 +150,12 @@ export class Delivery {
   }
 
   #takeDue(now: number): { chunk: Chunk; parked: Parked } | undefined {
+    let best: { chunk: Chunk; parked: Parked } | undefined
     for (const [chunk, parked] of this.#parked) {
-      if (parked.dueMs > now) continue
-      this.#parked.delete(chunk)
-      return { chunk, parked }
+      if (parked.dueMs <= now && (!best || parked.failures < best.parked.failures)) best = { chunk, parked }
     }
-    return undefined
+    if (best) this.#parked.delete(best.chunk)
+    return best
   }
 
   async #takeNext(): Promise<{ chunk: Chunk; parked: Parked } | undefined> {
@@ -154,7 +163,12 @@ export class Delivery {
     if (this.#parked.size >= limits.parkedBatchesMax) return undefined
     try {
       const chunk = await queue.next()
-      return chunk && { chunk, parked: { dueMs: 0, failures: 0, firstMs: clock.nowMs(), named: false } }
+      return (
+        chunk && {
+          chunk,
+          parked: { dueMs: 0, failures: 0, firstMs: clock.nowMs(), named: false, isIndigestible: false },
+        }
+      )
     } catch (error) {
       log.error('queue.unreadable', { exporter: id, code: diskErrorCode(error) })
       this.#wakeAt(clock.nowMs() + limits.diskRetryMs)
@@ -242,12 +256,14 @@ export class Delivery {
 
   #answered(parked: Parked): void {
     parked.failures = 0
+    parked.isIndigestible = false
     this.failingSinceMs = undefined
+    for (const other of this.#parked.values()) other.isIndigestible = true
     if (!this.breaker.succeeded()) return
     this.#options.log.info('delivery.works', { exporter: this.#options.id })
     // The destination is back: whoever waits for no other reason may go on.
     const now = this.#options.clock.nowMs()
-    for (const other of this.#parked.values()) if (!other.named) other.dueMs = now
+    for (const other of this.#parked.values()) if (!other.named && other.failures <= 2) other.dueMs = now
     this.wake()
   }
 
@@ -267,7 +283,7 @@ export class Delivery {
     this.retries++
     parked.failures++
     this.failingSinceMs ??= now
-    this.breaker.failed(now, outcome.retryAfterMs)
+    this.breaker.failed(now, outcome.retryAfterMs, parked.isIndigestible && parked.failures > 2)
     if (this.breaker.failures === 1) log.warn('delivery.failing', { exporter: id, reason: outcome.reason })
     const gaveUp = retry.max_elapsed_time > 0 && now - parked.firstMs >= retry.max_elapsed_time
     if (!retry.enabled || gaveUp) {
@@ -275,6 +291,7 @@ export class Delivery {
       if (chunk.parts) queue.partDone(chunk, range)
       return true
     }
+    if (await queue.moveOn(chunk)) return false
     let waitMs = backoffMs(retry, parked.failures, random)
     if (this.#state === 'draining') waitMs = Math.min(waitMs, limits.drainRetryMs)
     parked.named = outcome.retryAfterMs !== undefined

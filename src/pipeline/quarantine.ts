@@ -65,7 +65,8 @@ export class Quarantine {
 
   constructor(options: QuarantineOptions) {
     this.#options = options
-    this.#clock = { ...(options.clock ?? systemClock), nowMs: options.nowMs }
+    const timers = options.clock ?? systemClock
+    this.#clock = { nowMs: options.nowMs, after: (ms, run) => timers.after(ms, run) }
     const { dir, cipher, log, disk = nodeDisk } = options
     const onCorrupt = (records: number, bytes: number) => log.error('quarantine.corrupt', { records, bytes })
     this.#queue = new ChunkLog({ dir, disk, cipher, clock: this.#clock, log, onReady: () => undefined, onCorrupt })

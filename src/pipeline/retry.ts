@@ -51,8 +51,9 @@ export class Breaker {
     return recovered
   }
 
-  failed(nowMs: number, retryAfterMs: number | undefined): void {
-    this.failures++
+  /** `saysLittle`: a batch that failed before while others were taken; that is no sign of a dead destination. */
+  failed(nowMs: number, retryAfterMs: number | undefined, saysLittle = false): void {
+    if (!saysLittle || this.state !== 'closed') this.failures++
     if (retryAfterMs !== undefined) {
       // Later by up to a tenth, so that many gateways do not come back at the same moment; never earlier.
       const waitMs = Math.min(retryAfterMs, limits.retryAfterMsMax) * (1 + this.#random() / 10)

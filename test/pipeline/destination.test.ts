@@ -89,6 +89,31 @@ test('a batch that the destination cannot digest does not stop the others', asyn
   expect(one.destination.state()).toMatchObject({ queuedBatches: 1, retrying: 1, breaker: 'closed' })
 })
 
+test('batches that cannot be digested do not hold the disk: they move on, under their id', async () => {
+  Object.assign(limits, { segmentBytes: 3000 })
+  const one = await started({
+    queue: { num_consumers: 2 },
+    retry: { initial_interval: '100ms', max_interval: '100ms' },
+  })
+  one.exporter.answer = (batch) => (batch.body.includes(0x21) ? unavailable : { is: 'accepted' })
+  for (let i = 0; i < 400; i++) {
+    await offer(one, i % 40 === 0 ? `r${i};!` : `r${i};`)
+    if (i % 10 === 0) await one.clock.advance(50)
+  }
+  await one.clock.advance(1000)
+  expect(one.destination.state().queuedBatches).toBe(10)
+  expect([...one.disk.names.keys()].filter((name) => name.endsWith('.seg')).length).toBeLessThan(8)
+  one.exporter.answer = () => ({ is: 'accepted' })
+  await one.clock.advance(60_000)
+  const idOf = new Map<string, string>()
+  for (const { id, body } of one.exporter.sent) {
+    for (const text of textsOf(body)) expect(idOf.get(text) ?? id).toBe(id)
+    for (const text of textsOf(body)) idOf.set(text, id)
+  }
+  expect(idOf.size).toBe(400)
+  expect(one.tally.of.stored).toBe(400)
+})
+
 test('the breaker opens after failures in a row, lets one batch through at a time, closes with the first success', async () => {
   const one = await started({
     queue: { num_consumers: 5 },

@@ -230,6 +230,20 @@ export class ChunkLog {
     this.#acks.partDone(chunk, range)
   }
 
+  /**
+   * Writes a taken chunk anew at the end, under the same id, if its segment is kept for little else: batches that a
+   * destination cannot digest would each hold a whole segment on the disk. Gives whether it did; then it is taken anew.
+   */
+  async moveOn(chunk: Chunk): Promise<boolean> {
+    if (chunk.parts || !chunk.body || !this.#isPast(chunk.segment)) return false
+    let diskBytes = 0
+    for (const segment of this.#segments) diskBytes += segment.bytes
+    if (diskBytes < 2 * this.queued.bytes + 4 * limits.segmentBytes) return false
+    await this.#writer!.append(chunk.body, chunk.meta.parcels, chunk.meta.group, chunk.meta.at, chunk.id)
+    this.done(chunk)
+    return true
+  }
+
   /** Nothing is appended or taken any more; what is not done stays on disk. */
   async close(): Promise<void> {
     this.#health.close()
