@@ -6,7 +6,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -31,7 +31,6 @@ export interface Gateway {
   readonly endpoints: Endpoints
   readonly pid: number
   readonly dataDir: string
-  readonly configFile: string
   /** What it said so far on stdout, line by line, parsed; and on stderr, as text. */
   said(): { msg: string }[]
   told(): string
@@ -74,8 +73,13 @@ export interface StartOptions {
 }
 
 /** Starts the gateway and waits until it is ready. Rejects with what it said when it ends before that. */
-export async function start(configFile: string, dataDir: string, options: StartOptions = {}): Promise<Gateway> {
-  const child = launch(['run', '--config', configFile, '--data-dir', dataDir], options.env)
+export async function start(
+  config: string | readonly string[],
+  dataDir: string,
+  options: StartOptions = {},
+): Promise<Gateway> {
+  const configs = [config].flat().flatMap((file) => ['--config', file])
+  const child = launch(['run', ...configs, '--data-dir', dataDir], options.env)
   const output = collect(child)
   const lines = () =>
     output.stdout
@@ -103,7 +107,6 @@ export async function start(configFile: string, dataDir: string, options: StartO
     endpoints: lines().find(({ msg }) => msg === 'ready').endpoints,
     pid: child.pid!,
     dataDir,
-    configFile,
     said: lines,
     told: () => output.stderr,
     hears,
@@ -146,11 +149,6 @@ export async function runJson<T = Record<string, unknown>>(args: readonly string
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line))
 }
-
-export const exampleConfig = (name: string): string => readFileSync(join(root, 'config', name), 'utf8')
-
-/** Every fixed port of an example becomes a free one. */
-export const onFreePorts = (yaml: string): string => yaml.replace(/(127\.0\.0\.1):\d+/g, '$1:0')
 
 export const later = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
