@@ -71,7 +71,7 @@ export const deSvnr: TextCheck = (t) => {
 /** S.I. 2012/… Irish PPSN: weights 8..2 and 9 for the second letter, mod 23. */
 export const iePpsn: TextCheck = (t) => {
   let total = sum(t, [8, 7, 6, 5, 4, 3, 2])
-  if (t.length === 9 && t[8] !== 'W') total += 9 * (at(t, 8) - 64)
+  if (t.length === 9 && t[8]! < 'J') total += 9 * (at(t, 8) - 64)
   return 'WABCDEFGHIJKLMNOPQRSTUV'[total % 23] === t[7]
 }
 /** HMRC NIM39110. */

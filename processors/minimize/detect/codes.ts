@@ -47,7 +47,7 @@ export const codes: readonly CodeRule[] = [
   { type: 'fi_hetu', lengths: [10, 11], shape: /^\d{6}[A-FU-Y]?\d{3}[0-9A-FHJ-NPR-Y]$/, check: fiHetu, topics: ['fi_hetu', 'national_id', 'social_security'], alone: 'always' },
   { type: 'fr_nir', lengths: [15], shape: /^[12478]\d{4}2[AB]\d{8}$/, check: frNirCorsica, topics: ['fr_nir', 'social_security'], alone: 'always' },
   { type: 'de_svnr', lengths: [12], shape: /^\d{8}[A-Z]\d{3}$/, check: deSvnr, topics: ['de_svnr', 'social_security'], alone: 'always' },
-  { type: 'ie_ppsn', lengths: [8, 9], shape: /^\d{7}[A-W][A-IW]?$/, check: iePpsn, topics: ['ie_ppsn', 'social_security', 'tax_id', 'national_id'], alone: 'never' },
+  { type: 'ie_ppsn', lengths: [8, 9], shape: /^\d{7}[A-W][A-ITWX]?$/, check: iePpsn, topics: ['ie_ppsn', 'social_security', 'tax_id', 'national_id'], alone: 'never' },
   { type: 'sg_nric_fin', lengths: [9], shape: /^[STFGM]\d{7}[A-Z]$/, check: sgNric, topics: ['sg_nric_fin', 'national_id'], alone: 'always' },
   { type: 'sg_uen', lengths: [9, 10], shape: /^(?:\d{8,9}[A-Z]|[TSR]\d{2}[A-Z]{2}\d{4}[A-Z])$/, topics: ['sg_uen', 'company_id'], alone: 'never' },
   { type: 'in_pan', lengths: [10], shape: /^[A-Z]{3}[ABCFGHJLPT][A-Z]\d{4}[A-Z]$/, topics: ['in_pan', 'tax_id'], alone: 'always' },
