@@ -16,7 +16,7 @@ interface Facts {
   readonly answers: Readonly<Record<string, string>>
 }
 const facts: Facts = JSON.parse(readFileSync(new URL('./fixtures/collector.json', import.meta.url), 'utf8'))
-const records = facts.records.map(recordOf)
+const records = facts.records.map((request) => recordOf(request))
 
 /** Where Douane answers an error and the Collector an answer that nobody wants. docs/ottl.md tells them. */
 const deviations: readonly [why: string, condition: RegExp][] = [

@@ -4,9 +4,8 @@ import { readRequest } from '../../src/otlp/read.ts'
 import { LogRecord } from '../../src/otlp/record.ts'
 import { LogsRequest } from '../../src/otlp/request.ts'
 
-/** The first record of a request in OTLP/JSON, with its resource and scope. */
-export function recordOf(request: unknown): LogRecord {
-  const scanned = new LogsRequest()
+/** The first record of a request in OTLP/JSON, with its resource and scope. With `scanned` it lives until the next one. */
+export function recordOf(request: unknown, scanned = new LogsRequest()): LogRecord {
   const body = Buffer.from(jsonToWire(Buffer.from(JSON.stringify(request))))
   scanned.reset(body)
   readRequest(scanned, body)
@@ -47,4 +46,4 @@ export const requestOf = ({ record, attributes, resource, scope }: Parts): objec
   ],
 })
 
-export const makeRecord = (parts: Parts): LogRecord => recordOf(requestOf(parts))
+export const makeRecord = (parts: Parts, scanned?: LogsRequest): LogRecord => recordOf(requestOf(parts), scanned)

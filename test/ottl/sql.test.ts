@@ -30,7 +30,7 @@ const requests = facts.records.map((request, row) => {
   record.attributes.push(...Object.entries(own).map(([key, value]) => ({ key, value: anyValue(value) })))
   return copy
 })
-const records = requests.map(recordOf)
+const records = requests.map((request) => recordOf(request))
 
 let server: TestServer
 let client: pg.Client
