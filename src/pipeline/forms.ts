@@ -12,6 +12,7 @@ import { writeAttribute } from '../otlp/slots.ts'
 import type { Form } from '../otlp/splice.ts'
 import { encodeValue } from '../otlp/value.ts'
 import type { ContentRule, Policy, TenantRule } from '../policy.ts'
+import { compareRetention, type Retention } from '../units.ts'
 import { keyMatcher } from './key_glob.ts'
 
 export interface FormSpec {
@@ -29,14 +30,18 @@ export function buildForm(spec: FormSpec, policy: Policy, purposes: Purposes, se
   const names = purposes.names(spec.mask)
   const rules = names.map((name) => ({ name, content: contentOf(spec, policy, name) }))
   const kept = rules.some((rule) => rule.content === 'keep')
-  const sealedFor = rules.find((rule) => rule.content === 'encrypt')
+  const sealed = rules.filter((rule) => rule.content === 'encrypt')
+  const sealedFor = longestKept(
+    (sealed.length > 0 ? sealed : rules).map(({ name }) => name),
+    (name) => retentionOf(spec, policy, name),
+  )
   const context: SealContext = {
     tenant: spec.tenant,
     region: spec.region,
-    purpose: (sealedFor ?? rules[0])?.name ?? '',
-    retention: retentionOf(spec, policy, (sealedFor ?? rules[0])?.name ?? ''),
+    purpose: sealedFor,
+    retention: retentionOf(spec, policy, sealedFor)?.text ?? '',
   }
-  const content = spec.withoutContent ? 'drop' : kept ? 'keep' : sealedFor === undefined ? 'drop' : 'seal'
+  const content = spec.withoutContent ? 'drop' : kept ? 'keep' : sealed.length === 0 ? 'drop' : 'seal'
   const allows = allowedKeys(names.map((name) => policy.purposes.get(name)?.allowedKeys))
   return {
     content,
@@ -50,9 +55,18 @@ function contentOf(spec: FormSpec, policy: Policy, purpose: string): ContentRule
   return spec.rule.purposes.get(purpose)?.content ?? policy.purposes.get(purpose)?.content ?? 'drop'
 }
 
-function retentionOf(spec: FormSpec, policy: Policy, purpose: string): string {
-  const retention = spec.rule.purposes.get(purpose)?.retention ?? policy.purposes.get(purpose)?.retention
-  return retention?.text ?? ''
+function retentionOf(spec: FormSpec, policy: Policy, purpose: string): Retention | undefined {
+  return spec.rule.purposes.get(purpose)?.retention ?? policy.purposes.get(purpose)?.retention
+}
+
+/** A merged copy is sealed with the key of the purpose that may have its content longest; of equals, the first. */
+function longestKept(names: readonly string[], retention: (name: string) => Retention | undefined): string {
+  let longest = names[0] ?? ''
+  for (const name of names) {
+    const [known, other] = [retention(longest), retention(name)]
+    if (known !== undefined && other !== undefined && compareRetention(other, known) > 0) longest = name
+  }
+  return longest
 }
 
 /** What at least one of the purposes allows; undefined where one of them allows all. */

@@ -47,6 +47,7 @@ export class Router {
   readonly #purposes: Purposes
   readonly #sealer: Sealer
   readonly #local: readonly RouteTarget[]
+  readonly #letsStrangersOut: boolean
   readonly #routes = new Map<string, Map<number, Route>>()
   #count = 0
 
@@ -60,6 +61,10 @@ export class Router {
   ) {
     this.#local = local
     this.#policy = policy
+    const { residency, purposes: overrides } = policy.default
+    this.#letsStrangersOut = [residency, ...[...overrides.values()].map((one) => one.residency ?? residency)].some(
+      (one) => one !== 'quarantine' && one !== 'reject',
+    )
     this.#targets = targets
     this.#purposes = purposes
     this.#sealer = sealer
@@ -71,12 +76,11 @@ export class Router {
 
   /** All routes of a tenant that were used so far, by purposes: look here first. `''` is nobody. */
   routesOf(tenant: string): Map<number, Route> {
-    // Tenants that are not in the policy share one entry: senders cannot make this map grow.
-    const known = this.#policy.tenants.has(tenant) ? tenant : ''
-    let routes = this.#routes.get(known)
+    const named = this.#named(tenant)
+    let routes = this.#routes.get(named)
     if (routes === undefined) {
       routes = new Map()
-      this.#routes.set(known, routes)
+      this.#routes.set(named, routes)
     }
     return routes
   }
@@ -89,9 +93,17 @@ export class Router {
       this.#routes.clear()
       this.#count = 0
     }
-    const route = this.#compile(this.#policy.tenants.has(tenant) ? tenant : '', mask)
+    const route = this.#compile(this.#named(tenant), mask)
     routes.set(mask, route)
     return route
+  }
+
+  /**
+   * Under which name a tenant's routes are kept. A copy says whose it is, and is sealed for him alone, also where the
+   * default lets tenants out that the policy does not list; where it does not, strangers share one entry.
+   */
+  #named(tenant: string): string {
+    return this.#letsStrangersOut || this.#policy.tenants.has(tenant) ? tenant : ''
   }
 
   #compile(tenant: string, mask: number): Route {
@@ -108,18 +120,19 @@ export class Router {
     }
     const shares = new Map<string, Share>()
     for (const [i, name] of names.entries()) this.#share(shares, rule, residencies[i]!, name)
+    // All of the copies or none: a purpose without a place would be lost behind the others.
+    for (const region of shares.keys()) {
+      if (!this.#targets.get(region)?.length) return { is: 'quarantine', reason: 'no_destination' }
+    }
     const copies = this.#copies(tenant, rule, shares)
     for (const { destination } of this.#local) copies.push({ destination, form: withoutContent, counts: false })
-    return copies.length === this.#local.length
-      ? { is: 'quarantine', reason: 'no_destination' }
-      : { is: 'copies', copies }
+    return { is: 'copies', copies }
   }
 
   #share(shares: Map<string, Share>, rule: TenantRule, residency: Residency, purpose: string): void {
     const bit = this.#purposes.bit(purpose)
     const { central } = this.#policy
-    const add = (region: string | undefined, kind: keyof Share) => {
-      if (region === undefined) return
+    const add = (region = '', kind: keyof Share) => {
       const share = shares.get(region) ?? { full: 0, metadata: 0 }
       share[kind] |= bit
       shares.set(region, share)
