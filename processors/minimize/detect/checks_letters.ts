@@ -160,6 +160,8 @@ const ibanLengths =
 export const ibanLength = new Map(
   [...ibanLengths.matchAll(/([A-Z]{2})(\d{2})/g)].map((m) => [m[1]!, Number(m[2])] as const),
 )
-/** ISO 13616: length of the country, MOD 97-10 of the rotated text. */
+/** ISO 13616: length of the country, check digits 02–98, MOD 97-10 of the rotated text. */
 export const iban: TextCheck = (t) =>
-  ibanLength.get(t.slice(0, 2)) === t.length && remainder97(t.slice(0, 4), remainder97(t.slice(4))) === 1
+  ibanLength.get(t.slice(0, 2)) === t.length &&
+  /^..(?:0[2-9]|[1-8]\d|9[0-8])/.test(t) &&
+  remainder97(t.slice(0, 4), remainder97(t.slice(4))) === 1

@@ -18,7 +18,7 @@ export const SecretKey = {
 export type SecretKey = (typeof SecretKey)[keyof typeof SecretKey]
 
 const strongWords =
-  'password passwd pwd passphrase passcode pass pw secret secrets secrete apikey apitoken accesskey secretkey privatekey authtoken accesstoken refreshtoken clientsecret credential credentials creds wachtwoord motdepasse mdp passwort kennwort contrasena contrasenya clave senha haslo hasla losenord adgangskode passord salasana parola geheim geheimnis paswoord zugangsdaten userpass dbpass sshpass pgpassword'
+  'password passwd pwd passphrase passcode pass passe pw secret secrets secrete apikey apitoken accesskey secretkey privatekey authtoken accesstoken refreshtoken clientsecret credential credentials creds wachtwoord motdepasse mdp passwort kennwort contrasena contrasenya clave senha haslo hasla losenord adgangskode passord salasana parola geheim geheimnis paswoord zugangsdaten userpass dbpass sshpass pgpassword'
 const strongPhrases =
   'api key|api token|api secret|apikey|access key|access token|secret key|secret access key|private key|auth token|auth key|refresh token|client secret|session token|bearer token|id token|security token|signing key|signing secret|encryption key|master key|shared key|account key|storage key|webhook secret|app secret|consumer secret|consumer key|mot de passe|palavra passe|connection string|service key|license key|deploy key|subscription key|functions key|host key|shared access signature|sas token|personal access token'
 const randomWords =

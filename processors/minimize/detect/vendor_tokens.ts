@@ -5,7 +5,7 @@
  *
  * A format is literal text with runs in braces: `{a36}` is 36 letters or digits, `{t20-50}` is 20 to 50 of letters,
  * digits, `_`, `-`. Alphabets: d digits, h lower-case hex, H any hex, l lower-case letters and digits, u upper-case letters
- * and digits, a letters and digits, t = a and `_-`, x = t and `=%.`, b = a and `+/=_-`, j = t and `.`. A token begins where
+ * and digits, a letters and digits, t = a and `_-`, x = t and `=%.`, b = a and `+/=_-`, B = a and `+/=`, j = t and `.`. A token begins where
  * a run of letters and digits begins, and ends where its alphabet ends. `crc`: the last six characters are the CRC-32 of
  * those before, in base 62 (GitHub, npm): when it fits, the finding is sure.
  *
@@ -47,6 +47,7 @@ const alphabets: Record<string, string> = {
   t: `${letters}_-`,
   x: `${letters}_-=%.`,
   b: `${letters}+/=_-`,
+  B: `${letters}+/=`,
   j: `${letters}_-.`,
 }
 const members = Object.fromEntries(
@@ -58,7 +59,7 @@ const members = Object.fromEntries(
 )
 
 const parse = (format: string): Segment[] =>
-  [...format.matchAll(/\{([a-zH])(\d+)(?:-(\d+))?\}|[^{]+/g)].map((m) =>
+  [...format.matchAll(/\{([a-zHB])(\d+)(?:-(\d+))?\}|[^{]+/g)].map((m) =>
     m[1] === undefined
       ? { literal: Uint8Array.from(m[0], (c) => c.charCodeAt(0)), alphabet: members['a']!, min: 0, max: 0 }
       : { literal: undefined, alphabet: members[m[1]]!, min: Number(m[2]), max: Number(m[3] ?? m[2]) },
@@ -70,11 +71,12 @@ const byPrefix = new Map<number, Format[]>()
 const begins = new Uint8Array(32768)
 const prefixHash = (a: number, b: number, c: number): number => ((a << 10) ^ (b << 5) ^ c) & 32767
 
-export const vendorNames: string[] = []
+/** Names and formats, for docs and tests. */
+export const vendorFormats: { name: string; format: string }[] = []
 for (const line of `${cloud}${code}${services}`.split('\n')) {
   const [name, format, crc] = line.trim().split(/\s+/)
   if (!name || !format) continue
-  vendorNames.push(name)
+  vendorFormats.push({ name, format })
   const compiled = { detector: detector(name, 'secret'), segments: parse(format), hasCrc: crc === 'crc' }
   for (const [a, b, c] of prefixes(format)) {
     const key = (a << 16) | (b << 8) | c
@@ -110,13 +112,16 @@ export function vendorToken(s: Scan, start: number): number {
   const b = s.bytes
   const formats = byPrefix.get((b[start]! << 16) | (b[start + 1]! << 8) | b[start + 2]!)
   if (!formats) return 0
+  let longest = 0
+  let best = formats[0]!
   for (const format of formats) {
     const end = match(s, format, start)
-    if (end === 0 || !isPlausible(b, start, end, format)) continue
-    s.hits.add(start, end, format.detector, format.hasCrc && !crcFits(b, start, end) ? 92 : 98)
-    return end
+    if (end <= longest || !isPlausible(b, start, end, format)) continue
+    longest = end
+    best = format
   }
-  return 0
+  if (longest > 0) s.hits.add(start, longest, best.detector, best.hasCrc && !crcFits(b, start, longest) ? 92 : 98)
+  return longest
 }
 
 function match(s: Scan, format: Format, start: number): number {
@@ -152,7 +157,7 @@ function isPlausible(b: Uint8Array, start: number, end: number, format: Format):
   return literal >= 4 || end - start > 40 || literal + 8 > end - start || hasVariety(b, start + literal, end, literal)
 }
 function hasVariety(b: Uint8Array, from: number, to: number, literal: number): boolean {
-  return literal >= 3 || isRepeated(b, from + 1, to) || looksRandom(b, from, to, 12)
+  return literal >= 3 || isRepeated(b, from + 1, to) || looksRandom(b, from, to, 10)
 }
 /** `SKxxxxxxxx…`: masked samples in documentation, of the right length; they are taken. */
 function isRepeated(b: Uint8Array, from: number, to: number): boolean {

@@ -33,7 +33,7 @@ const cases: Case[] = [
     key: 'rijksregisternummer',
     shapes: ['^#####'],
     isStrict: true,
-    lax: (n) => /(?:00|9[78])$/.test(n),
+    lax: (n) => /(?:00|9[789])$/.test(n),
   },
   { type: 'be_enterprise', oracle: ['BE', 'vat'], key: 'ondernemingsnummer', shapes: ['0#########'], isStrict: true },
   { type: 'nl_bsn', oracle: ['NL', 'bsn'], key: 'bsn', shapes: ['#########'], isStrict: true },

@@ -25,7 +25,6 @@ gitlab_trigger_token       glptt-{t40}
 gitlab_job_token           glcbt-{t20}
 gitlab_numbered_job_token  glcbt-{h1-5}_{t20}
 gitlab_feature_token       glffct-{t20}
-gitlab_session             _gitlab_session={h32}
 gitlab_workspace_token     glwt-{t20}
 bitbucket_app_password     ATBB{t32}
 bitbucket_access_token     ATCTT3xFfGN0{x150-260}
@@ -66,7 +65,7 @@ sonar_global_token         sqa_{h40}
 snyk_token                 snyk_uat.{h8}.{j60-400}
 snyk_service_token         snyk_sat.{h8}.{j60-400}
 sentry_user_token          sntryu_{h64}
-sentry_org_token           sntrys_eyJ{b80-600}_{b43}
+sentry_org_token           sntrys_eyJ{B80-600}_{b43}
 sentry_app_token           sntrya_{h64}
 datadog_pat                ddpat_{a20-60}
 newrelic_user_key          NRAK-{u27}
