@@ -102,11 +102,14 @@ export class Decision {
     if (view.epoch !== this.#epoch) this.#enterScope(view)
     let state = this.#epochState
     const severity = this.#severity
-    for (let i = 0; i < severity.length; i++) state = this.#step(state, severity[i]!, severity[i]!.of(view, record.severityNumber))
+    for (let i = 0; i < severity.length; i++)
+      state = this.#step(state, severity[i]!, severity[i]!.of(view, record.severityNumber))
     const eventName = this.#eventName
-    for (let i = 0; i < eventName.length; i++) state = this.#step(state, eventName[i]!, eventName[i]!.of(view, record.eventName))
+    for (let i = 0; i < eventName.length; i++)
+      state = this.#step(state, eventName[i]!, eventName[i]!.of(view, record.eventName))
     const severityText = this.#severityText
-    for (let i = 0; i < severityText.length; i++) state = this.#step(state, severityText[i]!, severityText[i]!.of(view, record.severityText))
+    for (let i = 0; i < severityText.length; i++)
+      state = this.#step(state, severityText[i]!, severityText[i]!.of(view, record.severityText))
     const body = this.#body
     for (let i = 0; i < body.length; i++) state = this.#step(state, body[i]!, body[i]!.of(view, record.body))
     const hitCount = view.findAttributes()
