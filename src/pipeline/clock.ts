@@ -2,7 +2,7 @@
 export interface Clock {
   /** Wall clock, Unix milliseconds. */
   nowMs(): number
-  /** Runs `run` once after `ms`. The timer does not keep the process alive. */
+  /** Runs `run` once after `ms`. Whoever stops cancels it: a waiting timer keeps the process alive. */
   after(ms: number, run: () => void): Timer
 }
 export interface Timer {
@@ -16,7 +16,6 @@ export const systemClock: Clock = {
   nowMs: () => Date.now(),
   after(ms, run) {
     const timer = setTimeout(run, Math.min(Math.max(0, ms), timeoutMsMax))
-    timer.unref()
     return { cancel: () => clearTimeout(timer) }
   },
 }

@@ -128,13 +128,15 @@ export class DeadLetters {
     await this.open()
     let count = 0
     for (const id of ids ?? [...this.#index.keys()]) {
-      const read = this.#index.has(id)
-        ? await this.#read(id, true).catch((error) => this.#unreadable(error))
-        : undefined
-      if (!read) continue
-      await enqueue(read.letter, read.parcels, read.body)
-      await this.purge([id])
-      count++
+      // In one turn: should the destination refuse it again at once, it comes back behind this, and is not deleted.
+      const isQueued = await this.#inTurn(async () => {
+        if (!this.#index.has(id)) return false
+        const read = await this.#read(id, true).catch((error) => this.#unreadable(error))
+        if (!read) return false
+        await enqueue(read.letter, read.parcels, read.body)
+        return this.#remove(id)
+      })
+      if (isQueued) count++
     }
     return count
   }
@@ -144,20 +146,22 @@ export class DeadLetters {
     await this.open()
     return this.#inTurn(async () => {
       let count = 0
-      for (const id of ids ?? [...this.#index.keys()]) {
-        const known = this.#index.get(id)
-        if (!known) continue
-        await this.#disk.remove(this.#path(id)).catch((error) => {
-          if (diskErrorCode(error) !== 'ENOENT') throw error
-        })
-        this.#index.delete(id)
-        this.#usage.batches--
-        this.#usage.records -= known.records
-        this.#usage.bytes -= known.bytes
-        count++
-      }
+      for (const id of ids ?? [...this.#index.keys()]) if (await this.#remove(id)) count++
       return count
     })
+  }
+
+  async #remove(id: string): Promise<boolean> {
+    const known = this.#index.get(id)
+    if (!known) return false
+    await this.#disk.remove(this.#path(id)).catch((error) => {
+      if (diskErrorCode(error) !== 'ENOENT') throw error
+    })
+    this.#index.delete(id)
+    this.#usage.batches--
+    this.#usage.records -= known.records
+    this.#usage.bytes -= known.bytes
+    return true
   }
 
   async #inTurn<Value>(work: () => Promise<Value>): Promise<Value> {

@@ -7,7 +7,7 @@
  * `<id>.<from>-<to>`, the records [from, to) of the batch.
  */
 import type { Log, Outcome } from '../contract.ts'
-import { DouaneError } from '../errors.ts'
+import { DouaneError, WireError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Clock, Timer } from './clock.ts'
 import type { DeadLetters } from './dead_letters.ts'
@@ -75,6 +75,10 @@ export class Delivery {
     return this.#parked.size
   }
 
+  get #isStopped(): boolean {
+    return this.#state === 'stopped'
+  }
+
   /** Something changed: sends whatever may be sent now. */
   wake(): void {
     if (this.#taking) {
@@ -114,7 +118,7 @@ export class Delivery {
     this.#state = 'stopped'
     this.#timer?.cancel()
     sender.abort()
-    while (this.inFlight > 0) {
+    while (this.inFlight > 0 || this.#taking) {
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#whenIdle = resolve
       await promise
@@ -123,7 +127,7 @@ export class Delivery {
 
   async #take(): Promise<void> {
     const { clock, sender, consumers } = this.#options
-    while (sender.started && this.#state !== 'stopped' && this.inFlight < consumers) {
+    while (sender.started && !this.#isStopped && this.inFlight < consumers) {
       const now = clock.nowMs()
       const mayMs = this.breaker.nextMs()
       if (mayMs > now) {
@@ -138,6 +142,10 @@ export class Delivery {
         : (this.#takeDue(now) ?? (await this.#takeNext()))
       if (!chunk) {
         this.#wakeAt(this.#earliestDueMs())
+        return
+      }
+      if (this.#isStopped) {
+        this.#park(chunk.chunk, chunk.parked, 0)
         return
       }
       this.breaker.sending()
@@ -229,8 +237,13 @@ export class Delivery {
     const whole = chunk.parts === undefined
     // The last part takes whatever is left, should the counts ever differ from the bytes.
     const end = to >= chunk.records ? Number.POSITIVE_INFINITY : to
-    const body = whole ? chunk.body! : cutRecords(chunk.body!, from, end)
     const id = whole ? chunk.id : `${chunk.id}.${from}-${to}`
+    const body = whole ? chunk.body! : cutIfPossible(chunk.body!, from, end)
+    if (!body) {
+      await this.#bury(chunk, range, { id, body: chunk.body! }, 'cannot be split')
+      queue.partDone(chunk, range)
+      return true
+    }
     const { outcome, stillReading } = await sender.send({ id, body, records: to - from })
     if (stillReading) chunk.pooled = undefined
     if (outcome.is === 'unavailable') return this.#unavailable(chunk, range, parked, outcome, { id, body })
@@ -276,7 +289,7 @@ export class Delivery {
   ): Promise<boolean> {
     const { clock, retry, random, queue, log, id } = this.#options
     const now = clock.nowMs()
-    if (this.#state === 'stopped') {
+    if (this.#isStopped) {
       this.#park(chunk, parked, 0)
       return false
     }
@@ -323,6 +336,15 @@ export class Delivery {
     }
     await deadLetters.add(letter, [{ bytes: part.body.length, records: to - from, tenants }], part.body)
     counts.deadLettered(tenants, to - from, reason)
+  }
+}
+
+function cutIfPossible(body: Uint8Array, from: number, to: number): Uint8Array | undefined {
+  try {
+    return cutRecords(body, from, to)
+  } catch (error) {
+    if (error instanceof WireError) return undefined
+    throw error
   }
 }
 

@@ -92,7 +92,9 @@ export class Sender {
   async close(): Promise<void> {
     this.#stopped = true
     this.#timer?.cancel()
-    await this.#options.exporter.close()
+    const { promise: tooLate, resolve } = Promise.withResolvers<void>()
+    const timer = this.#options.clock.after(limits.abortGraceMs, resolve)
+    await Promise.race([this.#options.exporter.close(), tooLate]).finally(() => timer.cancel())
   }
 }
 

@@ -194,6 +194,19 @@ test('dead letters are sent again under their id, or purged; a restart finds the
   expect([...one.disk.names.keys()].filter((name) => name.includes('/dead/'))).toEqual([])
 })
 
+test('a dead letter that is refused again at once is a dead letter again', async () => {
+  const one = await started()
+  one.exporter.answer = () => ({ is: 'rejected', reason: 'http 400' })
+  await offer(one, 'r1;')
+  await settle()
+  for (let i = 0; i < 5; i++) {
+    expect(await one.destination.retryDeadLetters()).toBe(1)
+    await one.clock.advance(1000)
+    expect((await one.destination.deadLetters.list()).length).toBe(1)
+  }
+  expect(one.exporter.sent.length).toBe(6)
+})
+
 test('full dead letters hold the batch back: nothing is thrown away', async () => {
   Object.assign(limits, { deadLettersMax: 1 })
   const one = await started()

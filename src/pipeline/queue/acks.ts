@@ -133,8 +133,10 @@ export class AckFile {
 
   #work(): void {
     if (this.#working) return
-    this.#working = this.#flush().finally(() => {
+    this.#working = this.#flush().then((isWritten) => {
       this.#working = undefined
+      // Something came in at the last moment. After a failure the next entry tries again.
+      if (isWritten && (this.#pending.length > 0 || this.#wanted)) this.#work()
     })
   }
 
@@ -145,7 +147,7 @@ export class AckFile {
   }
 
   /** Writes what is pending. A failing disk leaves it pending, up to a bound: then a checkpoint says it all anew. */
-  async #flush(): Promise<void> {
+  async #flush(): Promise<boolean> {
     await Promise.resolve()
     try {
       if (this.#wanted || !this.#file) await this.#checkpoint()
@@ -156,12 +158,14 @@ export class AckFile {
         this.#size += bytes.length
         this.#pending = this.#pending.slice(count)
       }
+      return true
     } catch (error) {
       this.#log.warn('queue.acks_not_written', { code: diskErrorCode(error), entries: this.#pending.length })
       if (this.#pending.length > limits.ackEntriesMax) {
         this.#pending = []
         this.#wanted = true
       }
+      return false
     }
   }
 

@@ -90,7 +90,6 @@ export class ChunkLog {
     for (const chunk of found.outstanding) {
       this.#outstanding.set(positionOf(chunk.segment.no, chunk.number), chunk)
       addAmount(this.queued, amountOf(chunk), 1)
-      chunk.body = undefined
     }
     for (const segment of found.segments) addAmount(this.queued, segment.untaken, 1)
     this.#cursor = found.cursor
@@ -160,17 +159,8 @@ export class ChunkLog {
         continue
       }
       const fresh = this.#memory.take(positionOf(at.segment.no, at.number), at.offset)
-      if (fresh) {
-        at.offset += fresh.bytes
-        at.number++
-      }
-      const chunk = fresh ?? (await this.#read(at))
-      if (!chunk) continue
-      addAmount(at.segment.untaken, amountOf(chunk), -1)
-      at.segment.outstanding++
-      this.#headMs = undefined
-      this.#outstanding.set(positionOf(chunk.segment.no, chunk.number), chunk)
-      return chunk
+      const chunk = fresh ? this.#taken(fresh) : await this.#read(at)
+      if (chunk) return chunk
     }
   }
 
@@ -284,15 +274,28 @@ export class ChunkLog {
       at.number++
       return undefined
     }
-    at.offset = read.next
-    at.number = read.header.number + 1
     const position = positionOf(segment.no, read.header.number)
-    if (read.header.kind !== frameKind.chunk || this.#done.delete(position)) return undefined
+    if (read.header.kind !== frameKind.chunk || this.#done.delete(position)) {
+      at.offset = read.next
+      at.number = read.header.number + 1
+      return undefined
+    }
     this.#memory.forget(position)
     const chunk = chunkOf(segment, offset, read.header, read.plain)
     chunk.parts = partsOf(chunk, this.#divided.get(position))
     this.#divided.delete(position)
     this.#memory.add(chunk, read.plain)
+    return this.#taken(chunk)
+  }
+
+  /** Moves the reader behind a chunk. At once: a checkpoint in between would take the chunk for done. */
+  #taken(chunk: Chunk): Chunk {
+    const { segment, number, offset, bytes } = chunk
+    this.#at = { segment, offset: offset + bytes, number: number + 1 }
+    addAmount(segment.untaken, amountOf(chunk), -1)
+    segment.outstanding++
+    this.#headMs = undefined
+    this.#outstanding.set(positionOf(segment.no, number), chunk)
     return chunk
   }
 

@@ -160,6 +160,8 @@ async function takeOutstanding(
     if (read.is === 'frame' && read.header.kind === frameKind.chunk && read.header.number === place.number) {
       const chunk = chunkOf(segment, place.offset, read.header, read.plain)
       chunk.parts = partsOf(chunk, remembered.divided.get(position))
+      // Read again when its turn comes: there may be many.
+      chunk.body = undefined
       segment.outstanding++
       found.outstanding.push(chunk)
       addTenants(found, chunk)

@@ -122,7 +122,7 @@ export class FrameReader {
     this.#file = undefined
     this.#segment = undefined
     this.#length = 0
-    await file?.close()
+    await file?.close().catch(() => undefined)
   }
 
   async #open(segment: Segment): Promise<void> {

@@ -37,6 +37,7 @@ async function run(seed: number): Promise<History> {
     const chance = random()
     if (chance < 0.15) return { is: 'unavailable', reason: 'test' }
     if (chance < 0.25 && batch.records > 1) return { is: 'too_large', reason: 'test' }
+    if (chance < 0.3) return { is: 'rejected', reason: 'test' }
     history.sent.push([disk.events, batch.id, Buffer.from(batch.body)])
     return { is: 'accepted' }
   }
@@ -85,6 +86,9 @@ async function check(history: History, event: number, coin: () => boolean): Prom
     before.set(id, body)
     arrived.push(body)
   }
+  for (const { id } of await again.destination.deadLetters.list()) {
+    arrived.push((await again.destination.deadLetters.read(id))!.body)
+  }
   const all = Buffer.concat(arrived)
   for (const [at, text] of history.acknowledged) {
     if (at <= event)
@@ -97,7 +101,13 @@ async function check(history: History, event: number, coin: () => boolean): Prom
   expect(again.destination.state().queuedBatches).toBe(0)
 }
 
-test.each([1, 2, 3])('nothing that was acknowledged is lost at any moment of power loss (seed %i)', async (seed) => {
+test.each([
+  [1, 'from memory'],
+  [2, 'from memory'],
+  [3, 'from the disk'],
+  [4, 'from the disk'],
+])('nothing that was acknowledged is lost at any moment of power loss (seed %i, %s)', async (seed, from) => {
+  Object.assign(limits, { queueMemoryBytesMax: from === 'from memory' ? real.queueMemoryBytesMax : 0 })
   const history = await run(seed)
   expect(history.acknowledged.length).toBe(60)
   const random = seeded(seed + 1000)
