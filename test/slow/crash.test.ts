@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { crashes } from '../pipeline/queue/crash.ts'
 import { seeded } from '../pipeline/queue/support.ts'
 
-test('a thousand killed processes lose nothing that was acknowledged', async () => {
+test('many killed processes lose nothing that was acknowledged', async () => {
   const seed = Number(process.env['SEED'] ?? Date.now() % 100_000)
   const kills = Number(process.env['KILLS'] ?? 1000)
   const result = await crashes(kills, 300, seeded(seed))
