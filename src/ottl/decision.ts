@@ -1,5 +1,5 @@
 /**
- * Many conditions for one record, at a cost that hardly grows with their number.
+ * Many conditions for one record, at a cost that grows with the fields they look at, and hardly with their number.
  *
  * Conditions are `and`, `or`, `not` over leaves, and most leaves look at one field: `attributes["a"] == "x"`,
  * `HasPrefix(event_name, "auth.")`. So fields are asked, not conditions. The leaves of a field together put its value
@@ -21,10 +21,11 @@
  */
 import { limits } from '../limits.ts'
 import type { LogRecord } from '../otlp/record.ts'
+import { Col, ROW } from '../otlp/slots.ts'
 import type { Condition, Typed } from './checker.ts'
 import { compileTest } from './compiler.ts'
 import { ConditionSet } from './condition_set.ts'
-import { type Field, fieldOf, Group, SeverityGroup, TextGroup, ValueGroup } from './decision_group.ts'
+import { type Field, fieldOf, Group, NO_SYMBOL, SeverityGroup, TextGroup, ValueGroup } from './decision_group.ts'
 import type { Path } from './paths.ts'
 import type { Value } from './values.ts'
 import type { View } from './view.ts'
@@ -114,11 +115,18 @@ export class Decision {
     for (let i = 0; i < body.length; i++) state = this.#step(state, body[i]!, body[i]!.of(view, record.body))
     const hitCount = view.findAttributes()
     const { hits, found } = view.log
+    const { rows } = view
     for (let i = 0; i < hitCount; i++) {
       const index = hits[i]!
       const groups = this.#byAttribute[index]
       if (groups === undefined) continue
-      for (let j = 0; j < groups.length; j++) state = this.#step(state, groups[j]!, groups[j]!.of(view, found[index]!))
+      const slot = found[index]!
+      const kind = rows[slot * ROW + Col.Kind]!
+      for (let j = 0; j < groups.length; j++) {
+        const group = groups[j]!
+        const known = group.byKind[kind]!
+        state = this.#step(state, group, known === NO_SYMBOL ? group.of(view, slot) : known)
+      }
     }
     return this.#outcomes[state] ?? this.#conclude(state)
   }

@@ -16,7 +16,7 @@ import type { View } from './view.ts'
 
 /** Leaves of a group: two bits each in a signed 32-bit integer. */
 const leavesMax = 15
-const NO_SYMBOL = -1
+export const NO_SYMBOL = -1
 /** A power of two. */
 const recentMax = 256
 const kindsMax = 16
@@ -174,8 +174,9 @@ export class ValueGroup extends Group {
   #looksIntoText = false
   /** A leaf of another kind: nothing is remembered. */
   #isPlain = true
-  /** Symbols by kind, and from `kindsMax` on by what is told apart in a kind. */
-  readonly #ofKind = new Int32Array(kindsMax).fill(NO_SYMBOL)
+  /** Symbols of the kinds whose value does not matter. */
+  readonly byKind = new Int32Array(kindsMax).fill(NO_SYMBOL)
+  readonly #ofOther = new Int32Array(kindsMax).fill(NO_SYMBOL)
   readonly #ofText: number[] = []
   readonly #ofInt: number[] = []
   readonly #ofDouble: number[] = []
@@ -214,10 +215,12 @@ export class ValueGroup extends Group {
     } else if (kind === Kind.Int || kind === Kind.Double) {
       if (this.#numbers.length > 0) return this.#number(view, slot, kind)
     } else if (kind === Kind.Bool) return this.#told(view, this.#ofBool, view.slots.bool(slot) ? 1 : 0)
-    const known = this.#ofKind[kind]!
+    const matters = kind === Kind.String && this.#texts.length > 0
+    const symbols = matters ? this.#ofOther : this.byKind
+    const known = symbols[kind]!
     if (known !== NO_SYMBOL) return known
     const symbol = this.symbol(view)
-    this.#ofKind[kind] = symbol
+    symbols[kind] = symbol
     return symbol
   }
 
@@ -271,7 +274,7 @@ export class TextGroup extends Group {
     const from = rows[row + Col.ValueFrom]!
     const length = rows[row + Col.ValueTo]! - from
     if (length === 0 || length > limits.internedKeyBytesMax) return this.symbol(view)
-    const bytes = view.slots.bytes(slot)
+    const bytes = rows[row + Col.Edit]! < 0 ? view.slots.body : view.slots.arena.bytes
     const at =
       (length * 7 + bytes[from]! + bytes[from + (length >> 1)]! * 3 + bytes[from + length - 1]! * 5) & (recentMax - 1)
     const recent = this.#recent[at]
