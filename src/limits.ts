@@ -102,9 +102,7 @@ export const limits = {
   /** JSON inside a string: how deep strings within strings are opened. */
   embeddedJsonDepthMax: 4,
   /** Hashed values kept, so that equal values are hashed once. */
-  hashCacheEntriesMax: 8192,
-  /** Counters of minimize that are kept at hand; more are looked up each time. */
-  countersMax: 4096,
+  hashCacheEntriesMax: 32_768,
 
   // Queues on disk, and delivery out of them.
   /** A segment is closed when it has grown beyond this; a chunk larger than it has a segment to itself. */
@@ -243,6 +241,12 @@ export const limits = {
   auditFieldCharsMax: 200,
   /** How long the sealed halves of destroyed keys are kept, so that `decrypt` can say "destroyed" and not "unknown". */
   destroyedEpochsKeptMs: 30 * 24 * 60 * 60 * 1000,
+
+  // Clocks: sources that are followed, and tenants whose sources are told apart; beyond, the last ones share.
+  clockSourcesMax: 100_000,
+  clockTenantsMax: 20_000,
+  /** Sources that turn fast, slow, late or healthy are told up to so many a minute. */
+  clockTurnsToldMax: 60,
 
   // Merkle logs: one entry (its length is written in two bytes), waiting for another process.
   merkleEntryBytesMax: 65_535,

@@ -45,9 +45,9 @@ function compress(bytes: Uint8Array, at: number): void {
   let h = state[7]!
   for (let i = 0; i < 64; i++) {
     const s1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7))
-    const t1 = (h + s1 + ((e & f) ^ (~e & g)) + K[i]! + w[i]!) | 0
+    const t1 = (h + s1 + (g ^ (e & (f ^ g))) + K[i]! + w[i]!) | 0
     const s0 = ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10))
-    const t2 = (s0 + ((a & b) ^ (a & c) ^ (b & c))) | 0
+    const t2 = (s0 + ((a & b) | (c & (a | b)))) | 0
     h = g
     g = f
     f = e
@@ -86,7 +86,8 @@ function finish(bytes: Uint8Array, from: number, to: number): void {
   compress(block, 0)
 }
 
-const hexPairs = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'))
+const hexDigits = Buffer.from('0123456789abcdef')
+const hexText = Buffer.alloc(64)
 const inner = new Uint8Array(32)
 const scratch = Buffer.alloc(4096)
 
@@ -119,9 +120,11 @@ export class Hmac {
     state.set(this.#outer)
     finish(inner, 0, 32)
     store(inner)
-    let out = ''
-    for (let i = 0; i < 32; i++) out += hexPairs[inner[i]!]
-    return out
+    for (let i = 0; i < 32; i++) {
+      hexText[i * 2] = hexDigits[inner[i]! >> 4]!
+      hexText[i * 2 + 1] = hexDigits[inner[i]! & 15]!
+    }
+    return hexText.latin1Slice(0, 64)
   }
 }
 

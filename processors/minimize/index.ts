@@ -11,9 +11,9 @@ import { Kind, Tag } from '../../src/otlp/fields.ts'
 import { Role } from '../../src/otlp/keys.ts'
 import type { LogRecord } from '../../src/otlp/record.ts'
 import type { Resource, Scope } from '../../src/otlp/request.ts'
-import { Mark, type Slots } from '../../src/otlp/slots.ts'
+import { Mark, type PreparedAttribute, prepareAttribute, type Slots } from '../../src/otlp/slots.ts'
 import { Hasher, mask } from './actions.ts'
-import { type Action, actions, type Config, config } from './config.ts'
+import { type Action, actions, type Config, config, strictness } from './config.ts'
 import { noHint } from './detect/index.ts'
 import { type CustomDetector, checkNames, customDetectors, Policy, type Verdict } from './policy.ts'
 import { Rewriter, unscanned } from './rewrite.ts'
@@ -21,13 +21,24 @@ import { Rewriter, unscanned } from './rewrite.ts'
 const roleVerdict: Verdict = { action: 'scan', type: 'text', hint: noHint, isMetadata: true, isPersonal: false }
 const countKeys = actions.map((action) => `douane.minimized.${action}.count`)
 
+/** The annotations with small counts, which are nearly all there are. */
+const prepared: PreparedAttribute[][] = actions.map(() => [])
+function countOf(action: number, n: number): PreparedAttribute {
+  const known = prepared[action]![n]
+  if (known) return known
+  const made = prepareAttribute(Tag.record.attributes, countKeys[action]!, { kind: 'int', value: BigInt(n) })
+  if (n < 256) prepared[action]![n] = made
+  return made
+}
+
 class Minimize implements Processor {
   readonly #config: Config
   readonly #host: Host
   readonly #hasher: Hasher
   readonly #custom: readonly CustomDetector[]
   readonly #policies = new Map<string, Policy>()
-  readonly #counters = new Map<string, Counter>()
+  /** Counters at hand by type, then by action; of the tenant of the last resource. */
+  readonly #counters = new Map<string, (Counter | undefined)[]>()
   readonly #minimized
   readonly #rewriter: Rewriter
   readonly #isAnnotated: boolean
@@ -55,6 +66,7 @@ class Minimize implements Processor {
   }
 
   resource(resource: Resource): void {
+    if (this.#tenant !== resource.tenant) this.#counters.clear()
     this.#tenant = resource.tenant
     this.#hasher.use(this.#tenant)
     this.#lastMask = -1
@@ -198,20 +210,27 @@ class Minimize implements Processor {
   }
 
   #count(action: Action, type: string): void {
+    const i = strictness(action)
     this.#total++
-    this.#counts[actions.indexOf(action)]!++
+    this.#counts[i]!++
     if (this.#config.annotations === 'debug') this.#changed.push(`${action} ${type}`)
-    const id = `${action}\n${type}\n${this.#tenant}`
-    let counter = this.#counters.get(id)
+    let counters = this.#counters.get(type)
+    if (!counters) {
+      counters = []
+      this.#counters.set(type, counters)
+    }
+    let counter = counters[i]
     if (!counter) {
       counter = this.#minimized.with(action, type, this.#tenant)
-      if (this.#counters.size < limits.countersMax) this.#counters.set(id, counter)
+      counters[i] = counter
     }
     counter.add(1)
   }
 
   #annotate(record: LogRecord): void {
-    for (const [i, n] of this.#counts.entries()) if (n > 0) record.add(countKeys[i]!, { kind: 'int', value: BigInt(n) })
+    for (let i = 0; i < actions.length; i++) {
+      if (this.#counts[i]! > 0) record.addPrepared(countOf(i, this.#counts[i]!))
+    }
     if (this.#changed.length === 0) return
     const values = this.#changed.splice(0).map((value) => ({ kind: 'string' as const, value }))
     record.add('douane.minimized.changes', { kind: 'array', values })

@@ -4,7 +4,7 @@
 import { Kind, Tag } from './fields.ts'
 import type { KeyTable } from './keys.ts'
 import { findSlot, join64, type LogsRequest, RECORD_ROW, RecordCol, Resource, Scope } from './request.ts'
-import { Col, ROW, type Slots } from './slots.ts'
+import { Col, type PreparedAttribute, ROW, type Slots } from './slots.ts'
 import type { AnyValue } from './value.ts'
 
 /** An attribute's key that a component looks up for every record: resolved to its interned id once. */
@@ -157,6 +157,12 @@ export class LogRecord {
   /** Adds an attribute. For what the gateway itself has to say: keys under `douane.`. */
   add(key: string, value: AnyValue): void {
     this.slots.add(Tag.record.attributes, key, value)
+    this.endAdded = this.slots.count
+  }
+
+  /** The same for an attribute made by `prepareAttribute(Tag.record.attributes, …)`. */
+  addPrepared(prepared: PreparedAttribute): void {
+    this.slots.addPrepared(prepared)
     this.endAdded = this.slots.count
   }
 

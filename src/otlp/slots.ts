@@ -236,6 +236,28 @@ export class Slots {
     rows[row + Col.Edit] = this.pushEdit(this.insertAt, this.insertAt, from, to)
   }
 
+  /** The same for an attribute that was written before: a copy of its bytes. Its key is not interned. */
+  addPrepared(prepared: PreparedAttribute): void {
+    const { field, keyFrom, keyTo, valueFrom } = prepared
+    const from = this.arena.reserve(field.length)
+    this.arena.bytes.set(field, from)
+    const to = from + field.length
+    this.arena.used = to
+    const row = this.push()
+    const { rows } = this
+    rows[row + Col.FieldFrom] = -1
+    rows[row + Col.FieldTo] = -1
+    rows[row + Col.KeyFrom] = from + keyFrom
+    rows[row + Col.KeyTo] = from + keyTo
+    rows[row + Col.KeyId] = 0
+    rows[row + Col.Kind] = prepared.kind
+    rows[row + Col.ValueFrom] = from + valueFrom
+    rows[row + Col.ValueTo] = to
+    rows[row + Col.Marks] = 0
+    rows[row + Col.Tag] = field[0]!
+    rows[row + Col.Edit] = this.pushEdit(this.insertAt, this.insertAt, from, to)
+  }
+
   /** A new edit: leaves out body[from, to) and puts arena[arenaFrom, arenaTo) there. Returns its number. */
   pushEdit(from: number, to: number, arenaFrom: number, arenaTo: number): number {
     const at = this.editCount * EDIT_ROW
@@ -301,6 +323,27 @@ const roleNames: Record<number, string> = {
   [Role.ScopeName]: 'scope.name',
   [Role.ScopeVersion]: 'scope.version',
   [Role.SchemaUrl]: 'schema_url',
+}
+
+/** An attribute field, and where its parts are in it. */
+export interface PreparedAttribute {
+  readonly field: Uint8Array
+  readonly keyFrom: number
+  readonly keyTo: number
+  readonly valueFrom: number
+  readonly kind: Kind
+}
+
+/** An attribute that is added often: its bytes, once. */
+export function prepareAttribute(tag: number, key: string, value: AnyValue): PreparedAttribute {
+  const arena = new Arena()
+  const encoded = encodeValue(value).slice()
+  const from = writeAttribute(arena, tag, key, encoded)
+  const valueAt = arena.used - encoded.length
+  const [kind, valueFrom] = innerValue(arena.bytes, valueAt, arena.used)
+  const keyTo = valueAt - 1 - varintLength(encoded.length) - from
+  const field = Uint8Array.from(arena.bytes.subarray(from, arena.used))
+  return { field, keyFrom: keyTo - Buffer.byteLength(key), keyTo, valueFrom: valueFrom - from, kind }
 }
 
 /** Writes an attribute field into the arena and returns where it begins; it ends at `arena.used`. */

@@ -42,7 +42,9 @@ describe('where it looks', () => {
       },
     })
     expect(body).toEqual({ who: ['x', 'to <email>'], card: '<credit_card>', password: '<secret>', n: 7n })
-    expect(attribute('raw', { bytesValue: Buffer.from(`mail ${email}`) })).toEqual(new Uint8Array(Buffer.from('mail <email>')))
+    expect(attribute('raw', { bytesValue: Buffer.from(`mail ${email}`) })).toEqual(
+      new Uint8Array(Buffer.from('mail <email>')),
+    )
     expect(attribute('raw', { bytesValue: Buffer.from(`\xff${email}`, 'latin1') })).toBe('<bytes>')
   })
   test('numbers by their key; other numbers stay', () => {
@@ -52,7 +54,10 @@ describe('where it looks', () => {
     expect(attribute('at', { intValue: 1763640000000n })).toBe(1763640000000n)
   })
   test('an attribute key that is personal itself', () => {
-    const { attributes } = minimizeRecord({ attributes: [{ key: email, value: text('seen') }] }, { config: { annotations: 'silent' } })
+    const { attributes } = minimizeRecord(
+      { attributes: [{ key: email, value: text('seen') }] },
+      { config: { annotations: 'silent' } },
+    )
     expect(attributes).toEqual({ '<email>': 'seen' })
   })
   test('what another processor wrote before is looked at too, and invalid or folded text', () => {
