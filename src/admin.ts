@@ -3,7 +3,8 @@
  */
 import Fastify from 'fastify'
 import type { AdminOptions } from '../config/service.ts'
-import { DependencyError } from './errors.ts'
+import { setAsideRoutes } from './admin/set_aside.ts'
+import { DependencyError, DouaneError } from './errors.ts'
 import type { Gateway } from './gateway.ts'
 import { parseEndpoint } from './receive/listen.ts'
 
@@ -17,12 +18,27 @@ export async function startAdmin(gateway: Gateway): Promise<Admin | undefined> {
   const options = gateway.config.extensions.get('admin')?.options as AdminOptions | undefined
   if (options === undefined) return undefined
   const app = Fastify({ logger: false })
-  // A page in a browser on this machine must not be able to ask: it cannot set this header without a preflight.
+  // A page in a browser on this machine must not be able to ask: it says where it comes from, or calls us by its name.
   app.addHook('onRequest', async (request, reply) => {
-    if (request.headers['origin'] !== undefined) await reply.code(403).send({ error: 'no browsers' })
+    const isOurs = /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?$/.test(request.headers.host ?? 'localhost')
+    if (request.headers['origin'] !== undefined || !isOurs) await reply.code(403).send({ error: 'no browsers' })
+  })
+  app.setErrorHandler(async (error, _request, reply) => {
+    if (error instanceof DouaneError && error.code !== 'defect') {
+      const { message, fix } = error
+      await reply.code(error.code === 'config' ? 400 : 503).send({ error: message, ...(fix !== undefined && { fix }) })
+      return
+    }
+    const status = (error as { statusCode?: number }).statusCode
+    if (status !== undefined && status < 500) await reply.code(status).send({ error: 'the request cannot be read' })
+    else {
+      gateway.log.error('admin_failed', { error: error instanceof Error ? error.name : typeof error })
+      await reply.code(500).send({ error: 'internal error' })
+    }
   })
   app.get('/v1/status', () => gateway.status())
   app.get('/v1/health', () => gateway.telemetry.health.report())
+  setAsideRoutes(app, gateway)
   const { host, port } = parseEndpoint(options.endpoint)!
   try {
     await app.listen({ host, port })

@@ -3,6 +3,7 @@
  */
 import { Command, CommanderError } from 'commander'
 import { ConfigRefused } from '../config/problem.ts'
+import { apiKeysCommand } from './commands/api_keys.ts'
 import { version } from './commands/common.ts'
 import { decryptCommand } from './commands/decrypt.ts'
 import { describeCommands } from './commands/describe.ts'
@@ -12,6 +13,7 @@ import { queryCommand } from './commands/query.ts'
 import { replayCommand } from './commands/replay.ts'
 import { runCommand } from './commands/run.ts'
 import { scanCommand } from './commands/scan.ts'
+import { setAsideCommands } from './commands/set_aside.ts'
 import { statusCommand } from './commands/status.ts'
 import { DependencyError, DouaneError, exitCodes } from './errors.ts'
 
@@ -34,6 +36,8 @@ for (const mount of [
   statusCommand,
   decryptCommand,
   keysCommand,
+  apiKeysCommand,
+  setAsideCommands,
 ])
   mount(program)
 

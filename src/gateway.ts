@@ -49,7 +49,7 @@ export class Gateway {
   readonly #data: DataDir
   readonly #log: OwnLog
   readonly telemetry: Telemetry
-  readonly account = new Account()
+  readonly account: Account
   readonly #around: Surroundings
   readonly #sealer: { close(): void }
   readonly quarantine: Quarantine
@@ -67,6 +67,7 @@ export class Gateway {
     data: DataDir
     log: OwnLog
     telemetry: Telemetry
+    account: Account
     around: Omit<Surroundings, 'account'>
     sealer: { close(): void }
     quarantine: Quarantine
@@ -74,6 +75,7 @@ export class Gateway {
   }) {
     const { options, data, log, telemetry, around } = parts
     this.#options = options
+    this.account = parts.account
     this.#data = data
     this.#log = log
     this.telemetry = telemetry
@@ -109,6 +111,7 @@ export class Gateway {
     const data = openDataDir(options.dataDir)
     const log = openLog(config.service.telemetry?.logs, options.identity)
     const undo: (() => unknown)[] = [() => log.close(), () => data.release()]
+    const account = new Account()
     try {
       const telemetry = new Telemetry(options.identity.nowMs)
       const keysDir = data.folder('keys')
@@ -118,7 +121,14 @@ export class Gateway {
       const passphrase = options.env['DOUANE_KEYS_PASSPHRASE']
       const sealer = await openSealer({ dir: keysDir, nowMs, log: log.log, passphrase })
       undo.push(() => sealer.close())
-      const quarantine = await openQuarantine({ dir: data.folder('quarantine'), cipher, log: log.log, nowMs })
+      const quarantine = await openQuarantine({
+        dir: data.folder('quarantine'),
+        cipher,
+        log: log.log,
+        nowMs,
+        onPurged: (tenants) => account.quarantinePurged(tenants),
+      })
+      account.quarantineFound(quarantine.state().tenants)
       undo.push(() => quarantine.close())
       const around = {
         dataDir: data.path,
@@ -130,7 +140,7 @@ export class Gateway {
         quarantine,
         nowMs,
       }
-      const gateway = new Gateway({ options, data, log, telemetry, around, sealer, quarantine, cipher })
+      const gateway = new Gateway({ options, data, log, telemetry, around, sealer, quarantine, cipher, account })
       undo.push(() => gateway.#stopAll(0))
       await gateway.#apply(loaded, config)
       gateway.#watch()
@@ -169,10 +179,19 @@ export class Gateway {
     await this.#receivers.reloadFiles()
   }
 
-  /** Runs a body through the chain again, as if it had just come in: for what is released from quarantine. */
-  async readmit(incoming: Incoming): Promise<Result> {
-    const input = this.#generation!.inputs[0]!
-    return input.inbound.accept(incoming)
+  /**
+   * Runs a body through the chain of a pipeline again, under today's policy: for what is released from quarantine.
+   * Rejects where that pipeline is gone and no other can be meant.
+   */
+  async readmit(incoming: Incoming, pipeline: string): Promise<Result> {
+    return this.#inTurn(async () => {
+      const { inputs } = this.#generation!
+      const input = inputs.find(({ id }) => id === pipeline) ?? (inputs.length === 1 ? inputs[0] : undefined)
+      if (input === undefined) {
+        throw new ConfigError(`there is no pipeline ${pipeline} any more`, [], 'Bring it back, or purge.')
+      }
+      return input.inbound.accept(incoming)
+    })
   }
 
   /** Stops receiving, drains within the deadline and ends. Returns how many records are left in queues. */
@@ -270,21 +289,27 @@ export class Gateway {
       grpc: receiverMetrics(this.telemetry.metrics, receiver, 'grpc'),
     }
     return async (received: Received): Promise<Answer> => {
-      while (this.#swapping !== undefined) await this.#swapping
-      this.#inProgress++
-      try {
+      const result = await this.#inTurn(() => {
         const inputs = this.#generation!.inputs.filter(({ receivers }) => receivers.includes(receiver))
-        const result =
-          inputs.length === 1 ? await inputs[0]!.inbound.accept(received) : await acceptAll(inputs, received)
-        const counted = metrics[received.sender.transport]
-        const isTaken = result.answer.is === 'ok' || result.answer.is === 'partial'
-        if (isTaken) counted.accepted.add(result.records - result.rejected)
-        if (result.answer.is === 'failed') counted.failed.add(result.records)
-        else counted.refused.add(isTaken ? result.rejected : result.records)
-        return result.answer
-      } finally {
-        this.#inProgress--
-      }
+        return inputs.length === 1 ? inputs[0]!.inbound.accept(received) : acceptAll(inputs, received)
+      })
+      const counted = metrics[received.sender.transport]
+      const isTaken = result.answer.is === 'ok' || result.answer.is === 'partial'
+      if (isTaken) counted.accepted.add(result.records - result.rejected)
+      if (result.answer.is === 'failed') counted.failed.add(result.records)
+      else counted.refused.add(isTaken ? result.rejected : result.records)
+      return result.answer
+    }
+  }
+
+  /** Runs a request under one generation from its beginning to its end: a reload waits for it, or it for the reload. */
+  async #inTurn(handle: () => Promise<Result>): Promise<Result> {
+    while (this.#swapping !== undefined) await this.#swapping
+    this.#inProgress++
+    try {
+      return await handle()
+    } finally {
+      this.#inProgress--
     }
   }
 

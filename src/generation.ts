@@ -123,6 +123,7 @@ class Builder {
       reserved_attributes: dropped.with('reserved_attributes'),
     }
     const inbound = new Inbound({
+      id: pipeline.id,
       keys,
       processors,
       tenantSources: this.#tenantSources(pipeline),

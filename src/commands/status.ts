@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import Table from 'cli-table3'
 import type { Command } from 'commander'
 import { request } from 'undici'
-import { DependencyError } from '../errors.ts'
+import { ConfigError, DependencyError, DouaneError } from '../errors.ts'
 import type { AccountLine, GatewayStatus } from '../status.ts'
 import { withConfig, withDataDir } from './common.ts'
 
@@ -26,16 +26,25 @@ export function statusCommand(program: Command): void {
   })
 }
 
-/** Asks the gateway that runs on this data directory. */
-export async function askGateway(dataDir: string, path: string, method: 'GET' | 'POST' = 'GET'): Promise<unknown> {
+/** Asks the gateway that runs on this data directory. `post`: changes something, with what is given. */
+export async function askGateway(dataDir: string, path: string, post?: object): Promise<unknown> {
   const endpoint = adminEndpoint(dataDir)
+  const options = post && {
+    method: 'POST' as const,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(post),
+    headersTimeout: 0,
+  }
   try {
-    const { statusCode, body } = await request(`http://${endpoint}${path}`, { method })
-    const answer = await body.json()
-    if (statusCode !== 200) throw new DependencyError(`The gateway answered ${statusCode}: ${JSON.stringify(answer)}.`)
-    return answer
+    const { statusCode, body } = await request(`http://${endpoint}${path}`, options)
+    const answer = (await body.json()) as { error?: string; fix?: string }
+    if (statusCode === 200) return answer
+    const { error = 'no reason', fix } = answer
+    // What was asked for is not there, against: it cannot be done now.
+    if (statusCode < 500) throw new ConfigError(`The gateway refused: ${error}.`, [], fix)
+    throw new DependencyError(`The gateway could not do it: ${error}.`, fix)
   } catch (error) {
-    if (error instanceof DependencyError) throw error
+    if (error instanceof DouaneError) throw error
     throw new DependencyError(
       `No gateway answers at ${endpoint}.`,
       'Start it with `douane run`, or name its data directory with --data-dir.',

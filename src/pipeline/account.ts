@@ -61,6 +61,10 @@ export class Account {
     return sum
   }
 
+  /** A parcel of a request that is not counted as a whole, since a fault ended it. */
+  receive(tenants: TenantCounts): void {
+    for (const [tenant, records] of tenants) this.of(tenant).received += records
+  }
   /** A parcel is on its way into a queue. */
   enter(tenants: TenantCounts): void {
     for (const [tenant, records] of tenants) this.of(tenant).entering += records
@@ -71,6 +75,31 @@ export class Account {
       const account = this.of(tenant)
       account.entering -= records
       if (isRefused) account.received -= records
+    }
+  }
+
+  /** What an earlier run left in quarantine is received again, as what it left in its queues is. */
+  quarantineFound(tenants: TenantCounts): void {
+    for (const [tenant, records] of tenants) {
+      const account = this.of(tenant)
+      account.received += records
+      account.quarantined += records
+    }
+  }
+  /** Let out of quarantine: the chain has received it anew. */
+  quarantineReleased(tenants: TenantCounts): void {
+    for (const [tenant, records] of tenants) {
+      const account = this.of(tenant)
+      account.received -= records
+      account.quarantined -= records
+    }
+  }
+  /** Deleted in quarantine, by command or for its age. */
+  quarantinePurged(tenants: TenantCounts): void {
+    for (const [tenant, records] of tenants) {
+      const account = this.of(tenant)
+      account.quarantined -= records
+      account.dropped += records
     }
   }
 

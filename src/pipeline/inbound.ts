@@ -43,6 +43,8 @@ export interface Incoming {
 }
 
 export interface InboundOptions {
+  /** The pipeline's id: what is released from quarantine comes back to it. */
+  readonly id: string
   readonly keys: KeyTable
   readonly processors: readonly NamedProcessor[]
   readonly tenantSources: readonly TenantSource[]
@@ -102,6 +104,7 @@ export class Inbound {
       return await this.#settle(offers, parcels, { records, rejected: rejectedIn(tallies), reason, tallies })
     } catch (error) {
       // Parcels that were offered before the fault may be durable: they stay received, the rest is sent again.
+      for (const tenants of parcels) this.#options.account.receive(tenants)
       await this.#settle(offers, parcels, { records, rejected: 0, reason: undefined, tallies: [] })
       return { answer: answerTo(error), records, rejected: 0 }
     }
@@ -142,8 +145,9 @@ export class Inbound {
     const body = this.#splicer.splice(this.#request, plan)
     const { tenants } = plan
     const isQuarantine = target === this.#options.quarantine
-    offers.push(target.offer({ body, records: plan.count, tenants, policyVersion: this.#options.policyVersion }))
-    parcels.push(isQuarantine ? [] : tenants)
+    const policyVersion = isQuarantine ? this.#options.id : this.#options.policyVersion
+    offers.push(target.offer({ body, records: plan.count, tenants, policyVersion }))
+    parcels.push(isQuarantine ? inQuarantine : tenants)
     if (!isQuarantine) this.#options.account.enter(tenants)
   }
 
@@ -166,17 +170,21 @@ export class Inbound {
     const { account } = this.#options
     let refusal: QueueRefusal | undefined
     let defect: unknown
+    let isSetAside = false
     const settled = await Promise.allSettled(offers)
     for (let i = 0; i < settled.length; i++) {
       const outcome = settled[i]!
       account.entered(parcels[i]!, outcome.status === 'rejected')
-      if (outcome.status === 'fulfilled') continue
+      if (outcome.status === 'fulfilled') {
+        isSetAside ||= parcels[i] === inQuarantine
+        continue
+      }
       if (!(outcome.reason instanceof QueueRefusal)) defect ??= outcome.reason
       else if (refusal === undefined || outcome.reason.retryAfterMs > refusal.retryAfterMs) refusal = outcome.reason
     }
     const { records, rejected, reason } = sum
     if (defect !== undefined || refusal !== undefined) {
-      this.#takeBack(sum.tallies)
+      this.#takeBack(sum.tallies, isSetAside)
       return { answer: answerTo(defect ?? refusal), records, rejected: 0 }
     }
     const message = reason ?? 'refused'
@@ -185,17 +193,21 @@ export class Inbound {
     return { answer: { is: 'bad', message: `all ${records} records were refused: ${message}` }, records, rejected }
   }
 
-  /** The client was told to send again: what had no copy was not received either. */
-  #takeBack(tallies: readonly [string, Tally][]): void {
+  /** The client was told to send again: what had no copy was not received either, but for what is in quarantine. */
+  #takeBack(tallies: readonly [string, Tally][], isSetAside: boolean): void {
     for (const [tenant, tally] of tallies) {
       const account = this.#options.account.of(tenant)
-      account.received -= tally.dropped + tally.rejected + tally.quarantined
+      const quarantined = isSetAside ? 0 : tally.quarantined
+      account.received -= tally.dropped + tally.rejected + quarantined
       account.dropped -= tally.dropped
       account.rejected -= tally.rejected
-      account.quarantined -= tally.quarantined
+      account.quarantined -= quarantined
     }
   }
 }
+
+/** Stands for the parcel of the quarantine, which the tallies count. */
+const inQuarantine: TenantCounts = []
 
 function rejectedIn(tallies: readonly [string, Tally][]): number {
   let rejected = 0

@@ -23,8 +23,8 @@ export interface QuarantineOptions {
   readonly disk?: Disk
   readonly bytesMax?: number
   readonly ageMsMax?: number
-  /** Told what was deleted for its age. */
-  readonly onExpired?: (tenants: TenantCounts, records: number) => void
+  /** Told what was deleted, by command or for its age. */
+  readonly onPurged?: (tenants: TenantCounts) => void
 }
 
 /** One quarantined parcel on its way out. */
@@ -32,6 +32,8 @@ export interface Released {
   readonly body: Uint8Array
   readonly records: number
   readonly tenants: TenantCounts
+  /** What its parcel said as `policyVersion`: the pipeline that it came through. */
+  readonly group: string
   /** When it was quarantined, Unix milliseconds. */
   readonly quarantinedMs: number
 }
@@ -122,7 +124,11 @@ export class Quarantine {
   /** Deletes all that is there now; gives the records. */
   purge(): Promise<number> {
     const until = this.#clock.nowMs()
-    return this.#each(async (chunk) => chunk.meta.at <= until)
+    return this.#each(async (chunk) => {
+      if (chunk.meta.at > until) return false
+      this.#options.onPurged?.(tenantsLeft(chunk))
+      return true
+    })
   }
 
   /** Deletes what is too old; gives the records. */
@@ -131,7 +137,7 @@ export class Quarantine {
     return this.#each(async (chunk) => {
       if (chunk.meta.at > until) return false
       this.#options.log.warn('quarantine.expired', { records: leftOf(chunk) })
-      this.#options.onExpired?.(tenantsLeft(chunk), leftOf(chunk))
+      this.#options.onPurged?.(tenantsLeft(chunk))
       return true
     })
   }
@@ -176,7 +182,8 @@ export class Quarantine {
       const body = chunk.body!.subarray(byte, byte + parcel.bytes)
       const part = chunk.parts?.find(([from, to]) => from <= at && at < to)
       if (!chunk.parts || part) {
-        await readmit({ body, records: parcel.records, tenants: parcel.tenants, quarantinedMs: chunk.meta.at })
+        const { records, tenants } = parcel
+        await readmit({ body, records, tenants, group: chunk.meta.group, quarantinedMs: chunk.meta.at })
       }
       if (part) {
         this.#queue.partDone(chunk, part)

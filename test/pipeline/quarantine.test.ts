@@ -82,29 +82,32 @@ test('what comes back while it is released stays for the next time', async () =>
   expect(quarantine.state().records).toBe(4)
 })
 
-test('purges all', async () => {
-  const { disk, quarantine } = await filled()
+test('purges all, and tells whose it was', async () => {
+  const purged: unknown[] = []
+  const { disk, quarantine } = await filled({ onPurged: (tenants: unknown[]) => purged.push(...tenants) })
   expect(await quarantine.purge()).toBe(4)
+  expect(purged).toEqual([
+    ['acme', 2],
+    ['globex', 1],
+    ['globex', 1],
+  ])
   await quarantine.close()
   expect([...disk.names.keys()].filter((name) => name.endsWith('.seg')).length).toBeLessThanOrEqual(1)
   expect(quarantine.state()).toMatchObject({ records: 0, tenants: [] })
 })
 
 test('what is too old goes by itself, and is told', async () => {
-  const expired: [unknown, number][] = []
-  const onExpired = (tenants: unknown, records: number) => expired.push([tenants, records])
-  const { clock, quarantine } = await filled({ ageMsMax: 2 * limits.quarantineExpiryMs - 500, onExpired })
+  const purged: unknown[] = []
+  const onPurged = (tenants: unknown) => purged.push(tenants)
+  const { clock, quarantine } = await filled({ ageMsMax: 2 * limits.quarantineExpiryMs - 500, onPurged })
   await clock.advance(limits.quarantineExpiryMs)
   expect(quarantine.state().records).toBe(4)
   await clock.advance(limits.quarantineExpiryMs - 1000)
   expect(quarantine.state().records).toBe(1)
-  expect(expired).toEqual([
+  expect(purged).toEqual([
     [
-      [
-        ['acme', 2],
-        ['globex', 1],
-      ],
-      3,
+      ['acme', 2],
+      ['globex', 1],
     ],
   ])
 })

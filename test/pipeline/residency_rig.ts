@@ -93,6 +93,7 @@ class Rig {
     })
     const counter = { add: () => {} }
     this.#inbound = new Inbound({
+      id: 'logs',
       keys: new KeyTable(),
       processors: [{ id: 'scripted', processor: this.#scripted(), incoming: counter, outgoing: counter }],
       tenantSources: parseTenantSources(['credential', 'resource.attributes["tenant.id"]'], []),

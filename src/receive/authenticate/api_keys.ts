@@ -82,6 +82,25 @@ export function withApiKey(text: string, entry: KeyEntry): string {
   return document.toString()
 }
 
+/** Takes an entry out of a key file's text. Throws `ConfigError` where there is none of this id. */
+export function withoutApiKey(text: string, id: string): string {
+  const document = YAML.parseDocument(text)
+  const keys = document.get('keys')
+  const at = YAML.isSeq(keys) ? keys.items.findIndex((item) => YAML.isMap(item) && item.get('id') === id) : -1
+  if (!YAML.isSeq(keys) || at === -1) throw new ConfigError(`there is no key ${id}`, ['keys'])
+  keys.delete(at)
+  return document.toString()
+}
+
+/** The entries of a key file's text. Throws `ConfigError` for what is wrong in it. */
+export function listApiKeys(text: string, file: string): KeyEntry[] {
+  if (text.trim() === '') return []
+  const parsed = keyFile.safeParse(parseYaml(text, file))
+  if (parsed.success) return parsed.data.keys
+  const { path, message } = parsed.error.issues[0]!
+  throw new ConfigError(`${file}: ${path.join('.')}: ${message}`, ['file'])
+}
+
 export interface AuthenticatorHost {
   /** The absolute path of a file named in the configuration. */
   resolve(path: string): string
@@ -124,15 +143,14 @@ async function readKeys(file: string): Promise<Map<string, Key>> {
     text = await readFile(file, 'utf8')
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown reason'
-    throw new ConfigError(`cannot read ${file} (${code})`, ['file'], 'Make a key with: douane keys add NAME --tenant T')
-  }
-  const parsed = keyFile.safeParse(parseYaml(text, file))
-  if (!parsed.success) {
-    const { path, message } = parsed.error.issues[0]!
-    throw new ConfigError(`${file}: ${path.join('.')}: ${message}`, ['file'])
+    throw new ConfigError(
+      `cannot read ${file} (${code})`,
+      ['file'],
+      'Make a key with: douane api-keys add NAME --tenant T',
+    )
   }
   const keys = new Map<string, Key>()
-  for (const { id, name, tenants, hash, expires } of parsed.data.keys) {
+  for (const { id, name, tenants, hash, expires } of listApiKeys(text, file)) {
     if (keys.has(id)) throw new ConfigError(`${file}: the id ${id} is there twice`, ['file'])
     keys.set(id, {
       hash: Buffer.from(hash.slice('sha256:'.length), 'hex'),
