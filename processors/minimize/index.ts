@@ -15,10 +15,17 @@ import { Mark, type PreparedAttribute, prepareAttribute, type Slots } from '../.
 import { Hasher, mask } from './actions.ts'
 import { type Action, actions, type Config, config, strictness } from './config.ts'
 import { noHint } from './detect/index.ts'
-import { type CustomDetector, checkNames, customDetectors, Policy, type Verdict } from './policy.ts'
+import { type CustomDetector, checkNames, customDetectors, nothingClean, Policy, type Verdict } from './policy.ts'
 import { Rewriter, unscanned } from './rewrite.ts'
 
-const roleVerdict: Verdict = { action: 'scan', type: 'text', hint: noHint, isMetadata: true, isPersonal: false }
+const roleVerdict = (): Verdict => ({
+  action: 'scan',
+  type: 'text',
+  hint: noHint,
+  isMetadata: true,
+  isPersonal: false,
+  clean: nothingClean(),
+})
 const countKeys = actions.map((action) => `douane.minimized.${action}.count`)
 
 /** The annotations with small counts, which are nearly all there are. */
@@ -48,6 +55,10 @@ class Minimize implements Processor {
   #total = 0
   #tenant = ''
   #lastMask = -1
+  /** By negated `Role`: fields that are no attributes. */
+  readonly #roles = Array.from({ length: 7 }, roleVerdict)
+  /** Counts requests: what is known of one body says nothing about the next, though it may lie in the same memory. */
+  #request = 0
   #addAttribute: (key: string, slots: Slots, slot: number) => void = () => {}
 
   constructor(options: Config, host: Host) {
@@ -63,6 +74,10 @@ class Minimize implements Processor {
     this.#rewriter = new Rewriter(this.#policyFor(0), this.#hasher, this.#custom, (action, type) =>
       this.#count(action, type),
     )
+  }
+
+  begin(): void {
+    this.#request++
   }
 
   resource(resource: Resource): void {
@@ -116,7 +131,7 @@ class Minimize implements Processor {
       if (policy.otherwise !== undefined && this.#content(slots, slot, policy)) return
       slots.mark(slot, Mark.Content)
     }
-    this.#field(slots, slot, kind, roleVerdict)
+    this.#field(slots, slot, kind, this.#roles[-id]!)
   }
 
   /** Content, by the metadata rule. True when nothing is left to look at. */
@@ -150,17 +165,25 @@ class Minimize implements Processor {
   }
 
   #string(slots: Slots, slot: number, verdict: Verdict): void {
+    if (verdict.action !== 'scan') {
+      const text = verdict.action === 'keep' ? undefined : this.#rewriter.keyed(verdict, slots.text(slot))
+      if (text !== undefined) slots.setText(slot, text)
+      return
+    }
     const start = slots.start(slot)
     const end = slots.end(slot)
-    const text =
-      verdict.action === 'scan'
-        ? end - start < 3
-          ? undefined
-          : this.#rewriter.bytes(slots.bytes(slot), start, end, verdict.hint)
-        : verdict.action === 'keep'
-          ? undefined
-          : this.#rewriter.keyed(verdict, slots.text(slot))
+    if (end - start < 3) return
+    const bytes = slots.bytes(slot)
+    const { clean } = verdict
+    const isBody = !slots.isEdited(slot)
+    if (isBody && clean.request === this.#request && isSame(bytes, start, end, clean.start, clean.end)) return
+    const text = this.#rewriter.bytes(bytes, start, end, verdict.hint)
     if (text !== undefined) slots.setText(slot, text)
+    else if (isBody && !this.#rewriter.seals && !this.#rewriter.drops) {
+      clean.request = this.#request
+      clean.start = start
+      clean.end = end
+    }
   }
 
   /** Cards and national numbers have seven digits or more, so four bytes as a varint; negative ones have ten. */
@@ -235,6 +258,13 @@ class Minimize implements Processor {
     const values = this.#changed.splice(0).map((value) => ({ kind: 'string' as const, value }))
     record.add('douane.minimized.changes', { kind: 'array', values })
   }
+}
+
+/** Whether two ranges of the same bytes are equal. */
+function isSame(bytes: Buffer, start: number, end: number, otherStart: number, otherEnd: number): boolean {
+  if (end - start !== otherEnd - otherStart) return false
+  for (let i = start, j = otherStart; i < end; i++, j++) if (bytes[i] !== bytes[j]) return false
+  return true
 }
 
 const isKeyError = (cause: unknown): boolean => cause instanceof Error && cause.name === 'KeyError'

@@ -22,7 +22,10 @@ export interface Verdict {
   readonly isMetadata: boolean
   /** Whether the key itself holds personal data or a secret. */
   readonly isPersonal: boolean
+  /** The last value of this key in which nothing was found, in the request of that number: records repeat themselves. */
+  readonly clean: { request: number; start: number; end: number }
 }
+export const nothingClean = (): Verdict['clean'] => ({ request: -1, start: 0, end: 0 })
 
 export interface CustomDetector {
   readonly id: number
@@ -79,13 +82,14 @@ export class Policy {
     scanText(key, noHint)
     const isPersonal = lastScan().hits.count > 0
     if (key.startsWith('douane.'))
-      return { action: 'keep', type: 'own', hint: noHint, isMetadata: true, isPersonal: false }
+      return { action: 'keep', type: 'own', hint: noHint, isMetadata: true, isPersonal: false, clean: nothingClean() }
     return {
       action: ruled ?? known?.action ?? 'scan',
       type: known?.type ?? 'masked',
       hint: hintOf(key),
       isMetadata,
       isPersonal,
+      clean: nothingClean(),
     }
   }
 }

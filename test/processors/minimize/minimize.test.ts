@@ -5,7 +5,8 @@ import { describe, expect, test } from 'vitest'
 import minimize from '../../../processors/minimize/index.ts'
 import { ConfigError } from '../../../src/errors.ts'
 import { limits } from '../../../src/limits.ts'
-import { attribute, hashKey, minimizeRecord, testHost, text } from './support.ts'
+import { encodeRequest } from '../../oracle/otlp.ts'
+import { attribute, hashKey, minimizeRecord, runOnce, testHost, text } from './support.ts'
 
 const email = 'jane.doe@example.com'
 const hmac = (tenant: string, value: string): string =>
@@ -168,6 +169,28 @@ describe('what it does', () => {
   test('own detectors', () => {
     const config = { custom_detectors: [{ name: 'ticket', pattern: 'TCK-[0-9]+', action: 'mask' }] }
     expect(attribute('m', text('see TCK-123 now'), { config })).toBe('see <ticket> now')
+  })
+})
+
+describe('what was found clean', () => {
+  test('is known for one request only, even when the next one lies in the same buffer', () => {
+    const processor = minimize.create(minimize.config.parse({ annotations: 'silent' }), testHost())
+    const bytes = Buffer.alloc(400)
+    const left = ['aaaaaaaaaaaaa', 'aaaaaaaaaaaaa', 'j@example.com', 'aaaaaaaaaaaaa'].map((value) => {
+      const sent = encodeRequest({
+        resourceLogs: [
+          { scopeLogs: [{ logRecords: [1, 2].map(() => ({ attributes: [{ key: 'm', value: text(value) }] })) }] },
+        ],
+      })
+      sent.copy(bytes)
+      return runOnce(processor, bytes.subarray(0, sent.length))
+    })
+    expect(left).toEqual([
+      ['aaaaaaaaaaaaa', 'aaaaaaaaaaaaa'],
+      ['aaaaaaaaaaaaa', 'aaaaaaaaaaaaa'],
+      ['<email>', '<email>'],
+      ['aaaaaaaaaaaaa', 'aaaaaaaaaaaaa'],
+    ])
   })
 })
 

@@ -1,7 +1,7 @@
 /** Runs minimize on one record through the real chain and the real splice, and gives back what would leave. */
 import { createHash } from 'node:crypto'
 import minimize from '../../../processors/minimize/index.ts'
-import type { Host } from '../../../src/contract.ts'
+import type { Host, Processor } from '../../../src/contract.ts'
 import { readRequest } from '../../../src/otlp/read.ts'
 import { LogsRequest } from '../../../src/otlp/request.ts'
 import { Splicer } from '../../../src/otlp/splice.ts'
@@ -84,3 +84,19 @@ export function minimizeRecord(record: LogRecord, options: Options = {}): Outcom
 /** One attribute in, its value out. */
 export const attribute = (key: string, value: AnyValue, options: Options = {}): unknown =>
   minimizeRecord({ attributes: [{ key, value }] }, options).attributes[key]
+
+/** Runs a processor over a request's bytes where they lie, and gives the first attribute of each record. */
+export function runOnce(processor: Processor, body: Buffer): unknown[] {
+  const request = new LogsRequest()
+  readRequest(request, body)
+  const counter = { add: () => {} }
+  const fail = (_id: string, error: unknown): void => {
+    throw error
+  }
+  new Chain(request, [{ id: 'minimize', processor, incoming: counter, outgoing: counter }], fail).run(
+    new Uint8Array(request.resources.count),
+  )
+  return Array.from({ length: request.slots.count }, (_, slot) => slot)
+    .filter((slot) => request.slots.keyId(slot) > 0)
+    .map((slot) => request.slots.text(slot))
+}
