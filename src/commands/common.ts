@@ -1,12 +1,14 @@
 /** What several verbs share: the options for config and data directory, the loader, how problems are told. */
 
-import { readFileSync } from 'node:fs'
+import { createReadStream, fstatSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import type { Command } from 'commander'
 import { builtIn } from '../../config/built_in.ts'
 import type { GatewayConfig } from '../../config/gateway_config.ts'
 import { type LoadedConfig, loadConfig, loadConfigApart } from '../../config/load.ts'
 import { ConfigRefused } from '../../config/problem.ts'
+import { ConfigError } from '../errors.ts'
 
 export const version: string = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')).version
 
@@ -43,9 +45,21 @@ export function loadAccepted(files: readonly string[] | undefined): GatewayConfi
   return loaded.config
 }
 
+/** A named file, or standard input without a name or with `-`. Throws `ConfigError` where it cannot be read. */
+export function openInput(file: string | undefined): Readable {
+  if (file === undefined || file === '-') return process.stdin
+  try {
+    const fd = openSync(file, 'r')
+    if (fstatSync(fd).isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' })
+    return createReadStream(file, { fd })
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error'
+    throw new ConfigError(`the file ${file} cannot be read (${code})`, [], 'Check its name and the right to read it.')
+  }
+}
+
 export async function readInput(file: string | undefined): Promise<Buffer> {
-  if (file !== undefined && file !== '-') return readFileSync(file)
   const chunks: Buffer[] = []
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
+  for await (const chunk of openInput(file)) chunks.push(chunk as Buffer)
   return Buffer.concat(chunks)
 }

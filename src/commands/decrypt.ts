@@ -1,10 +1,9 @@
 /** `douane decrypt`: opens sealed values in rows that `query` printed; writes who read what, and why, first. */
-import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Command } from 'commander'
 import { decryptStream, noCounts } from '../keys/decrypt.ts'
-import { withConfig, withDataDir } from './common.ts'
+import { openInput, withConfig, withDataDir } from './common.ts'
 
 interface DecryptOptions {
   readonly dataDir: string
@@ -26,7 +25,7 @@ export function decryptCommand(program: Command): void {
 }
 
 async function decrypt(file: string | undefined, options: DecryptOptions): Promise<void> {
-  const input = file === undefined || file === '-' ? process.stdin : createReadStream(file)
+  const input = openInput(file)
   const counts = noCounts()
   const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })
   const opened = decryptStream(lines, {

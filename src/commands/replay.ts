@@ -4,7 +4,6 @@
  * In: JSON lines `{"received_unix_nano", "sender": {"key"}, "body", "headers", "received_monotonic_nano"}`.
  * Out: JSON lines `{"line", "destination", "body"}` in order; the account at the end on stderr.
  */
-import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 import type { Command } from 'commander'
 import { z } from 'zod'
@@ -12,7 +11,7 @@ import { DouaneError } from '../errors.ts'
 import { buildOffline, type Offline } from '../offline.ts'
 import type { Incoming } from '../pipeline/inbound.ts'
 import { gatewayStatus } from '../status.ts'
-import { loadAccepted, withConfig } from './common.ts'
+import { loadAccepted, openInput, withConfig } from './common.ts'
 
 const nanos = z.union([z.string().regex(/^\d{1,20}$/), z.int().min(0)]).transform((value) => BigInt(value))
 
@@ -44,7 +43,7 @@ async function replay(capture: string, options: { config?: string[] }): Promise<
     },
     () => nowMs,
   )
-  const source = createInterface({ input: createReadStream(capture), crlfDelay: Number.POSITIVE_INFINITY })
+  const source = createInterface({ input: openInput(capture), crlfDelay: Number.POSITIVE_INFINITY })
   for await (const text of source) {
     line++
     if (text.trim() === '') continue
