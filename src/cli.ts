@@ -11,6 +11,7 @@ import { explainCommand } from './commands/explain.ts'
 import { keysCommand } from './commands/keys.ts'
 import { queryCommand } from './commands/query.ts'
 import { replayCommand } from './commands/replay.ts'
+import { residencyCommand } from './commands/residency.ts'
 import { runCommand } from './commands/run.ts'
 import { scanCommand } from './commands/scan.ts'
 import { setAsideCommands } from './commands/set_aside.ts'
@@ -38,8 +39,13 @@ for (const mount of [
   keysCommand,
   apiKeysCommand,
   setAsideCommands,
+  residencyCommand,
 ])
   mount(program)
+
+// Who reads our output may go before we are done, as in `query | head`. A gateway goes on without a reader.
+process.stdout.on('error', () => process.argv[2] === 'run' || process.exit(exitCodes.done))
+process.stderr.on('error', () => {})
 
 try {
   await program.parseAsync()
