@@ -15,17 +15,22 @@ import {
   type LogsRequest,
   RECORD_ROW,
   RESOURCE_ROW,
+  RecordCol,
   Resource,
   ResourceCol,
   SCOPE_ROW,
   ScopeCol,
 } from '../src/otlp/request.ts'
-import { AHEAD_MAX, type Batch, Batches } from './normalize_clock/batch.ts'
+import { type Batch, Batches } from './normalize_clock/batch.ts'
 import { Correction } from './normalize_clock/correction.ts'
 import { evidenceKinds } from './normalize_clock/evidence.ts'
-import { SECOND } from './normalize_clock/instant.ts'
 import { Now, Reading } from './normalize_clock/reading.ts'
-import { readSource } from './normalize_clock/source_key.ts'
+import { dateAge, exportAge } from './normalize_clock/sent_at.ts'
+import { found, readSource } from './normalize_clock/source_key.ts'
+import { I, I_ROW } from './normalize_clock/sources.ts'
+import { TRACES_A_BATCH } from './normalize_clock/traces.ts'
+import { Tracker } from './normalize_clock/tracker.ts'
+import { Turns } from './normalize_clock/turns.ts'
 
 const kind = (what: string) => z.boolean().default(true).describe(what)
 
@@ -64,28 +69,38 @@ class NormalizeClock implements Processor {
   readonly #batches = new Batches(this.#now)
   readonly #reading: Reading
   readonly #correction: Correction
+  readonly #tracker: Tracker
   readonly #altered: readonly Counter[]
-  readonly #keys = new Map<string, number>()
+  readonly #badDates: Counter
+  readonly #turns: Turns
   #view: Resource | undefined
 
   constructor({ evidence }: Config, mode: 'annotate' | 'correct', host: Host) {
     this.#reading = new Reading(evidence)
     this.#correction = new Correction(mode, evidence)
+    this.#tracker = new Tracker(evidence, (row, from, to) => this.#turns.tell(row, from, to, this.#now.at))
+    this.#turns = new Turns(this.#tracker, host)
     const altered = host.counter('altered_records', 'Records whose time was set right, or would be.', ['evidence'])
     this.#altered = evidenceKinds.map((name) => altered.with(name))
+    this.#badDates = host.counter('bad_dates', 'Requests with a Date header that is no date of HTTP.')
   }
 
   begin(request: LogsRequest): void {
-    this.#now.set(request.receivedUnixNano)
+    const tracker = this.#tracker
+    this.#now.set(tracker.gateway.observe(request.receivedUnixNano, request.receivedMonotonicNano))
     const isDirect = request.userAgent?.startsWith(SDK) ?? false
+    const sentAt = isDirect && request.date !== undefined ? dateAge(request.date, this.#now) : Number.NaN
+    if (isDirect && request.date !== undefined && Number.isNaN(sentAt)) this.#badDates.add(1)
     if (this.#view?.request !== request) this.#view = new Resource(request)
     this.#batches.reset(request.resources.count)
-    this.#keys.clear()
     for (let index = 0; index < request.resources.count; index++) {
-      const batch = this.#batchOf(this.#view.visit(index), isDirect)
+      const batch = this.#batchOf(this.#view.visit(index), isDirect, sentAt)
       this.#gather(request, index, batch)
     }
-    for (let i = 0; i < this.#batches.count; i++) this.#plan(this.#batches.at(i))
+    for (let i = 0; i < this.#batches.count; i++) tracker.take(this.#batches.at(i), this.#now)
+    for (let index = 0; index < request.resources.count; index++) this.#seeTraces(request, index)
+    for (let i = 0; i < this.#batches.count; i++) this.#batches.release(i, tracker.sources)
+    tracker.finish(this.#now)
   }
 
   record(record: LogRecord): Verdict {
@@ -104,19 +119,29 @@ class NormalizeClock implements Processor {
   }
 
   /** All records of one source in one request are one batch. */
-  #batchOf(resource: Resource, isDirect: boolean): Batch {
-    const key = `${resource.tenant}\n${readSource(resource)}`
-    let index = this.#keys.get(key)
-    if (index === undefined) {
-      index = this.#batches.open(0, -1, isDirect)
-      this.#keys.set(key, index)
+  #batchOf(resource: Resource, isDirect: boolean, sentAt: number): Batch {
+    const { sources, tenants } = this.#tracker
+    const tenant = tenants.of(resource.tenant)
+    const key = readSource(resource)
+    let row = sources.find(tenant.index, key)
+    if (row === -1) row = sources.add(tenant.index, key, tenant.name)
+    let index = sources.i32[row * I_ROW + I.Batch]!
+    if (index === -1) {
+      index = this.#batches.open(tenant.index, row, isDirect)
+      this.#batches.at(index).isUnset = this.#tracker.isUnset(row)
+      sources.i32[row * I_ROW + I.Batch] = index
     }
+    const batch = this.#batches.at(index)
+    const exported =
+      isDirect && found.exportSlot !== -1 ? exportAge(resource.slots, found.exportSlot, this.#now) : Number.NaN
+    batch.sentAt = Number.isNaN(exported) ? sentAt : exported
     this.#batches.assign(resource.index, index)
-    return this.#batches.at(index)
+    return batch
   }
 
   #gather(request: LogsRequest, resource: number, batch: Batch): void {
     const { resources, scopes, records } = request
+    this.#reading.isUnset = batch.isUnset
     const end = resources.at[resource * RESOURCE_ROW + ResourceCol.EndScope]!
     for (let scope = resources.at[resource * RESOURCE_ROW + ResourceCol.FirstScope]!; scope < end; scope++) {
       const last = scopes.at[scope * SCOPE_ROW + ScopeCol.EndRecord]! * RECORD_ROW
@@ -127,8 +152,22 @@ class NormalizeClock implements Processor {
     }
   }
 
-  #plan(batch: Batch): void {
-    batch.plainUncertainty = AHEAD_MAX
-    batch.delay = 10 * SECOND
+  /** A few of the batch's traces, where they can say something. */
+  #seeTraces(request: LogsRequest, resource: number): void {
+    const batch = this.#batches.ofResource(resource)
+    const standing = this.#tracker.standing(batch.source)
+    if (standing === -1) return
+    const { resources, scopes, records, body } = request
+    const end = resources.at[resource * RESOURCE_ROW + ResourceCol.EndScope]!
+    let left = TRACES_A_BATCH
+    for (let scope = resources.at[resource * RESOURCE_ROW + ResourceCol.FirstScope]!; scope < end; scope++) {
+      const last = scopes.at[scope * SCOPE_ROW + ScopeCol.EndRecord]!
+      for (let record = scopes.at[scope * SCOPE_ROW + ScopeCol.FirstRecord]!; record < last && left > 0; record++) {
+        const row = record * RECORD_ROW
+        if (records.at[row + RecordCol.TraceIdAt] === -1) continue
+        this.#tracker.traces.see(body, records.at, row, batch.tenant, batch.source, standing === 1)
+        left--
+      }
+    }
   }
 }

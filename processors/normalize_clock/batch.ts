@@ -8,6 +8,7 @@
 import { Evidence } from './evidence.ts'
 import { SECOND } from './instant.ts'
 import type { Now, Reading } from './reading.ts'
+import { I, I_ROW, type Sources } from './sources.ts'
 
 /** Beyond this a time ahead of now is impossible and no jitter. */
 export const AHEAD_MAX = 150e6
@@ -16,6 +17,8 @@ export class Batch {
   tenant = 0
   source = -1
   isDirect = false
+  /** The source's clock counts from its start. */
+  isUnset = false
   /** When the sender says it sent this, less now; NaN: it does not say. */
   sentAt = Number.NaN
   count = 0
@@ -32,6 +35,8 @@ export class Batch {
   rise = 0
   high = 0
   evidence: Evidence = Evidence.none
+  /** The offset that the source is thought to have; records get less while time is caught up. */
+  offsetWanted = 0
   /** Of a corrected time; of the receive time as a record's time; of a time that stays as it is. */
   uncertainty = 0
   delay = 0
@@ -49,14 +54,21 @@ export class Batch {
     this.newest = this.second = this.suppliedNewest = this.suppliedSecond = Number.NEGATIVE_INFINITY
     this.oldest = Number.POSITIVE_INFINITY
     this.isPlain = true
-    this.base = this.rise = this.high = 0
+    this.base = this.rise = this.high = this.offsetWanted = 0
     this.evidence = Evidence.none
+    this.uncertainty = 5 * SECOND
+    this.delay = 10 * SECOND
+    this.plainUncertainty = AHEAD_MAX
     this.isClamping = true
   }
 
   add(reading: Reading): void {
     const { age } = reading
     this.count++
+    if (reading.isReceiveTime) {
+      this.isPlain = false
+      return
+    }
     if (reading.isSupplied) {
       this.supplied++
       if (age > this.suppliedNewest) {
@@ -120,6 +132,10 @@ export class Batches {
   /** Says that a resource's records belong to batch `index`. */
   assign(resource: number, index: number): void {
     this.#of[resource] = index
+  }
+  /** Lets go of the source's row: the request has taken it in. */
+  release(index: number, sources: Sources): void {
+    sources.i32[this.#all[index]!.source * I_ROW + I.Batch] = -1
   }
   open(tenant: number, source: number, isDirect: boolean): number {
     const index = this.count++

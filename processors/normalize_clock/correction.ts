@@ -18,6 +18,9 @@ export const attributes = {
   evidence: 'douane.clock.evidence',
 } as const
 
+/** About 290 years: what an int64 of nanoseconds holds. */
+const SPAN_MAX = 9.2e18
+
 export class Correction {
   readonly #changesTimes: boolean
   readonly #allowed: Allowed
@@ -36,8 +39,11 @@ export class Correction {
 
   apply(record: LogRecord, batch: Batch, now: Now): void {
     const reading = this.#reading
+    reading.isUnset = batch.isUnset
     reading.read(record.request.records.at, record.index * RECORD_ROW, now)
-    const offset = reading.isReceiveTime ? 0 : batch.offset(reading.age)
+    let offset = reading.isReceiveTime ? 0 : batch.offset(reading.age)
+    // Before 1970: this time was never that clock's.
+    if (reading.age - offset < -now.at) offset = 0
     subtract(reading.hi, reading.lo, offset)
     this.#hi = difference.hi
     this.#lo = difference.lo
@@ -83,7 +89,10 @@ export class Correction {
     this.altered[evidenceKinds.indexOf(kind)]!++
     record.add(attributes.original, { kind: 'int', value: original })
     record.add(attributes.offset, { kind: 'int', value: moved })
-    record.add(attributes.uncertainty, { kind: 'int', value: BigInt(Math.round(this.#uncertainty(batch, offset))) })
+    record.add(attributes.uncertainty, {
+      kind: 'int',
+      value: BigInt(Math.round(Math.min(SPAN_MAX, this.#uncertainty(batch, offset)))),
+    })
     record.add(attributes.evidence, { kind: 'string', value: kind })
   }
 
@@ -97,7 +106,7 @@ export class Correction {
   #uncertainty(batch: Batch, offset: number): number {
     const { isReceiveTime, unit } = this.#reading
     if (isReceiveTime || this.#clampedBy > SECOND || (this.#clampedBy > 0 && offset === 0)) return batch.delay
-    const known = offset === 0 ? batch.plainUncertainty : batch.uncertainty
+    const known = offset === 0 ? batch.plainUncertainty : batch.uncertainty + Math.abs(batch.offsetWanted - offset)
     return Math.max(MILLISECOND, known + this.#clampedBy + (unit === undefined ? 0 : unitSpan[unit]))
   }
 }

@@ -46,6 +46,9 @@ export class Reading {
   /** |time - observed time| > 1 s: what the application says, not what its clock said when it logged. */
   isSupplied = false
 
+  /** The clock counts from its start: small numbers are no other units. */
+  isUnset = false
+
   constructor(repairs: Repairs) {
     this.#repairs = repairs
   }
@@ -73,7 +76,12 @@ export class Reading {
   }
 
   #repair(now: Now): void {
-    if (this.observedHi < NANOSECONDS_HI && (this.observedHi | this.observedLo) !== 0 && this.#repairs.unit) {
+    if (
+      this.observedHi < NANOSECONDS_HI &&
+      (this.observedHi | this.observedLo) !== 0 &&
+      this.#repairs.unit &&
+      !this.isUnset
+    ) {
       if (repairUnit(this.observedHi, this.observedLo, now.hi, now.lo) !== undefined) {
         this.observedHi = difference.hi
         this.observedLo = difference.lo
@@ -85,7 +93,7 @@ export class Reading {
       this.isReceiveTime = (this.observedHi | this.observedLo) === 0
       this.hi = this.isReceiveTime ? now.hi : this.observedHi
       this.lo = this.isReceiveTime ? now.lo : this.observedLo
-    } else if (this.hi < NANOSECONDS_HI && this.#repairs.unit) {
+    } else if (this.hi < NANOSECONDS_HI && this.#repairs.unit && !this.isUnset) {
       this.unit = repairUnit(this.hi, this.lo, now.hi, now.lo)
       if (this.unit === undefined) return
       this.hi = difference.hi

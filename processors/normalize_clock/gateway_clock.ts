@@ -1,0 +1,151 @@
+/**
+ * The gateway's own clock: is it them, or is it us?
+ *
+ * Two ways to find out. A wall clock that was set stands out against the monotonic clock; whether it was set right or
+ * wrong is told by sources whose levels are known: they go on as before on one of the two timelines. And when most
+ * tenants' sources share one offset towards the future, it is ours that is behind. Tenants vote, not sources: one
+ * tenant with a hundred wrong clocks has one vote. Until a question is settled nothing is learnt and nothing clamped.
+ */
+
+import type { Fleet, Mode } from './fleet.ts'
+import { MINUTE, SECOND } from './instant.ts'
+
+/** A step of the wall clock is at least this much; slews stay below. */
+const STEP_MIN = SECOND
+/** Votes are counted as soon as three sources have spoken, or after this. */
+const VOTERS = 3
+const DOUBT_MAX = MINUTE
+const SETTLED = 150e6
+/** A common offset is believed once it has stood for this long. */
+const COMMON_FOR = 15 * SECOND
+
+export class GatewayClock {
+  /** What is added to the wall clock. */
+  offset = 0
+  #wall = 0n
+  #monotonic = 0n
+  #first = 0n
+  #elapsed = 0
+  /** The step that is in question; 0: none. */
+  #step = 0
+  #stepAt = 0
+  readonly #votes = new Map<number, Map<number, boolean>>()
+  #voters = 0
+  #commonSince = Number.NaN
+  #common = 0
+  /** Sources that share this lag are late together, or our clock is ahead: none of them is slow. NaN: there is none. */
+  commonPast = Number.NaN
+  /** Told that the offset changed by this: known levels and times move by it. */
+  onShift: (by: number) => void = () => {}
+  /** Told that time itself was set: known times move by this, levels stay. */
+  onRetime: (by: number) => void = () => {}
+
+  /** Nanoseconds since the first request, by the monotonic clock. */
+  get age(): number {
+    return this.#elapsed
+  }
+  get isDoubtful(): boolean {
+    return this.#step !== 0
+  }
+  /** Whether our own clock is known or suspected to be wrong. */
+  get isSuspect(): boolean {
+    return this.isDoubtful || this.offset !== 0 || !Number.isNaN(this.#commonSince) || !Number.isNaN(this.commonPast)
+  }
+  /** Whether a level may be no source's own, but everybody's. */
+  isCommon(level: number): boolean {
+    return !Number.isNaN(this.#commonSince) && Math.abs(level - this.#common) < 1.5 * SECOND
+  }
+  isCommonPast(level: number): boolean {
+    return Math.abs(level - this.commonPast) < 5 * SECOND
+  }
+
+  /** Before each request. Gives the receive time that counts. */
+  observe(wall: bigint, monotonic: bigint): bigint {
+    if (this.#first === 0n) this.#first = monotonic
+    else {
+      const sinceWall = Number(wall - this.#wall)
+      const sinceMonotonic = Number(monotonic - this.#monotonic)
+      // A monotonic clock that steps back is none (a capture without one): then only steps back are seen.
+      const step = sinceMonotonic < 0 ? sinceWall : sinceWall - sinceMonotonic
+      if (Math.abs(step) > STEP_MIN + Math.abs(sinceMonotonic) / 1000) this.#doubt(step)
+      if (sinceMonotonic > 0) this.#elapsed += sinceMonotonic
+    }
+    this.#wall = wall
+    this.#monotonic = monotonic
+    if (this.isDoubtful && this.#elapsed - this.#stepAt > DOUBT_MAX) this.#settle(false)
+    return wall + BigInt(Math.round(this.offset))
+  }
+
+  #doubt(step: number): void {
+    this.#step += step
+    this.#stepAt = this.#elapsed
+    this.#votes.clear()
+    this.#voters = 0
+  }
+
+  /** A batch of a source with a known envelope, while the clock is in doubt. `level` is by the wall clock. */
+  vote(tenant: number, row: number, level: number, envelope: number, tolerance: number): void {
+    const asIs = Math.abs(level - envelope)
+    const compensated = Math.abs(level + this.#step - envelope)
+    if (Math.min(asIs, compensated) > tolerance || Math.abs(asIs - compensated) < tolerance / 2) return
+    const own = this.#votes.get(tenant) ?? new Map<number, boolean>()
+    this.#votes.set(tenant, own)
+    if (!own.has(row)) this.#voters++
+    own.set(row, compensated < asIs)
+  }
+
+  /** After each request: counts the votes. `known`: how many sources could vote. */
+  count(known: number): void {
+    if (!this.isDoubtful) return
+    if (known === 0) this.#settle(false)
+    const isEnough = this.#voters >= Math.min(VOTERS, known) || this.#elapsed - this.#stepAt > 10 * SECOND
+    if (!isEnough || this.#voters === 0) return
+    let balance = 0
+    for (const own of this.#votes.values()) {
+      let yes = 0
+      for (const vote of own.values()) if (vote) yes++
+      balance += Math.sign(2 * yes - own.size)
+    }
+    this.#settle(balance > 0)
+  }
+
+  /** The wall clock was set wrong (or right again): the timeline goes on. Or it was right to be set: take it as it is. */
+  #settle(isCompensated: boolean): void {
+    const step = this.#step
+    this.#step = 0
+    if (isCompensated) {
+      this.offset -= step
+      if (Math.abs(this.offset) < SETTLED) this.offset = 0
+    } else if (step < 0) this.onRetime(step)
+  }
+
+  /** What the fleet's levels have in common, every few seconds. */
+  consider({ share, centre, healthy, isEnough }: Mode, fleet: Fleet): void {
+    this.commonPast = Number.NaN
+    if (!isEnough || share <= 0.6 || (centre > -2.5 * SECOND && centre < SETTLED) || healthy > 0.3) {
+      this.#commonSince = Number.NaN
+      return
+    }
+    if (this.offset > 0 && centre < 0 && Math.abs(centre + this.offset) < SECOND + this.offset / 20) {
+      this.#move(-this.offset)
+      return
+    }
+    if (centre < 0) {
+      this.commonPast = centre
+      return
+    }
+    if (Number.isNaN(this.#commonSince) || Math.abs(centre - this.#common) > SECOND) {
+      this.#commonSince = this.#elapsed
+      this.#common = centre
+    }
+    if (this.#elapsed - this.#commonSince >= COMMON_FOR && this.#elapsed >= 20 * SECOND)
+      this.#move(centre + fleet.floor)
+  }
+
+  #move(by: number): void {
+    this.offset += by
+    if (Math.abs(this.offset) < SETTLED) this.offset = 0
+    this.#commonSince = Number.NaN
+    this.onShift(by)
+  }
+}
