@@ -5,7 +5,6 @@
  * offsets, lengths and counts only. Exit codes are those of docs/cli.md.
  */
 export const exitCodes = { done: 0, input: 1, usage: 2, dependency: 3, defect: 70 } as const
-export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
 
 /** Code → what it means, for docs/errors.md. */
 export const errorCodes = {

@@ -5,7 +5,6 @@ import type { Path } from '../../src/ottl/paths.ts'
 import { ConditionError } from '../../src/ottl/syntax.ts'
 
 const namePattern = /^[a-z][a-z0-9_]{0,62}$/
-export const isPurposeName = (name: string): boolean => namePattern.test(name)
 
 export const purposeName = () =>
   z.string().regex(namePattern, 'a purpose is named in small letters, digits and _, such as security')

@@ -32,12 +32,6 @@ export function ask(
 export const send = (endpoint: string, body: Uint8Array, headers: Record<string, string> = {}): Promise<Reply> =>
   ask(endpoint, '/v1/logs', { headers: { 'content-type': 'application/x-protobuf', ...headers }, body })
 
-export const sendJson = (endpoint: string, json: unknown): Promise<Reply> =>
-  ask(endpoint, '/v1/logs', {
-    headers: { 'content-type': 'application/json' },
-    body: Buffer.from(typeof json === 'string' ? json : JSON.stringify(json)),
-  })
-
 export async function getText(endpoint: string, path: string): Promise<{ status: number; text: string }> {
   const { status, body } = await ask(endpoint, path, { method: 'GET' })
   return { status, text: body.toString() }

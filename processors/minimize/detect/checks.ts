@@ -116,17 +116,3 @@ export const isYymmdd = (c: Uint8Array, at: number): boolean =>
 /** DDMMYY at `at`. */
 export const isDdmmyy = (c: Uint8Array, at: number): boolean =>
   isMonthDay(number(c, at + 2, at + 4), number(c, at, at + 2))
-
-/** Whether all characters are the same, or they count up or down: no issued number is like that. */
-export function isTrivial(c: Uint8Array, at: number, length: number): boolean {
-  let same = true
-  let up = true
-  let down = true
-  for (let i = at + 1; i < at + length && (same || up || down); i++) {
-    const step = c[i]! - c[i - 1]!
-    if (step !== 0) same = false
-    if (step !== 1 && step !== -9) up = false
-    if (step !== -1 && step !== 9) down = false
-  }
-  return same || (length > 9 && (up || down))
-}
