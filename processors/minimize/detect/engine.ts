@@ -7,7 +7,7 @@
  * look at a bounded number of bytes each: the whole is linear in the value's length.
  */
 import { isAnchor } from './anchors.ts'
-import { alnum, alpha, classes, digit, high, joiner, lower, upper } from './ascii.ts'
+import { alnum, alpha, classes, digit, high, joiner, lower, space, upper } from './ascii.ts'
 import { digits } from './digits.ts'
 import { forward } from './forward.ts'
 import { mixed } from './mixed.ts'
@@ -35,7 +35,8 @@ export function scan(s: Scan): boolean {
       }
       if ((seen & digit) === 0 ? mayBegin(b, start, i, seen) : seen !== digit || mayBeNumber(b, start, i))
         i = run(s, start, i, seen)
-    } else if (seen === 0) {
+    } else if (seen === space) i++
+    else if (seen === 0) {
       const c = b[i]!
       if (c === 64) i = mail(s, i)
       else if (c === 58) i = colon(s, i)

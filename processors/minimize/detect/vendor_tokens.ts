@@ -126,18 +126,20 @@ export function vendorToken(s: Scan, start: number): number {
 
 function match(s: Scan, format: Format, start: number): number {
   const b = s.bytes
+  const { segments } = format
   let at = start
   let last: Uint8Array | undefined
-  for (const [i, { literal, alphabet, min, max }] of format.segments.entries()) {
+  for (let i = 0; i < segments.length; i++) {
+    const { literal, alphabet, min, max } = segments[i]!
     if (literal) {
       if (at + literal.length > s.to) return 0
-      for (const c of literal) if (b[at++] !== c) return 0
+      for (let k = 0; k < literal.length; k++) if (b[at++] !== literal[k]) return 0
       last = undefined
       continue
     }
     const stop = Math.min(s.to, at + max)
     const from = at
-    const next = format.segments[i + 1]?.literal
+    const next = i + 1 < segments.length ? segments[i + 1]!.literal : undefined
     // Where the run's alphabet holds the literal that follows, the run has one length.
     const fixed = next && alphabet[next[0]!] === 1 && min === max
     while (at < stop && alphabet[b[at]!] === 1) at++
