@@ -114,17 +114,22 @@ export class Hmac {
     const length = Buffer.byteLength(text)
     const bytes = length <= scratch.length ? scratch : Buffer.alloc(length)
     bytes.utf8Write(text, 0, length)
+    this.hexInto(bytes, 0, length, hexText, 0)
+    return hexText.latin1Slice(0, 64)
+  }
+
+  /** The same of bytes[start, end), written to `out` from `at` on: no string is made. */
+  hexInto(bytes: Uint8Array, start: number, end: number, out: Uint8Array, at: number): void {
     state.set(this.#inner)
-    finish(bytes, 0, length)
+    finish(bytes, start, end)
     store(inner)
     state.set(this.#outer)
     finish(inner, 0, 32)
     store(inner)
     for (let i = 0; i < 32; i++) {
-      hexText[i * 2] = hexDigits[inner[i]! >> 4]!
-      hexText[i * 2 + 1] = hexDigits[inner[i]! & 15]!
+      out[at + i * 2] = hexDigits[inner[i]! >> 4]!
+      out[at + i * 2 + 1] = hexDigits[inner[i]! & 15]!
     }
-    return hexText.latin1Slice(0, 64)
   }
 }
 

@@ -165,6 +165,13 @@ class Minimize implements Processor {
   }
 
   #string(slots: Slots, slot: number, verdict: Verdict): void {
+    if (verdict.action === 'hash') {
+      if (isHashable(slots, slot)) {
+        this.#count('hash', verdict.type)
+        this.#hasher.hashSlot(slots, slot)
+      }
+      return
+    }
     if (verdict.action !== 'scan') {
       const text = verdict.action === 'keep' ? undefined : this.#rewriter.keyed(verdict, slots.text(slot))
       if (text !== undefined) slots.setText(slot, text)
@@ -266,6 +273,19 @@ function isSame(bytes: Buffer, start: number, end: number, otherStart: number, o
   for (let i = start, j = otherStart; i < end; i++, j++) if (bytes[i] !== bytes[j]) return false
   return true
 }
+
+/** Not empty, not `-`, and nothing that was hashed or sealed before. */
+function isHashable(slots: Slots, slot: number): boolean {
+  const start = slots.start(slot)
+  const end = slots.end(slot)
+  const bytes = slots.bytes(slot)
+  if (end === start || (end - start === 1 && bytes[start] === DASH)) return false
+  if (end - start < 6 || bytes[start + 4] !== COLON) return true
+  const text = bytes.latin1Slice(start, start + 5)
+  return text !== 'hmac:' && text !== 'cose:'
+}
+const DASH = 45
+const COLON = 58
 
 const isKeyError = (cause: unknown): boolean => cause instanceof Error && cause.name === 'KeyError'
 const customActions = (options: Config): Record<string, Action> =>

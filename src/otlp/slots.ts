@@ -59,6 +59,8 @@ export class Slots {
   editCount = 0
   /** The union of marks since the chain last set it to 0: what the visited resource, scope or record has. */
   recentMarks = 0
+  /** Where the text begins of the field that was opened last. */
+  #textFrom = 0
   /** Where an added field goes: the end of the message that is being visited. */
   insertAt = 0
 
@@ -164,13 +166,32 @@ export class Slots {
 
   setText(slot: number, text: string): void {
     const from = this.encodeText(slot, text)
-    const to = this.arena.used
-    this.#repoint(slot, Kind.String, from, to, to - Buffer.byteLength(text), to)
+    this.#repoint(slot, Kind.String, from, this.arena.used, this.#textFrom, this.arena.used)
+  }
+
+  /**
+   * Makes the slot's value a string of `length` bytes, which the caller writes at once to `arena.bytes`, from the
+   * offset that is returned: UTF-8, all of them.
+   */
+  openText(slot: number, length: number): number {
+    const from = this.#openField(slot, length)
+    const to = this.#textFrom + length
+    this.arena.used = to
+    this.#repoint(slot, Kind.String, from, to, this.#textFrom, to)
+    return this.#textFrom
   }
 
   /** Writes the slot's field with `text` as its value into the arena, and changes nothing else. Ends at `arena.used`. */
   encodeText(slot: number, text: string): number {
     const length = Buffer.byteLength(text)
+    const from = this.#openField(slot, length)
+    this.arena.bytes.utf8Write(text, this.#textFrom, length)
+    this.arena.used = this.#textFrom + length
+    return from
+  }
+
+  /** Writes all of the slot's field but the text of `length` bytes, which begins at `#textFrom`. Returns its start. */
+  #openField(slot: number, length: number): number {
     let from: number
     let next: number
     if (this.keyId(slot) < Role.Body) {
@@ -181,9 +202,7 @@ export class Slots {
       ;[from, next] = this.#open(slot, 1 + varintLength(length) + length)
       this.arena.bytes[next++] = Tag.value.string
     }
-    const valueFrom = writeVarint(this.arena.bytes, next, length)
-    this.arena.bytes.utf8Write(text, valueFrom, length)
-    this.arena.used = valueFrom + length
+    this.#textFrom = writeVarint(this.arena.bytes, next, length)
     return from
   }
 
