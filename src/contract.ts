@@ -96,11 +96,34 @@ export interface Host {
   nowMs(): number
   /** How long the policy keeps a tenant's records of a purpose, as written (`18mo`). Undefined: no end is promised. */
   retention?(purpose: string, tenant: string): string | undefined
+  /** The version of the policy in force, as receipts name it; empty where there is none. */
+  policyVersion?(): string
+  /** Signs receipts of what a store deleted and keeps them. Resolves when they are on disk. */
+  keepReceipts?(receipts: readonly Receipt[]): Promise<void>
   /** A metric's name without prefix, its help text, its labels' names. `name` is snake_case. */
   counter(name: string, help: string): Counter
   counter<Label extends string>(name: string, help: string, labels: readonly Label[]): LabelledCounter
   /** Sampled when metrics are read. */
   gauge(name: string, help: string, read: () => number): void
+}
+
+/** What a store deleted, when and by which policy. Names, times and counts: no record's content. */
+export interface Receipt {
+  readonly store: string
+  /** Unique in its store: a receipt that was kept twice shows it. */
+  readonly deletion: string
+  readonly deleted: string
+  /** The time that retention was counted to. */
+  readonly as_of: string
+  readonly purpose: string
+  readonly retention: string
+  /** Null: all tenants of the partition. */
+  readonly tenant: string | null
+  readonly partition: string
+  readonly records: number
+  readonly oldest: string | null
+  readonly newest: string | null
+  readonly policy_version: string
 }
 
 export interface Counter {

@@ -3,8 +3,8 @@
  * change: a queue on disk has one owner at a time.
  */
 import type { ExporterSection } from '../config/gateway_config.ts'
-import type { HashKeys, Log, Purposes } from './contract.ts'
-import { withPath } from './generation.ts'
+import type { HashKeys, Log, Purposes, Receipt } from './contract.ts'
+import { type Generation, withPath } from './generation.ts'
 import { createHost, type OwnedHost } from './host.ts'
 import type { ChunkCipher } from './keys/chunk_cipher.ts'
 import type { Account } from './pipeline/account.ts'
@@ -25,7 +25,11 @@ export interface DestinationsOptions {
   readonly hashKeys: HashKeys
   readonly log: Log
   readonly nowMs: () => number
+  readonly keepReceipts: (receipts: readonly Receipt[]) => Promise<void>
 }
+
+/** What a generation says about the records that its destinations keep. */
+export type Rules = Pick<Generation, 'purposes' | 'retention' | 'policyVersion'>
 
 interface Held {
   readonly section: ExporterSection
@@ -47,22 +51,27 @@ export interface Change {
 export class Destinations {
   readonly #options: DestinationsOptions
   #held = new Map<string, Held>()
+  /** Of the generation in force. */
+  #rules: Rules | undefined
 
   constructor(options: DestinationsOptions) {
     this.#options = options
   }
 
   /** Prepares the destinations of a configuration. Throws `ConfigError` for what an exporter refuses. */
-  plan(sections: readonly ExporterSection[], purposes: Purposes): Change {
+  plan(sections: readonly ExporterSection[], rules: Rules): Change {
     const next = new Map<string, Held>()
     for (const section of sections) {
       const fingerprint = fingerprintOf(section)
       const known = this.#held.get(section.id)
-      next.set(section.id, known?.fingerprint === fingerprint ? known : this.#make(section, fingerprint, purposes))
+      next.set(
+        section.id,
+        known?.fingerprint === fingerprint ? known : this.#make(section, fingerprint, rules.purposes),
+      )
     }
     return {
       targetOf: (id) => target(id, next.get(id)!.destination),
-      apply: () => this.#apply(next),
+      apply: () => this.#apply(next, rules),
     }
   }
 
@@ -81,7 +90,19 @@ export class Destinations {
     return stopped.reduce((sum, left) => sum + left, 0)
   }
 
-  async #apply(next: Map<string, Held>): Promise<void> {
+  async #apply(next: Map<string, Held>, rules: Rules): Promise<void> {
+    const before = this.#rules
+    // Before anything starts: what a queue delivers first is kept as long as the new policy says.
+    this.#rules = rules
+    try {
+      await this.#replace(next)
+    } catch (error) {
+      this.#rules = before
+      throw error
+    }
+  }
+
+  async #replace(next: Map<string, Held>): Promise<void> {
     const gone = [...this.#held.values()].filter((held) => next.get(held.section.id) !== held)
     // A queue that goes on under new options is not drained first: the new destination delivers it.
     await Promise.all(gone.map((held) => stopHeld(held, 0)))
@@ -92,7 +113,7 @@ export class Destinations {
 
   #make(section: ExporterSection, fingerprint: string, purposes: Purposes): Held {
     const { id, component } = section
-    const { metrics, log, dataDir, hashKeys, nowMs, cipher, folder } = this.#options
+    const { metrics, log, dataDir, hashKeys, nowMs, cipher, folder, keepReceipts } = this.#options
     const host = createHost({
       kind: 'exporter',
       name: component.name,
@@ -104,6 +125,11 @@ export class Destinations {
       dataDir,
       resolve: (path) => section.resolve(path),
       nowMs,
+      retention: {
+        retention: (purpose, tenant) => this.#rules?.retention(purpose, tenant),
+        policyVersion: () => this.#rules?.policyVersion ?? '',
+        keepReceipts,
+      },
     })
     const exporter = withPath(['exporters', id], () => component.create(section.options as never, host))
     const queue = section.queue as QueueConfig

@@ -22,6 +22,7 @@ import { Account } from './pipeline/account.ts'
 import type { Incoming, Result } from './pipeline/inbound.ts'
 import { openQuarantine, type Quarantine } from './pipeline/quarantine.ts'
 import { ProcessorState } from './processor_state.ts'
+import { keepReceipts } from './receipts.ts'
 import type { Accept, Answer, Received } from './receive/accept.ts'
 import { Receivers } from './receivers.ts'
 import { type AccountLine, type GatewayStatus, gatewayStatus } from './status.ts'
@@ -92,6 +93,7 @@ export class Gateway {
       hashKeys,
       log: log.log,
       nowMs,
+      keepReceipts: (receipts) => keepReceipts(data.path, receipts),
     })
     this.#receivers = new Receivers({
       accept: (receiver) => this.#acceptFor(receiver),
@@ -251,7 +253,7 @@ export class Gateway {
         offer: (parcel: Parameters<Quarantine['offer']>[0]) => targetOf!(id).offer(parcel),
       })
       const next = buildGeneration(config, this.#around, lazily)
-      const change = this.destinations.plan(sections, next.purposes)
+      const change = this.destinations.plan(sections, next)
       targetOf = change.targetOf
       return { next, change }
     } catch (error) {
@@ -278,7 +280,7 @@ export class Gateway {
     const used = new Set(before.config.pipelines.flatMap(({ exporters }) => exporters))
     const sections = [...before.config.exporters.values()].filter(({ id }) => used.has(id))
     await this.#swap(async () => {
-      await this.destinations.plan(sections, before.purposes).apply()
+      await this.destinations.plan(sections, before).apply()
       this.#generation = before
     })
   }

@@ -18,6 +18,7 @@ import type { Routes } from './pipeline/fan_out.ts'
 import { Inbound, type Target } from './pipeline/inbound.ts'
 import { Router, type RouteTarget } from './pipeline/residency.ts'
 import { parseTenantSources } from './pipeline/tenant.ts'
+import { retentionIn } from './policy.ts'
 import { createPurposes } from './purposes.ts'
 import { processorMetrics } from './telemetry/collector_metrics.ts'
 import type { Metrics } from './telemetry/metrics.ts'
@@ -51,6 +52,8 @@ export interface Generation {
   readonly inputs: readonly InputPipeline[]
   /** The residency policies in force, by connector. */
   readonly policyVersion: string
+  /** How long they keep a tenant's records of a purpose. */
+  readonly retention: (purpose: string, tenant: string) => string | undefined
   /** Takes back what components registered. */
   release(): void
 }
@@ -70,6 +73,7 @@ export function buildGeneration(config: GatewayConfig, around: Surroundings, tar
       purposes,
       inputs,
       policyVersion: connectors.map(({ policy }) => policy.version).join('+'),
+      retention: retentionIn(connectors.map(({ policy }) => policy)),
       release: () => {
         for (const host of hosts) host.release()
       },

@@ -21,7 +21,12 @@ export interface HostParts {
   readonly dataDir: string
   readonly resolve: (path: string) => string
   readonly nowMs: () => number
+  /** What the policy in force says, for those that store records. */
+  readonly retention?: RetentionRules
 }
+
+/** A function each, so that a component always hears of the policy in force. */
+export type RetentionRules = Required<Pick<Host, 'retention' | 'policyVersion' | 'keepReceipts'>>
 
 export interface OwnedHost extends Host {
   /** Takes back what the component registered for sampling. Call it when the component is closed. */
@@ -48,6 +53,7 @@ export function createHost(parts: HostParts): OwnedHost {
     readText: (path) => readText(parts.resolve(path)),
     dataDir: () => ownFolder(join(dataDir, name)),
     nowMs: parts.nowMs,
+    ...parts.retention,
     counter,
     gauge: (own, help, read) => {
       removers.push(metrics.gauge(metricName(own), help, { [kind]: id }, read))

@@ -7,7 +7,7 @@
  *
  * It is data only (maps, arrays, texts), so that it can be loaded in a worker thread and handed over.
  */
-import type { Retention } from './units.ts'
+import { compareRetention, type Retention } from './units.ts'
 
 /**
  * Where a tenant's records may be.
@@ -67,4 +67,18 @@ export interface TenantPurpose {
   readonly residency?: Residency
   readonly retention?: Retention
   readonly content?: ContentRule
+}
+
+/**
+ * How long a tenant's records of a purpose are kept, as written; undefined where no policy knows the purpose. Of
+ * several policies the shortest counts: nothing may outlive what one of them promises.
+ */
+export function retentionIn(policies: readonly Policy[]): (purpose: string, tenant: string) => string | undefined {
+  return (purpose, tenant) => {
+    const found = policies.flatMap((policy) => {
+      const rule = policy.tenants.get(tenant) ?? policy.default
+      return rule.purposes.get(purpose)?.retention ?? policy.purposes.get(purpose)?.retention ?? []
+    })
+    return found.sort(compareRetention)[0]?.text
+  }
 }
