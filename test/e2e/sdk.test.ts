@@ -11,6 +11,7 @@ import { BatchLogRecordProcessor, LoggerProvider, type LogRecordExporter } from 
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { cleanUp } from './gateway.ts'
 import { type Bench, startBench } from './rules/pass_through.ts'
+import { expectRecords, sdkAttributes, sdkBody } from './sdk_records.ts'
 
 const recordsSent = 1000
 let bench: Bench
@@ -46,36 +47,15 @@ it.each(
   const logger = provider.getLogger('scope', '1.2.3')
   for (let n = 0; n < recordsSent; n++) {
     logger.emit({
-      body: `record ${n} ünïcode 🛃`,
+      body: sdkBody(n),
       severityNumber: 9,
       severityText: 'INFO',
       eventName: 'document.opened',
-      attributes: { n, flag: true, ratio: 0.5, list: ['a', 'b'], nested: { deep: { n } } },
+      attributes: sdkAttributes(n),
     })
   }
   await provider.shutdown()
-  const got = await bench.arrived(rule, recordsSent)
-  const texts = got.map(({ record }) => record.body?.stringValue)
-  expect(texts.toSorted()).toEqual(Array.from({ length: recordsSent }, (_, n) => `record ${n} ünïcode 🛃`).sort())
-  for (const { record, scope } of got) {
-    const n = BigInt(record.body!.stringValue!.split(' ')[1]!)
-    expect(record).toMatchObject({ severityNumber: 9, severityText: 'INFO', eventName: 'document.opened' })
-    expect(scope).toEqual({ name: 'scope', version: '1.2.3' })
-    expect(record.attributes).toEqual([
-      { key: 'n', value: { intValue: n } },
-      { key: 'flag', value: { boolValue: true } },
-      { key: 'ratio', value: { doubleValue: 0.5 } },
-      { key: 'list', value: { arrayValue: { values: [{ stringValue: 'a' }, { stringValue: 'b' }] } } },
-      {
-        key: 'nested',
-        value: {
-          kvlistValue: {
-            values: [{ key: 'deep', value: { kvlistValue: { values: [{ key: 'n', value: { intValue: n } }] } } }],
-          },
-        },
-      },
-    ])
-  }
+  expectRecords(await bench.arrived(rule, recordsSent), recordsSent)
 })
 
 it('nothing came twice', async () => {
