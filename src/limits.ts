@@ -23,6 +23,22 @@ export const limits = {
   slotsMax: 3_000_000,
   /** Nodes of one value: what a tree of it may cost in memory. */
   valueNodesMax: 200_000,
+  /**
+   * Bodies that no SDK writes are made regular in steps of so many small messages, or so many times as many bytes; up
+   * to the least size at once. Fields of one message, unknown ones included, are counted in one go.
+   */
+  irregularMessagesPerStep: 400,
+  irregularBytesPerMessage: 1 * KiB,
+  irregularAtOnceBytesMax: 16 * KiB,
+  irregularFieldsMax: 1_000_000,
+  /** Bytes of all such bodies that are worked on or wait for it; beyond it senders are told to come back. */
+  irregularBytesMax: 64 * MiB,
+  /** Requests that only some destinations took: how many are remembered, how many that are equal, and how long. */
+  halfAcceptedMax: 10_000,
+  halfAcceptedAlikeMax: 16,
+  halfAcceptedMsMax: 10 * 60_000,
+  /** Tenants with a rate limit of their own; all beyond share one. */
+  limitedTenantsMax: 20_000,
   /** Memory that the scan keeps between requests; after a larger request it starts anew. */
   scanMemoryKeptBytes: 32 * MiB,
   /** Attribute keys that are interned: number, and the length of one. Others work too, at a slower pace. */
@@ -32,6 +48,8 @@ export const limits = {
   routesMax: 200_000,
   /** Tenants with an account of their own; all others share one. */
   accountTenantsMax: 20_000,
+  /** Receipts of deletions that are signed at once. */
+  receiptsAtOnceMax: 1000,
   /** Rows that `query` lays out as one table. */
   queryTablePageRows: 500,
   /** How long a stop may drain; how often health is looked at, and since when undelivered records make it red. */
@@ -103,6 +121,9 @@ export const limits = {
   embeddedJsonDepthMax: 4,
   /** Hashed values kept, so that equal values are hashed once. */
   hashCacheEntriesMax: 32_768,
+  /** Tenants' keys of hashes that are held ready, and the length of a hash as text. */
+  hashKeysMax: 20_000,
+  hashTextBytesMax: 128,
 
   // Queues on disk, and delivery out of them.
   /** A segment is closed when it has grown beyond this; a chunk larger than it has a segment to itself. */
@@ -247,15 +268,21 @@ export const limits = {
   clockTenantsMax: 20_000,
   /** Sources that turn fast, slow, late or healthy are told up to so many a minute. */
   clockTurnsToldMax: 60,
+  /** Sources that the admin API lists. */
+  clocksShownMax: 1000,
 
   // Merkle logs: one entry (its length is written in two bytes), waiting for another process.
   merkleEntryBytesMax: 65_535,
   merkleLockWaitMsMax: 10_000,
+  /** What the tenants of one leaf may take; a batch of more gets several. From here on a body is hashed in a thread. */
+  ledgerHeldBytesMax: 48 * KiB,
+  ledgerHashApartBytesMin: 64 * KiB,
 } as const
 
 function assert(holds: boolean, relation: string): void {
   if (!holds) throw new Error(`limits: ${relation} does not hold`)
 }
+assert(limits.ledgerHeldBytesMax < limits.merkleEntryBytesMax, 'a leaf fits in an entry')
 assert(limits.purposesMax < 31, 'purposesMax < 31 (a mask is a positive small integer)')
 assert(limits.internedKeyBytesMax < limits.bodyBytesMax, 'internedKeyBytesMax < bodyBytesMax')
 assert(limits.batchBytesMax < limits.segmentBytes, 'batchBytesMax < segmentBytes')
@@ -264,5 +291,6 @@ assert(limits.sealValueBytesMax <= limits.bodyBytesMax, 'sealValueBytesMax <= bo
 assert(limits.inflightBodyBytesMax >= 2 * limits.bodyBytesMax, 'a largest body can grow while another is held')
 assert(limits.bodyBufferFirstBytesMax <= limits.bodyBytesMax, 'bodyBufferFirstBytesMax <= bodyBytesMax')
 assert(limits.credentialBytesMax < limits.headerBytesMax, 'a credential fits in the headers')
+assert(limits.irregularBytesMax < limits.inflightBodyBytesMax, 'irregular bodies leave room for regular ones')
 assert(limits.jsonDepthMax >= 4 * limits.valueDepthMax + 16, 'jsonDepthMax has room for values of valueDepthMax')
 assert(limits.sealValueBytesMax <= limits.bodyBytesMax, 'sealValueBytesMax <= bodyBytesMax')

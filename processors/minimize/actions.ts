@@ -3,6 +3,7 @@
 import type { HashKeys } from '../../src/contract.ts'
 import { limits } from '../../src/limits.ts'
 import type { Slots } from '../../src/otlp/slots.ts'
+import { HashCache } from './hash_cache.ts'
 import { Hmac } from './hmac.ts'
 
 export const mask = (type: string): string => `<${type}>`
@@ -10,17 +11,18 @@ export const mask = (type: string): string => `<${type}>`
 /** Keyed hashes: equal texts of one tenant give equal hashes; the key's id says which key. */
 export class Hasher {
   readonly #keys: HashKeys
-  readonly #isCached: boolean
-  readonly #known = new Map<string, string>()
+  readonly #cache: HashCache | undefined
+  /** By tenant and key id. The number is what the cache tells keys apart by. */
+  readonly #ready = new Map<string, { readonly number: number; readonly prefix: Buffer; readonly hmac: Hmac }>()
+  #lastNumber = 0
   #tenant = ''
-  #prefix = ''
-  #prefixBytes = Buffer.alloc(0)
-  #keyId = ''
+  #prefix: Buffer = Buffer.alloc(0)
+  #number = 0
   #hmac: Hmac | undefined
 
   constructor(keys: HashKeys, isCached: boolean) {
     this.#keys = keys
-    this.#isCached = isCached
+    this.#cache = isCached ? new HashCache(limits.hashCacheEntriesMax) : undefined
   }
 
   /** Once a resource: the key of its tenant, which may have been rotated. Throws `KeyError`. */
@@ -30,40 +32,51 @@ export class Hasher {
   }
 
   hash(text: string): string {
-    if (this.#hmac === undefined) this.#open()
-    const known = this.#known.get(text)
-    if (known !== undefined) return known
-    const hash = this.#prefix + this.#hmac!.hex(text)
-    if (this.#isCached && text.length <= 128) {
-      if (this.#known.size >= limits.hashCacheEntriesMax) this.#known.clear()
-      this.#known.set(text, hash)
-    }
-    return hash
+    const bytes = Buffer.from(text)
+    const out = Buffer.alloc(limits.hashTextBytesMax)
+    return out.latin1Slice(0, this.#write(bytes, 0, bytes.length, out, 0))
   }
 
-  /** Makes the slot's string its hash: bytes to bytes, which beats the cache, since a string costs more than the hash. */
+  /** Makes the slot's string its hash, bytes to bytes: to make strings of them costs as much as the hash. */
   hashSlot(slots: Slots, slot: number): void {
     if (this.#hmac === undefined) this.#open()
     const start = slots.start(slot)
     const end = slots.end(slot)
-    const prefix = this.#prefixBytes
-    // Opening the text may replace the arena's buffer, never what is in it: read the source after that.
     const isEdited = slots.isEdited(slot)
-    const at = slots.openText(slot, prefix.length + 64)
+    const at = slots.openText(slot, this.#prefix.length + 64)
+    // Opening the text may replace the arena's buffer, never what is in it.
     const out = slots.arena.bytes
+    this.#write(isEdited ? out : slots.body, start, end, out, at)
+  }
+
+  /** Writes `hmac:<key id>:<hex>` of bytes[start, end) to `out` and returns where it ends. */
+  #write(bytes: Uint8Array, start: number, end: number, out: Uint8Array, at: number): number {
+    if (this.#hmac === undefined) this.#open()
+    const prefix = this.#prefix
     for (let i = 0; i < prefix.length; i++) out[at + i] = prefix[i]!
-    this.#hmac!.hexInto(isEdited ? out : slots.body, start, end, out, at + prefix.length)
+    const hexAt = at + prefix.length
+    const cache = this.#cache
+    if (cache === undefined) this.#hmac!.hexInto(bytes, start, end, out, hexAt)
+    else if (!cache.find(this.#number, bytes, start, end, out, hexAt)) {
+      this.#hmac!.hexInto(bytes, start, end, out, hexAt)
+      cache.keep(this.#number, bytes, start, end, out, hexAt)
+    }
+    return hexAt + 64
   }
 
   #open(): void {
     const { id, key } = this.#keys.current(this.#tenant)
-    if (`${this.#tenant} ${id}` !== this.#keyId) {
-      this.#known.clear()
-      this.#keyId = `${this.#tenant} ${id}`
+    const name = `${id} ${this.#tenant}`
+    let ready = this.#ready.get(name)
+    if (ready === undefined) {
+      // Numbers are never given twice, so rows of keys that are forgotten here cannot be found again.
+      if (this.#ready.size >= limits.hashKeysMax) this.#ready.clear()
+      ready = { number: ++this.#lastNumber, prefix: Buffer.from(`hmac:${id}:`), hmac: new Hmac(key) }
+      this.#ready.set(name, ready)
     }
-    this.#prefix = `hmac:${id}:`
-    this.#prefixBytes = Buffer.from(this.#prefix)
-    this.#hmac = new Hmac(key)
+    this.#number = ready.number
+    this.#prefix = ready.prefix
+    this.#hmac = ready.hmac
   }
 }
 

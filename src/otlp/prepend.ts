@@ -5,12 +5,14 @@
 import { varintLength, writeVarint } from './wire.ts'
 
 /** Below this a loop beats the call into the copy routine. */
-const LOOP_BYTES = 32
+const LOOP_BYTES = 64
 
 export class Prepender {
   #out: Buffer
   #head: number
   #body: Buffer = Buffer.alloc(0)
+  /** Bytes that are prepended, and not copied yet: what follows may stand right before them at their source. */
+  #runSource: Buffer = this.#body
   #runFrom = 0
   #runTo = 0
 
@@ -40,21 +42,20 @@ export class Prepender {
 
   /** Prepends body[from, to). */
   body(from: number, to: number): void {
+    this.bytes(this.#body, from, to)
+  }
+
+  /** Prepends source[from, to). The source must not change before `finish`. */
+  bytes(source: Buffer, from: number, to: number): void {
     if (from === to) return
-    if (to === this.#runFrom && this.#runTo !== this.#runFrom) {
+    if (to === this.#runFrom && source === this.#runSource && this.#runTo !== this.#runFrom) {
       this.#runFrom = from
       return
     }
     this.#flush()
+    this.#runSource = source
     this.#runFrom = from
     this.#runTo = to
-  }
-
-  /** Prepends source[from, to). */
-  bytes(source: Buffer, from: number, to: number): void {
-    if (from === to) return
-    this.#flush()
-    this.#copy(source, from, to)
   }
 
   /** Prepends a tag and the length of what was written since `mark`. */
@@ -74,7 +75,7 @@ export class Prepender {
     if (from === to) return
     this.#runFrom = 0
     this.#runTo = 0
-    this.#copy(this.#body, from, to)
+    this.#copy(this.#runSource, from, to)
   }
 
   #copy(source: Buffer, from: number, to: number): void {
