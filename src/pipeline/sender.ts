@@ -35,6 +35,8 @@ export class Sender {
   #stopped = false
   /** The exporter is ready to send. */
   started = false
+  /** Since when it has not been able to start, Unix milliseconds; undefined: it started, or was not tried yet. */
+  notStartedSinceMs: number | undefined
   /** Why the exporter could not start, or why the last attempt failed; undefined: it worked. Never payload. */
   lastFailure: string | undefined
 
@@ -49,10 +51,12 @@ export class Sender {
       await exporter.start?.()
       if (this.#stopped) return
       this.started = true
+      this.notStartedSinceMs = undefined
       this.lastFailure = undefined
       onStarted()
     } catch (error) {
       if (this.#stopped) return
+      this.notStartedSinceMs ??= clock.nowMs()
       this.lastFailure = error instanceof DouaneError ? error.message : 'the exporter could not start'
       log.warn('exporter.not_started', { exporter: this.#options.id, reason: this.lastFailure, failures: failures + 1 })
       this.#timer = clock.after(backoffMs(retry, failures + 1, random), () => void this.start(failures + 1))
