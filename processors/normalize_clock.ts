@@ -25,7 +25,9 @@ import { type Batch, Batches } from './normalize_clock/batch.ts'
 import { Correction } from './normalize_clock/correction.ts'
 import { evidenceKinds } from './normalize_clock/evidence.ts'
 import { Now, Reading } from './normalize_clock/reading.ts'
+import { type ClockReport, report } from './normalize_clock/report.ts'
 import { dateAge, exportAge } from './normalize_clock/sent_at.ts'
+import { Waiting } from './normalize_clock/snapshot.ts'
 import { found, readSource } from './normalize_clock/source_key.ts'
 import { I, I_ROW } from './normalize_clock/sources.ts'
 import { TRACES_A_BATCH } from './normalize_clock/traces.ts'
@@ -73,6 +75,7 @@ class NormalizeClock implements Processor {
   readonly #altered: readonly Counter[]
   readonly #badDates: Counter
   readonly #turns: Turns
+  readonly #waiting = new Waiting()
   #view: Resource | undefined
 
   constructor({ evidence }: Config, mode: 'annotate' | 'correct', host: Host) {
@@ -118,13 +121,27 @@ class NormalizeClock implements Processor {
     }
   }
 
+  snapshot(): Uint8Array {
+    return this.#waiting.snapshot(this.#tracker.sources, this.#now.at)
+  }
+  restore(snapshot: Uint8Array): void {
+    this.#waiting.load(snapshot)
+  }
+  /** For the admin API. */
+  inspect(): ClockReport {
+    return report(this.#tracker)
+  }
+
   /** All records of one source in one request are one batch. */
   #batchOf(resource: Resource, isDirect: boolean, sentAt: number): Batch {
     const { sources, tenants } = this.#tracker
     const tenant = tenants.of(resource.tenant)
     const key = readSource(resource)
     let row = sources.find(tenant.index, key)
-    if (row === -1) row = sources.add(tenant.index, key, tenant.name)
+    if (row === -1) {
+      row = sources.add(tenant.index, key, tenant.name)
+      this.#waiting.claim(sources, row)
+    }
     let index = sources.i32[row * I_ROW + I.Batch]!
     if (index === -1) {
       index = this.#batches.open(tenant.index, row, isDirect)

@@ -37,6 +37,7 @@ export async function startAdmin(gateway: Gateway): Promise<Admin | undefined> {
     }
   })
   app.get('/v1/status', () => gateway.status())
+  app.get('/v1/clocks', () => gateway.inspect('normalize_clock'))
   app.get('/v1/health', () => gateway.telemetry.health.report())
   setAsideRoutes(app, gateway)
   const { host, port } = parseEndpoint(options.endpoint)!

@@ -4,6 +4,7 @@
 import { Command, CommanderError } from 'commander'
 import { ConfigRefused } from '../config/problem.ts'
 import { apiKeysCommand } from './commands/api_keys.ts'
+import { clocksCommand } from './commands/clocks.ts'
 import { version } from './commands/common.ts'
 import { decryptCommand } from './commands/decrypt.ts'
 import { describeCommands } from './commands/describe.ts'
@@ -12,6 +13,7 @@ import { keysCommand } from './commands/keys.ts'
 import { queryCommand } from './commands/query.ts'
 import { replayCommand } from './commands/replay.ts'
 import { residencyCommand } from './commands/residency.ts'
+import { retentionCommand } from './commands/retention.ts'
 import { runCommand } from './commands/run.ts'
 import { scanCommand } from './commands/scan.ts'
 import { setAsideCommands } from './commands/set_aside.ts'
@@ -34,7 +36,9 @@ for (const mount of [
   scanCommand,
   replayCommand,
   queryCommand,
+  retentionCommand,
   statusCommand,
+  clocksCommand,
   decryptCommand,
   keysCommand,
   apiKeysCommand,

@@ -51,6 +51,8 @@ export interface Processor {
   /** State to keep over a restart: written on stop and each minute, handed back before the first request. */
   snapshot?(): Uint8Array
   restore?(snapshot: Uint8Array): void
+  /** What the admin API shows of its state, as JSON. Never payload. */
+  inspect?(): unknown
 }
 
 /** What leaves for one destination. The bytes are an ExportLogsServiceRequest, never changed after this. */

@@ -12,10 +12,11 @@ import type { HealthCheckOptions } from '../config/service.ts'
 import { type DataDir, openDataDir } from './data_dir.ts'
 import { Destinations } from './destinations.ts'
 import { ConfigError } from './errors.ts'
-import { buildGeneration, type Generation, type InputPipeline, type Surroundings } from './generation.ts'
+import { acceptAll, buildGeneration, type Generation, type Surroundings } from './generation.ts'
 import { openChunkCipher } from './keys/chunk_cipher.ts'
 import { openHashKeys } from './keys/hash_keys.ts'
 import { openSealer } from './keys/sealer.ts'
+import { RunningLedger } from './ledger/running.ts'
 import { limits } from './limits.ts'
 import { KeyTable } from './otlp/keys.ts'
 import { Account } from './pipeline/account.ts'
@@ -25,6 +26,7 @@ import { ProcessorState } from './processor_state.ts'
 import { keepReceipts } from './receipts.ts'
 import type { Accept, Answer, Received } from './receive/accept.ts'
 import { Receivers } from './receivers.ts'
+import { mayStillGo } from './residency/still_allowed.ts'
 import { type AccountLine, type GatewayStatus, gatewayStatus } from './status.ts'
 import { accountMetrics, receiverMetrics } from './telemetry/collector_metrics.ts'
 import { type OwnLog, openLog, type ProcessIdentity, Telemetry } from './telemetry.ts'
@@ -56,9 +58,12 @@ export class Gateway {
   readonly quarantine: Quarantine
   readonly destinations: Destinations
   readonly #receivers: Receivers
+  readonly #ledger: RunningLedger
   readonly #state: ProcessorState
   readonly #timers: NodeJS.Timeout[] = []
   #generation: Generation | undefined
+  /** Whose policies judge what waits in queues. */
+  #judging: GatewayConfig | undefined
   /** Requests that wait until a reload has swapped destinations. */
   #swapping: Promise<void> | undefined
   #inProgress = 0
@@ -94,7 +99,14 @@ export class Gateway {
       log: log.log,
       nowMs,
       keepReceipts: (receipts) => keepReceipts(data.path, receipts),
+      witness: ({ id, region = '' }) => {
+        const place = { destination: id, region }
+        return (batch) => this.#ledger.witness(batch, place)
+      },
+      permits: (section) => (version, holdings) => mayStillGo(this.#judging!, section, version, holdings),
     })
+    const { health } = telemetry
+    this.#ledger = new RunningLedger({ folder: () => data.folder('ledger'), nowMs, health, log: log.log })
     this.#receivers = new Receivers({
       accept: (receiver) => this.#acceptFor(receiver),
       log: log.log,
@@ -174,6 +186,18 @@ export class Gateway {
     return gatewayStatus(this.account, this.destinations.states(), this.#generation!.policyVersion)
   }
 
+  /** What the processors of this type show of their state, by pipeline and id. */
+  inspect(type: string): Record<string, unknown> {
+    const shown: Record<string, unknown> = {}
+    for (const { id: pipeline, processors } of this.#generation!.inputs) {
+      for (const { id, processor } of processors) {
+        if (id.split('/')[0] === type && processor.inspect !== undefined)
+          shown[`${pipeline} ${id}`] = processor.inspect()
+      }
+    }
+    return shown
+  }
+
   /** Takes a new configuration in force. Rejects with `ConfigRefused` or `DependencyError`: the old one goes on. */
   async reload(): Promise<void> {
     const loaded = await this.#options.load()
@@ -192,7 +216,7 @@ export class Gateway {
       if (input === undefined) {
         throw new ConfigError(`there is no pipeline ${pipeline} any more`, [], 'Bring it back, or purge.')
       }
-      return input.inbound.accept(incoming)
+      return input.inbound.accept({ ...incoming, isReadmitted: true })
     })
   }
 
@@ -218,6 +242,7 @@ export class Gateway {
     await this.#receivers.stop()
     if (this.#generation !== undefined) await this.#state.save(this.#generation.inputs)
     const left = await this.destinations.stop(deadlineMs)
+    await this.#ledger.close()
     this.#generation?.release()
     await this.telemetry.close()
     return left
@@ -228,9 +253,17 @@ export class Gateway {
     const { next, change } = this.#build(loaded, config)
     const health = config.extensions.get('health_check')?.options as HealthCheckOptions | undefined
     await this.telemetry.serve(config.service.telemetry, health, this.log)
+    await this.#ledger.apply(config)
     this.#state.restore(next.inputs, before?.inputs ?? [])
     await this.#swap(async () => {
-      await change.apply()
+      // Before anything new starts: what waits in its queue is judged by today's policy from the first batch on.
+      this.#judging = config
+      try {
+        await change.apply()
+      } catch (error) {
+        this.#judging = before?.config
+        throw error
+      }
       this.#generation = next
     })
     try {
@@ -251,6 +284,7 @@ export class Gateway {
       const lazily = (id: string) => ({
         id,
         offer: (parcel: Parameters<Quarantine['offer']>[0]) => targetOf!(id).offer(parcel),
+        refusal: (records: number, bytes: number) => targetOf!(id).refusal?.(records, bytes),
       })
       const next = buildGeneration(config, this.#around, lazily)
       const change = this.destinations.plan(sections, next)
@@ -279,7 +313,9 @@ export class Gateway {
   async #restoreGeneration(before: Generation): Promise<void> {
     const used = new Set(before.config.pipelines.flatMap(({ exporters }) => exporters))
     const sections = [...before.config.exporters.values()].filter(({ id }) => used.has(id))
+    await this.#ledger.apply(before.config)
     await this.#swap(async () => {
+      this.#judging = before.config
       await this.destinations.plan(sections, before).apply()
       this.#generation = before
     })
@@ -291,10 +327,7 @@ export class Gateway {
       grpc: receiverMetrics(this.telemetry.metrics, receiver, 'grpc'),
     }
     return async (received: Received): Promise<Answer> => {
-      const result = await this.#inTurn(() => {
-        const inputs = this.#generation!.inputs.filter(({ receivers }) => receivers.includes(receiver))
-        return inputs.length === 1 ? inputs[0]!.inbound.accept(received) : acceptAll(inputs, received)
-      })
+      const result = await this.#inTurn(() => acceptAll(this.#generation!.inputs, receiver, received))
       const counted = metrics[received.sender.transport]
       const isTaken = result.answer.is === 'ok' || result.answer.is === 'partial'
       if (isTaken) counted.accepted.add(result.records - result.rejected)
@@ -345,17 +378,6 @@ export class Gateway {
 
 /** Label values and plain numbers of one tenant's account. */
 const named = ([tenant, line]: [string, AccountLine]) => [tenant, { ...line }] as const
-
-/** A receiver may feed several pipelines: the worst answer wins, since the client can only send all again. */
-async function acceptAll(inputs: readonly InputPipeline[], received: Received): Promise<Result> {
-  let worst: Result | undefined
-  for (const { inbound } of inputs) {
-    const result = await inbound.accept(received)
-    if (worst === undefined || severity[result.answer.is] > severity[worst.answer.is]) worst = result
-  }
-  return worst ?? { answer: { is: 'ok' }, records: 0, rejected: 0 }
-}
-const severity = { ok: 0, partial: 1, bad: 2, denied: 3, failed: 4, unavailable: 5 } as const
 
 function accepted(loaded: LoadedConfig): GatewayConfig {
   if (loaded.config === undefined) throw new ConfigRefused(loaded.problems)

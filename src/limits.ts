@@ -48,6 +48,9 @@ export const limits = {
   routesMax: 200_000,
   /** Tenants with an account of their own; all others share one. */
   accountTenantsMax: 20_000,
+  /** `query --follow`: how often it looks, and how far back a look goes for batches that became visible late. */
+  followIntervalMs: 500,
+  followOverlapMs: 15_000,
   /** Receipts of deletions that are signed at once. */
   receiptsAtOnceMax: 1000,
   /** Rows that `query` lays out as one table. */

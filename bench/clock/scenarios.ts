@@ -102,8 +102,9 @@ export const scenarios: Readonly<Record<string, World>> = {
   saturated: world((chance) => ({
     role: 'healthy',
     rate: 20,
-    hold: () => chance.between(20, 20.4) * SECONDS,
     batchMax: 32,
+    isSaturated: true,
+    hold: () => chance.between(20, 20.4) * SECONDS,
   })),
   supplied_5_percent: world((chance) => ({
     role: 'healthy',

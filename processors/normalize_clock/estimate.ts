@@ -120,6 +120,8 @@ export class Estimate {
     }
     // Held back for about as long as it is late: only a lag that stays, to the second, for minutes is a clock's.
     const isPaused = sources.flag(row, Flag.Paused)
+    // Something just came less late than ever: wait for what follows.
+    if (recent(sources, row, 0) > envelope + SECOND) return Evidence.none
     if (isPaused && !isFlat(sources, row, 8, SECOND)) return Evidence.none
     if (zone !== 0 && this.#isSteady(row)) return Evidence.timezone
     const hints = sources.i32[row * I_ROW + I.Hints]!

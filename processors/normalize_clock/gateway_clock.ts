@@ -37,6 +37,8 @@ export class GatewayClock {
   commonPast = Number.NaN
   /** Told that the offset changed by this: known levels and times move by it. */
   onShift: (by: number) => void = () => {}
+  /** Told that an offset is over, unseen when it ended: times heard since are too late by this, older levels are right. */
+  onRecover: (by: number) => void = () => {}
   /** Told that time itself was set: known times move by this, levels stay. */
   onRetime: (by: number) => void = () => {}
 
@@ -127,7 +129,10 @@ export class GatewayClock {
       return
     }
     if (this.offset > 0 && centre < 0 && Math.abs(centre + this.offset) < SECOND + this.offset / 20) {
-      this.#move(-this.offset)
+      const by = this.offset
+      this.offset = 0
+      this.#commonSince = Number.NaN
+      this.onRecover(by)
       return
     }
     if (centre < 0) {

@@ -49,6 +49,7 @@ export class Tracker {
     this.#estimate = new Estimate(this.sources, this.traces, allowed)
     this.sources.onEvict = (row) => this.traces.forget(row)
     this.gateway.onShift = (by) => this.#shift(by, by)
+    this.gateway.onRecover = (by) => this.#recover(by)
     this.gateway.onRetime = (by) => this.#shift(by, 0)
   }
 
@@ -153,7 +154,10 @@ export class Tracker {
       at: now.at,
       newest: now.at + level,
       isSupplied: batch.isSupplied,
-      isShared: gateway.isCommon(envelope) || gateway.isCommonPast(recentMax(sources, row, 3)),
+      isShared:
+        gateway.isCommon(envelope) ||
+        gateway.isCommonPast(envelope) ||
+        gateway.isCommonPast(recentMax(sources, row, 3)),
       isEarly: isEarly && before !== State.fast,
     })
     const after = sources.u8[row * B_ROW + B.State] as State
@@ -291,6 +295,11 @@ export class Tracker {
     const { sources } = this
     const f = batch.source * F_ROW
     const { f64, i32, u8 } = sources
+    // A clock that is right again, or was never slow: no record is altered only for the sake of order.
+    if (offset === 0 && f64[f + F.LastGiven]! < 0) {
+      f64[f + F.LastGiven] = 0
+      f64[f + F.High] = Number.NEGATIVE_INFINITY
+    }
     const given = f64[f + F.LastGiven]!
     const high = f64[f + F.High]! - now.at
     batch.base = offset
@@ -312,6 +321,18 @@ export class Tracker {
       f64[f + F.LastGiven] = top - given > (given === 0 ? AHEAD_MAX : 0) ? top : given
       f64[f + F.High] = now.at + top
     }
+  }
+
+  /** Our own clock is right again since a while: no source was heard later than now. */
+  #recover(by: number): void {
+    const { f64, count } = this.sources
+    const at = this.#lookedAt - by
+    for (let row = 0; row < count; row++) {
+      for (const column of [F.BucketStart, F.LastHeard]) {
+        f64[row * F_ROW + column] = Math.min(f64[row * F_ROW + column]!, at)
+      }
+    }
+    this.#lookedAt = at
   }
 
   /** Our own clock moved: known times by `times`, levels by as much the other way. */
