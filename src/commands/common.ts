@@ -1,9 +1,9 @@
 /** What several verbs share: the options for config and data directory, the loader, how problems are told. */
 
 import { createReadStream, fstatSync, openSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { builtIn } from '../../config/built_in.ts'
 import type { GatewayConfig } from '../../config/gateway_config.ts'
 import { type LoadedConfig, loadConfig, loadConfigApart } from '../../config/load.ts'
@@ -19,10 +19,11 @@ export function withConfig(command: Command): Command {
 }
 
 export function withDataDir(command: Command): Command {
-  return command.option(
-    '--data-dir <folder>',
-    'where everything durable lives: queue, keys, embedded PostgreSQL (or DOUANE_DATA_DIR)',
-    process.env['DOUANE_DATA_DIR'] ?? '.douane',
+  const folder = process.env['DOUANE_DATA_DIR'] ?? '.douane'
+  const what = 'where everything durable lives: queue, keys, embedded PostgreSQL (or DOUANE_DATA_DIR)'
+  // Absolute for every verb: a database's socket, for one, is found by an absolute path only.
+  return command.addOption(
+    new Option('--data-dir <folder>', what).default(resolve(folder), folder).argParser((given) => resolve(given)),
   )
 }
 
