@@ -11,9 +11,9 @@ import type { Account } from './pipeline/account.ts'
 import { systemClock } from './pipeline/clock.ts'
 import { Destination } from './pipeline/destination.ts'
 import type { Target } from './pipeline/inbound.ts'
-import type { DeliveryCounts, DestinationState, Parcel } from './pipeline/parcel.ts'
+import type { DeliveryCounts, DestinationState, Parcel, Permit, Witness } from './pipeline/parcel.ts'
 import type { QueueConfig, RetryConfig } from './pipeline/queue_config.ts'
-import { exporterMetrics, queueMetrics } from './telemetry/collector_metrics.ts'
+import { type ExporterMetrics, exporterMetrics, queueMetrics } from './telemetry/collector_metrics.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 
 export interface DestinationsOptions {
@@ -26,6 +26,10 @@ export interface DestinationsOptions {
   readonly log: Log
   readonly nowMs: () => number
   readonly keepReceipts: (receipts: readonly Receipt[]) => Promise<void>
+  /** Writes down what an exporter's destination took. */
+  readonly witness: (section: ExporterSection) => Witness
+  /** Judges what waits for an exporter again. */
+  readonly permits: (section: ExporterSection) => Permit
 }
 
 /** What a generation says about the records that its destinations keep. */
@@ -70,7 +74,7 @@ export class Destinations {
       )
     }
     return {
-      targetOf: (id) => target(id, next.get(id)!.destination),
+      targetOf: (id) => target(id, next.get(id)!.destination, exporterMetrics(this.#options.metrics, id)),
       apply: () => this.#apply(next, rules),
     }
   }
@@ -113,7 +117,7 @@ export class Destinations {
 
   #make(section: ExporterSection, fingerprint: string, purposes: Purposes): Held {
     const { id, component } = section
-    const { metrics, log, dataDir, hashKeys, nowMs, cipher, folder, keepReceipts } = this.#options
+    const { metrics, log, dataDir, hashKeys, nowMs, cipher, folder, keepReceipts, witness, permits } = this.#options
     const host = createHost({
       kind: 'exporter',
       name: component.name,
@@ -144,6 +148,7 @@ export class Destinations {
       log: host.log,
       clock: systemClock,
       counts: this.#counts(id),
+      ...(component.local !== true && { witness: witness(section), permits: permits(section) }),
     })
     const size = () => {
       const state = destination.state()
@@ -195,9 +200,18 @@ async function stopHeld(held: Held, deadlineMs: number): Promise<number> {
   return left
 }
 
-const target = (id: string, destination: Destination): Target => ({
+const target = (id: string, destination: Destination, { enqueueFailed }: ExporterMetrics): Target => ({
   id,
-  offer: (parcel: Parcel) => destination.offer(parcel),
+  offer: (parcel: Parcel) => {
+    const offered = destination.offer(parcel)
+    offered.catch(() => enqueueFailed.add(parcel.records))
+    return offered
+  },
+  refusal: (records, bytes) => {
+    const refusal = destination.refusal(records, bytes)
+    if (refusal) enqueueFailed.add(records)
+    return refusal
+  },
 })
 
 /** Ids may hold `/`; a folder's name may not. `%` keeps different ids apart. */

@@ -10,6 +10,9 @@
  *  - strings that are not UTF-8 are made so, with U+FFFD.
  * A known field with another wire type, a cut value or a bound exceeded makes a record bad: it is left out and
  * counted. Where the framing around records is lost, nothing can be trusted: `WireError` for the whole request.
+ *
+ * It costs up to twenty microseconds a record, and whoever sends decides how many come: so the work is cut into steps
+ * of a few milliseconds, between which the caller may let others in.
  */
 import { WireError } from '../errors.ts'
 import { limits } from '../limits.ts'
@@ -25,10 +28,19 @@ export interface Canonical {
   readonly reason: string | undefined
 }
 
-/** Throws `WireError` where the framing is lost. */
+/** All steps at once. Throws `WireError` where the framing is lost. */
 export function canonical(body: Buffer): Canonical {
+  const steps = canonicalSteps(body)
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done) return value
+  }
+}
+
+/** The same, step by step. */
+export function* canonicalSteps(body: Buffer): Generator<void, Canonical> {
   const run = new Run(body)
-  const parts = run.repeated(body, 0, body.length, Tag.request.resourceLogs, (from, to) => run.resourceLogs(from, to))
+  const parts = yield* run.request()
   return {
     body: Buffer.concat(parts),
     unknownFields: run.unknownFields,
@@ -36,6 +48,7 @@ export function canonical(body: Buffer): Canonical {
     reason: run.reason,
   }
 }
+type Steps<T> = Generator<void, T>
 
 /** A bound of the whole request is exceeded: nothing of it is taken. */
 class TooMuch extends WireError {}
@@ -44,22 +57,36 @@ class TooMuch extends WireError {}
 class Known {
   readonly tags: ReadonlySet<number>
   readonly numbers: ReadonlySet<number>
-  constructor(tags: readonly number[]) {
+  /** Those of which more than the last occurrence matters: repeated ones, and messages, which are merged. */
+  readonly kept: ReadonlySet<number>
+  /** How many occurrences of one of these a message may have. */
+  readonly keptMax: number
+  constructor(tags: readonly number[], kept: readonly number[], keptMax: number) {
     this.tags = new Set(tags)
     this.numbers = new Set(tags.map((tag) => tag >>> 3))
+    this.kept = new Set(kept)
+    this.keptMax = keptMax
   }
 }
 const known = {
-  request: new Known(Object.values(Tag.request)),
-  resourceLogs: new Known(Object.values(Tag.resourceLogs)),
-  resource: new Known(Object.values(Tag.resource)),
-  scopeLogs: new Known(Object.values(Tag.scopeLogs)),
-  scope: new Known(Object.values(Tag.scope)),
-  record: new Known(Object.values(Tag.record)),
-  keyValue: new Known(Object.values(Tag.keyValue)),
+  request: new Known(Object.values(Tag.request), Object.values(Tag.request), limits.recordsMax),
+  resourceLogs: new Known(
+    Object.values(Tag.resourceLogs),
+    [Tag.resourceLogs.resource, Tag.resourceLogs.scopeLogs],
+    limits.recordsMax,
+  ),
+  resource: new Known(Object.values(Tag.resource), [Tag.resource.attributes], limits.attributesMax),
+  scopeLogs: new Known(
+    Object.values(Tag.scopeLogs),
+    [Tag.scopeLogs.scope, Tag.scopeLogs.logRecords],
+    limits.recordsMax,
+  ),
+  scope: new Known(Object.values(Tag.scope), [Tag.scope.attributes], limits.attributesMax),
+  record: new Known(Object.values(Tag.record), [Tag.record.body, Tag.record.attributes], limits.attributesMax),
+  keyValue: new Known(Object.values(Tag.keyValue), [Tag.keyValue.value], limits.attributesMax),
 }
 
-/** The fields of one message: each occurrence of each known tag, as ranges. */
+/** The fields of one message: ranges by known tag, the last one only where no other matters. */
 type Fields = Map<number, [from: number, to: number][]>
 
 class Run {
@@ -71,74 +98,74 @@ class Run {
   #groups = 0
   /** Attributes, and up to three other fields a record, as the scan will count them. */
   #slots = 0
+  /** Bytes and messages since the last step ended. */
+  #sinceStep = 0
 
   constructor(body: Buffer) {
     this.#body = body
   }
 
-  /** Maps every occurrence of one message field; anything else is unknown. */
-  repeated(
-    source: Buffer,
-    start: number,
-    end: number,
-    tag: number,
-    map: (from: number, to: number) => Buffer,
-  ): Buffer[] {
-    const fields = this.#fields(source, start, end, known.request)
-    return (fields.get(tag) ?? []).map(([from, to]) => field(tag, map(from, to)))
+  *request(): Steps<Buffer[]> {
+    const tag = Tag.request.resourceLogs
+    const parts: Buffer[] = []
+    for (const [from, to] of this.#fields(this.#body, 0, this.#body.length, known.request).get(tag) ?? []) {
+      parts.push(field(tag, yield* this.#resourceLogs(from, to)))
+    }
+    return parts
   }
 
-  resourceLogs(start: number, end: number): Buffer {
+  *#resourceLogs(start: number, end: number): Steps<Buffer> {
     const tags = Tag.resourceLogs
     if (++this.#groups > limits.recordsMax) throw new TooMuch(`more than ${limits.recordsMax} resources`, start)
     const fields = this.#fields(this.#body, start, end, known.resourceLogs)
     const parts: Buffer[] = []
     const resource = fields.get(tags.resource)
-    if (resource !== undefined) parts.push(field(tags.resource, this.#resource(merged(this.#body, resource))))
+    if (resource !== undefined) parts.push(field(tags.resource, yield* this.#resource(merged(this.#body, resource))))
     for (const [from, to] of fields.get(tags.scopeLogs) ?? [])
-      parts.push(field(tags.scopeLogs, this.#scopeLogs(from, to)))
+      parts.push(field(tags.scopeLogs, yield* this.#scopeLogs(from, to)))
     pushText(parts, this.#body, fields, tags.schemaUrl)
     return Buffer.concat(parts)
   }
 
-  #resource(source: Buffer): Buffer {
+  *#resource(source: Buffer): Steps<Buffer> {
     const tags = Tag.resource
     const fields = this.#fields(source, 0, source.length, known.resource)
-    const parts = this.#attributes(source, fields, tags.attributes)
+    const parts = yield* this.#attributes(source, fields, tags.attributes)
     pushVarint(parts, source, fields, tags.droppedAttributesCount)
     return Buffer.concat(parts)
   }
 
-  #scopeLogs(start: number, end: number): Buffer {
+  *#scopeLogs(start: number, end: number): Steps<Buffer> {
     const tags = Tag.scopeLogs
     const fields = this.#fields(this.#body, start, end, known.scopeLogs)
     const parts: Buffer[] = []
     const scope = fields.get(tags.scope)
     this.#slots += 2
-    if (scope !== undefined) parts.push(field(tags.scope, this.#scope(merged(this.#body, scope))))
+    if (scope !== undefined) parts.push(field(tags.scope, yield* this.#scope(merged(this.#body, scope))))
     for (const [from, to] of fields.get(tags.logRecords) ?? []) {
+      if (this.#isStepOver(0)) yield
       if (++this.#records > limits.recordsMax) throw new TooMuch(`more than ${limits.recordsMax} records`, from)
-      const record = this.#recordOrNothing(from, to)
+      const record = yield* this.#recordOrNothing(from, to)
       if (record !== undefined) parts.push(field(tags.logRecords, record))
     }
     pushText(parts, this.#body, fields, tags.schemaUrl)
     return Buffer.concat(parts)
   }
 
-  #scope(source: Buffer): Buffer {
+  *#scope(source: Buffer): Steps<Buffer> {
     const tags = Tag.scope
     const fields = this.#fields(source, 0, source.length, known.scope)
     const parts: Buffer[] = []
     pushText(parts, source, fields, tags.name)
     pushText(parts, source, fields, tags.version)
-    parts.push(...this.#attributes(source, fields, tags.attributes))
+    parts.push(...(yield* this.#attributes(source, fields, tags.attributes)))
     pushVarint(parts, source, fields, tags.droppedAttributesCount)
     return Buffer.concat(parts)
   }
 
-  #recordOrNothing(start: number, end: number): Buffer | undefined {
+  *#recordOrNothing(start: number, end: number): Steps<Buffer | undefined> {
     try {
-      return this.#record(start, end)
+      return yield* this.#record(start, end)
     } catch (error) {
       if (!(error instanceof WireError) || error instanceof TooMuch) throw error
       this.badRecords++
@@ -147,7 +174,7 @@ class Run {
     }
   }
 
-  #record(start: number, end: number): Buffer {
+  *#record(start: number, end: number): Steps<Buffer> {
     const tags = Tag.record
     const source = this.#body
     const fields = this.#fields(source, start, end, known.record)
@@ -162,7 +189,7 @@ class Run {
       const content = merged(source, body)
       parts.push(field(tags.body, Buffer.from(encodeValue(decodeValue(content, 0, content.length)))))
     }
-    parts.push(...this.#attributes(source, fields, tags.attributes))
+    parts.push(...(yield* this.#attributes(source, fields, tags.attributes)))
     pushVarint(parts, source, fields, tags.droppedAttributesCount)
     pushFixed(parts, source, fields, tags.flags)
     pushId(parts, source, fields, tags.traceId, traceIdBytes)
@@ -171,14 +198,16 @@ class Run {
     return Buffer.concat(parts)
   }
 
-  #attributes(source: Buffer, fields: Fields, tag: number): Buffer[] {
+  *#attributes(source: Buffer, fields: Fields, tag: number): Steps<Buffer[]> {
     const ranges = fields.get(tag) ?? []
-    if (ranges.length > limits.attributesMax) {
-      throw new WireError(`more than ${limits.attributesMax} attributes`, ranges[limits.attributesMax]![0])
-    }
     this.#slots += ranges.length
     if (this.#slots > limits.slotsMax) throw new TooMuch(`more than ${limits.slotsMax} attributes in a request`, 0)
-    return ranges.map(([from, to]) => field(tag, this.#keyValue(source, from, to)))
+    const parts: Buffer[] = []
+    for (const [from, to] of ranges) {
+      if (this.#isStepOver(to - from)) yield
+      parts.push(field(tag, this.#keyValue(source, from, to)))
+    }
+    return parts
   }
 
   #keyValue(source: Buffer, start: number, end: number): Buffer {
@@ -194,12 +223,22 @@ class Run {
     return Buffer.concat(parts)
   }
 
+  /** Counts one message more; what is counted costs alike, whether it comes in many messages or in many bytes. */
+  #isStepOver(bytes: number): boolean {
+    this.#sinceStep += 1 + bytes / limits.irregularBytesPerMessage
+    if (this.#sinceStep < limits.irregularMessagesPerStep) return false
+    this.#sinceStep = 0
+    return true
+  }
+
   /** All fields of a message. Known numbers must have the known wire type; unknown numbers are skipped and counted. */
   #fields(source: Buffer, start: number, end: number, message: Known): Fields {
     const fields: Fields = new Map()
     let at = start
+    let count = 0
     while (at < end) {
       const begin = at
+      if (++count > limits.irregularFieldsMax) throw new TooMuch('too many fields in one message', begin)
       const tag = readTag(source, at, end)
       const isKnown = message.tags.has(tag)
       if (!isKnown && message.numbers.has(tag >>> 3))
@@ -215,8 +254,10 @@ class Run {
         from = wire.at
       }
       const ranges = fields.get(tag)
-      if (ranges === undefined) fields.set(tag, [[from, at]])
-      else ranges.push([from, at])
+      if (ranges === undefined || !message.kept.has(tag)) fields.set(tag, [[from, at]])
+      else if (ranges.push([from, at]) > message.keptMax) {
+        throw new WireError(`field ${tag >>> 3} comes more than ${message.keptMax} times`, begin)
+      }
     }
     return fields
   }

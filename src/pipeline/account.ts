@@ -69,13 +69,19 @@ export class Account {
   enter(tenants: TenantCounts): void {
     for (const [tenant, records] of tenants) this.of(tenant).entering += records
   }
-  /** It arrived there, or was refused: the sender keeps what was refused. */
+  /** It was refused: the sender keeps it. A parcel that arrived is told by its destination (`enqueued`). */
   entered(tenants: TenantCounts, isRefused: boolean): void {
+    if (!isRefused) return
     for (const [tenant, records] of tenants) {
       const account = this.of(tenant)
       account.entering -= records
-      if (isRefused) account.received -= records
+      account.received -= records
     }
+  }
+
+  /** An earlier try of the same request had brought this parcel already. */
+  hadAlready(tenants: TenantCounts): void {
+    for (const [tenant, records] of tenants) this.of(tenant).received -= records
   }
 
   /** What an earlier run left in quarantine is received again, as what it left in its queues is. */
@@ -114,8 +120,10 @@ export class Account {
           account.received += records
           account.queued += records
         }),
+      // In one step, not when the whole request is settled: the account balances at every moment in between.
       enqueued: (tenants) =>
         each(tenants, (account, records) => {
+          account.entering -= records
           account.queued += records
         }),
       stored: (tenants) =>

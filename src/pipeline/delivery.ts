@@ -11,8 +11,8 @@ import { DouaneError, WireError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Clock, Timer } from './clock.ts'
 import type { DeadLetters } from './dead_letters.ts'
-import type { DeliveryCounts } from './parcel.ts'
-import { type Chunk, parcelEdges, tenantsOf, wholeOf } from './queue/chunk.ts'
+import type { DeliveryCounts, Permit, Witness } from './parcel.ts'
+import { type Chunk, holdingsOf, parcelEdges, tenantsOf, wholeOf } from './queue/chunk.ts'
 import type { ChunkLog } from './queue/chunk_log.ts'
 import { diskErrorCode } from './queue/disk.ts'
 import type { Range } from './queue/parts.ts'
@@ -31,6 +31,8 @@ export interface DeliveryOptions {
   readonly clock: Clock
   readonly log: Log
   readonly counts: DeliveryCounts
+  readonly witness: Witness | undefined
+  readonly permits: Permit | undefined
   readonly random: () => number
 }
 
@@ -232,7 +234,7 @@ export class Delivery {
 
   /** False: the batch was parked. Rejects when what has to be durable is not. */
   async #deliverPart(chunk: Chunk, range: Range, parked: Parked): Promise<boolean> {
-    const { sender, queue, counts } = this.#options
+    const { sender, queue, counts, witness, permits } = this.#options
     const [from, to] = range
     const whole = chunk.parts === undefined
     // The last part takes whatever is left, should the counts ever differ from the bytes.
@@ -244,26 +246,39 @@ export class Delivery {
       queue.partDone(chunk, range)
       return true
     }
+    const policyVersion = chunk.meta.group
+    if (permits?.(policyVersion, holdingsOf(chunk.meta, from, to)) === false) {
+      this.breaker.unsent()
+      const edges = parcelEdges(chunk.meta, from, to)
+      if (edges.length > 0) return this.#cut(chunk, range, parked, edges)
+      await this.#bury(chunk, range, { id, body }, 'the residency policy does not allow it any more')
+      if (!whole) queue.partDone(chunk, range)
+      return true
+    }
     const { outcome, stillReading } = await sender.send({ id, body, records: to - from })
     if (stillReading) chunk.pooled = undefined
     if (outcome.is === 'unavailable') return this.#unavailable(chunk, range, parked, outcome, { id, body })
     this.#answered(parked)
     const cuts = cutsFor(outcome, chunk, range)
-    if (cuts.length > 0) {
-      parked.cuts = { range, at: cuts }
-      await queue.split(chunk, range, cuts)
-      delete parked.cuts
-      return true
-    }
+    if (cuts.length > 0) return this.#cut(chunk, range, parked, cuts)
     if (outcome.is === 'rejected' || outcome.is === 'too_large') {
       await this.#bury(chunk, range, { id, body }, outcome.reason)
     } else {
       const refused = outcome.is === 'partial' ? Math.min(outcome.records, to - from) : 0
+      const holdings = holdingsOf(chunk.meta, from, to) ?? []
+      await witness?.({ id, body, records: to - from, refused, policyVersion, holdings })
       if (refused > 0 && outcome.is === 'partial')
         counts.refused(tenantsOf(chunk.meta, from, from + refused), refused, outcome.reason)
       if (refused < to - from) counts.stored(tenantsOf(chunk.meta, from + refused, to), to - from - refused)
     }
     if (!whole) queue.partDone(chunk, range)
+    return true
+  }
+
+  async #cut(chunk: Chunk, range: Range, parked: Parked, at: readonly number[]): Promise<true> {
+    parked.cuts = { range, at }
+    await this.#options.queue.split(chunk, range, at)
+    delete parked.cuts
     return true
   }
 
@@ -334,7 +349,9 @@ export class Delivery {
       queuedMs: chunk.meta.at,
       deadMs: clock.nowMs(),
     }
-    await deadLetters.add(letter, [{ bytes: part.body.length, records: to - from, tenants }], part.body)
+    const holdings = holdingsOf(chunk.meta, from, to)
+    const parcel = { bytes: part.body.length, records: to - from, tenants, ...(holdings && { holdings }) }
+    await deadLetters.add(letter, [parcel], part.body)
     counts.deadLettered(tenants, to - from, reason)
   }
 }

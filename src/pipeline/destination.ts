@@ -9,7 +9,14 @@ import { limits } from '../limits.ts'
 import type { Clock } from './clock.ts'
 import { DeadLetters } from './dead_letters.ts'
 import { Delivery } from './delivery.ts'
-import { type DeliveryCounts, type DestinationState, type Parcel, QueueRefusal } from './parcel.ts'
+import {
+  type DeliveryCounts,
+  type DestinationState,
+  type Parcel,
+  type Permit,
+  QueueRefusal,
+  type Witness,
+} from './parcel.ts'
 import { ChunkLog } from './queue/chunk_log.ts'
 import { type Disk, diskErrorCode, nodeDisk } from './queue/disk.ts'
 import type { QueueConfig, RetryConfig } from './queue_config.ts'
@@ -30,6 +37,8 @@ export interface DestinationOptions {
   readonly log: Log
   readonly clock: Clock
   readonly counts: DeliveryCounts
+  readonly witness?: Witness | undefined
+  readonly permits?: Permit | undefined
   readonly disk?: Disk
   /** [0, 1), for jitter. */
   readonly random?: () => number
@@ -75,12 +84,15 @@ export class Destination {
    * cannot be reached is no reason not to queue. Rejects with `KeyError` or `DependencyError`: the queue cannot be used.
    */
   async start(): Promise<void> {
-    const { id, queue, retry, clock, log, counts, random = Math.random } = this.#options
-    const shared = { id, sender: this.#sender, consumers: queue.num_consumers, retry, clock, counts, random }
+    const { id, queue, retry, clock, log, counts, witness, permits, random = Math.random } = this.#options
+    const shared = { id, sender: this.#sender, consumers: queue.num_consumers, retry, clock, counts, witness, random }
     if (this.#queue) {
       const { tenants, outstanding } = await this.#queue.open()
       if (tenants.length > 0) counts.recovered(tenants)
-      this.#delivery = new Delivery({ ...shared, log, queue: this.#queue, deadLetters: this.deadLetters }, outstanding)
+      this.#delivery = new Delivery(
+        { ...shared, log, permits, queue: this.#queue, deadLetters: this.deadLetters },
+        outstanding,
+      )
     } else {
       this.#delivery = new Unqueued(shared)
     }
@@ -98,15 +110,29 @@ export class Destination {
     // Not started yet, after a reload: the one before it is still writing its last.
     if (!queue || !this.#delivery || this.#stopping)
       throw new QueueRefusal(this.id, 'unavailable', limits.refusedRetryMs)
-    this.#checkRoom(queue, parcel)
-    const meta = { bytes: parcel.body.length, records: parcel.records, tenants: parcel.tenants }
+    const refusal = this.#noRoom(queue, parcel.records, parcel.body.length)
+    if (refusal) throw refusal
+    const { body, records, tenants, holdings } = parcel
+    const meta = { bytes: body.length, records, tenants, ...(holdings && { holdings }) }
     try {
-      await queue.append(parcel.body, [meta], parcel.policyVersion)
+      await queue.append(body, [meta], parcel.policyVersion)
     } catch {
       // The queue has told the log why. A defect ends here as well: not durable, so not acknowledged.
       throw new QueueRefusal(this.id, 'failing', limits.diskRetryMs)
     }
     this.#options.counts.enqueued(parcel.tenants)
+  }
+
+  /**
+   * Whether a parcel of about this size would be refused now, as far as is known before it is tried: so that a
+   * request is not offered to some of its destinations when others cannot take it.
+   */
+  refusal(records: number, bytes: number): QueueRefusal | undefined {
+    if (this.#delivery instanceof Unqueued) return this.#delivery.refusal(bytes)
+    if (!this.#queue || !this.#delivery || this.#stopping) {
+      return new QueueRefusal(this.id, 'unavailable', limits.refusedRetryMs)
+    }
+    return this.#noRoom(this.#queue, records, bytes)
   }
 
   /** Sends dead letters again (all, without `ids`); gives how many batches were queued. Needs a queue. */
@@ -148,7 +174,7 @@ export class Destination {
       retrying: delivery instanceof Delivery ? delivery.retrying : 0,
       retries: delivery?.retries ?? 0,
       breaker: delivery?.breaker.state ?? 'closed',
-      stuckSinceMs: delivery?.failingSinceMs,
+      stuckSinceMs: delivery?.failingSinceMs ?? this.#sender.notStartedSinceMs,
       exporterStarted: this.#sender.started,
       diskFailing: this.#queue?.diskFailing?.code,
       lastFailure: this.#sender.lastFailure,
@@ -161,26 +187,27 @@ export class Destination {
     if (this.#delivery instanceof Delivery) this.#delivery.wake()
   }
 
-  #checkRoom(queue: ChunkLog, parcel: Parcel): void {
+  #noRoom(queue: ChunkLog, records: number, bytes: number): QueueRefusal | undefined {
     const { clock, queue: config } = this.#options
     const failing = queue.diskFailing
     if (failing && clock.nowMs() < failing.retryAtMs) {
-      throw new QueueRefusal(this.id, 'failing', Math.max(failing.retryAtMs - clock.nowMs(), limits.refusedRetryMs))
+      return new QueueRefusal(this.id, 'failing', Math.max(failing.retryAtMs - clock.nowMs(), limits.refusedRetryMs))
     }
     const waiting = queue.waiting
     const [used, more] = {
-      bytes: [waiting.bytes, parcel.body.length],
-      items: [waiting.records, parcel.records],
+      bytes: [waiting.bytes, bytes],
+      items: [waiting.records, records],
       requests: [waiting.requests, 1],
     }[config.sizer]
     // An empty queue takes any parcel: else one that is larger than the queue would be sent for ever.
     if (used! > 0 && used! + more! > config.queue_size) {
       const nextMs = (this.#delivery?.breaker.nextMs() ?? 0) - clock.nowMs()
-      throw new QueueRefusal(
+      return new QueueRefusal(
         this.id,
         'full',
         Number.isFinite(nextMs) ? Math.max(nextMs, limits.refusedRetryMs) : limits.refusedRetryMs,
       )
     }
+    return undefined
   }
 }

@@ -3,9 +3,8 @@
  * left it. Fields that the chain marked to be sealed are sealed; stores that keep purposes apart get one copy a purpose.
  */
 import type { Purposes, Sealer } from '../contract.ts'
-import type { Form } from '../otlp/splice.ts'
 import type { Routes } from './fan_out.ts'
-import { appendix } from './forms.ts'
+import { appendix, type CopyForm } from './forms.ts'
 import { bits, type Route, type RoutedCopy, type RouteTarget } from './residency.ts'
 
 export interface DirectTarget extends RouteTarget {
@@ -52,11 +51,12 @@ export class DirectRoutes implements Routes {
     return route
   }
 
-  #form(target: DirectTarget, tenant: string, mask: number): Form {
+  #form(target: DirectTarget, tenant: string, mask: number): CopyForm {
     const names = this.#purposes.names(mask)
     const context = { tenant, region: target.region, purpose: names[0] ?? '', retention: '' }
     const isStore = target.purposes === 'apart'
     return {
+      holding: { tenant, purposes: names, content: 'keep' },
       content: 'as_marked',
       appendix: appendix(names, isStore ? tenant : '', isStore ? target.region : ''),
       seal: (value, field) => this.#sealer.seal(value, context, field),

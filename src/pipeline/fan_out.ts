@@ -15,7 +15,8 @@ import {
 import type { Form, Plan } from '../otlp/splice.ts'
 import type { Tally } from './account.ts'
 import { VerdictCode } from './chain.ts'
-import type { TenantCounts } from './parcel.ts'
+import type { CopyForm } from './forms.ts'
+import type { Holding, TenantCounts } from './parcel.ts'
 import type { Route, RoutedCopy } from './residency.ts'
 import { TenantFault } from './tenant.ts'
 
@@ -24,25 +25,32 @@ export class OpenPlan implements Plan {
   records = new Int32Array(256)
   formOf = new Uint16Array(256)
   count = 0
-  readonly forms: Form[] = []
-  #lastForm: Form | undefined
+  readonly forms: CopyForm[] = []
+  /** Records by form. */
+  readonly #uses: number[] = []
+  #lastForm: CopyForm | undefined
   #lastIndex = 0
   readonly #tenants = new Map<string, number>()
 
   clear(): void {
     this.count = 0
     this.forms.length = 0
+    this.#uses.length = 0
     this.#lastForm = undefined
     this.#tenants.clear()
   }
 
-  push(record: number, form: Form): void {
+  push(record: number, form: CopyForm): void {
     if (this.count === this.records.length) this.#grow()
     if (form !== this.#lastForm) {
       this.#lastForm = form
       this.#lastIndex = this.forms.indexOf(form)
-      if (this.#lastIndex === -1) this.#lastIndex = this.forms.push(form) - 1
+      if (this.#lastIndex === -1) {
+        this.#lastIndex = this.forms.push(form) - 1
+        this.#uses.push(0)
+      }
     }
+    this.#uses[this.#lastIndex]!++
     this.records[this.count] = record
     this.formOf[this.count++] = this.#lastIndex
   }
@@ -52,8 +60,27 @@ export class OpenPlan implements Plan {
     if (records > 0) this.#tenants.set(tenant, (this.#tenants.get(tenant) ?? 0) + records)
   }
 
+  /**
+   * Stands for the choice of records and their forms: equal for equal choices; another choice has the same number
+   * once in 2^32 times.
+   */
+  get selection(): number {
+    const { records, formOf, count } = this
+    let sum = count
+    for (let i = 0; i < count; i++) sum = mix(sum, Math.imul(records[i]!, 0x10001) ^ formOf[i]!)
+    for (const form of this.forms) sum = mix(sum, idOfForm(form))
+    return sum
+  }
+
   get tenants(): TenantCounts {
     return [...this.#tenants]
+  }
+
+  /** What is in it, by tenant, purposes and form. */
+  get holdings(): Holding[] {
+    return this.forms.flatMap(({ holding }, i) =>
+      holding === undefined ? [] : { ...holding, records: this.#uses[i]! },
+    )
   }
 
   #grow(): void {
@@ -64,6 +91,20 @@ export class OpenPlan implements Plan {
     formOf.set(this.formOf)
     this.formOf = formOf
   }
+}
+
+function mix(sum: number, value: number): number {
+  const product = Math.imul(sum ^ value, 0x9e3779b1)
+  return product ^ (product >>> 15)
+}
+
+const formIds = new WeakMap<Form, number>()
+let formsSeen = 0
+function idOfForm(form: Form): number {
+  const known = formIds.get(form)
+  if (known !== undefined) return known
+  formIds.set(form, ++formsSeen)
+  return formsSeen
 }
 
 /** Where records of a request may go: the residency route, or one fixed list of copies. */

@@ -14,6 +14,7 @@ import { encodeValue } from '../otlp/value.ts'
 import type { ContentRule, Policy, TenantRule } from '../policy.ts'
 import { compareRetention, type Retention } from '../units.ts'
 import { keyMatcher } from './key_glob.ts'
+import type { Holding } from './parcel.ts'
 
 export interface FormSpec {
   readonly tenant: string
@@ -25,8 +26,13 @@ export interface FormSpec {
   readonly withoutContent: boolean
 }
 
+/** A form that says what its copies hold. */
+export interface CopyForm extends Form {
+  readonly holding?: Omit<Holding, 'records'>
+}
+
 /** Builds the form of a copy under a policy. */
-export function buildForm(spec: FormSpec, policy: Policy, purposes: Purposes, sealer: Sealer): Form {
+export function buildForm(spec: FormSpec, policy: Policy, purposes: Purposes, sealer: Sealer): CopyForm {
   const names = purposes.names(spec.mask)
   const rules = names.map((name) => ({ name, content: contentOf(spec, policy, name) }))
   const kept = rules.some((rule) => rule.content === 'keep')
@@ -44,6 +50,7 @@ export function buildForm(spec: FormSpec, policy: Policy, purposes: Purposes, se
   const content = spec.withoutContent ? 'drop' : kept ? 'keep' : sealed.length === 0 ? 'drop' : 'seal'
   const allows = allowedKeys(names.map((name) => policy.purposes.get(name)?.allowedKeys))
   return {
+    holding: { tenant: spec.tenant, purposes: names, content: content === 'seal' ? 'encrypt' : content },
     content,
     appendix: appendix(names, spec.tenant, spec.region),
     seal: (value, field) => sealer.seal(value, context, field),

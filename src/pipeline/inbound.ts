@@ -4,24 +4,31 @@
  * Everything up to the queues is synchronous, so that one set of tables serves all requests: read, find the tenants,
  * run the chain, sort into plans, splice each plan and offer it. Only then it waits: a success answer means that all
  * copies are safe. Where one destination cannot take its copy the client is told to send again, and nothing counts
- * as received.
+ * as received; destinations are asked for room before any gets its copy, and those that took theirs when another
+ * failed are not given it a second time (half_accepted.ts).
  */
 import { DouaneError, KeyError, WireError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import type { Canonical } from '../otlp/canonical.ts'
 import type { KeyTable } from '../otlp/keys.ts'
-import { type Reading, readRequest } from '../otlp/read.ts'
-import { LogsRequest, Resource } from '../otlp/request.ts'
+import { type Reading, readCanonical, readRegular } from '../otlp/read.ts'
+import { LogsRequest, RESOURCE_ROW, Resource, ResourceCol } from '../otlp/request.ts'
 import { Splicer } from '../otlp/splice.ts'
 import type { Account, Tally } from './account.ts'
 import { Chain, type NamedProcessor, type Report } from './chain.ts'
-import { FanOut, type OpenPlan, type Routes } from './fan_out.ts'
+import { FanOut, type OpenPlan, type Routes, recordsOf } from './fan_out.ts'
+import { HalfAccepted, type Held } from './half_accepted.ts'
+import { IrregularBodies } from './irregular.ts'
 import { type Parcel, QueueRefusal, type TenantCounts } from './parcel.ts'
 import { resolveTenants, type TenantSource } from './tenant.ts'
+import type { TenantLimits, Throttle } from './tenant_limits.ts'
 
 /** Where a plan's bytes go: a destination, or the quarantine. */
 export interface Target {
   readonly id: string
   offer(parcel: Parcel): Promise<void>
+  /** Whether it would refuse a parcel of about this size now, as far as it knows beforehand. */
+  refusal?(records: number, bytes: number): QueueRefusal | undefined
 }
 
 /** The answers of receive/accept.ts, as far as a pipeline gives them. */
@@ -30,6 +37,7 @@ export type Answer =
   | { is: 'partial'; rejected: number; message: string }
   | { is: 'bad'; message: string }
   | { is: 'denied'; message: string }
+  | { is: 'throttled'; retryAfterMs: number; message: string }
   | { is: 'unavailable'; retryAfterMs: number; message: string }
   | { is: 'failed'; message: string }
 
@@ -40,6 +48,8 @@ export interface Incoming {
   readonly headers: { readonly date?: string; readonly userAgent?: string }
   readonly receivedUnixNano: bigint
   readonly receivedMonotonicNano: bigint
+  /** True: it was received before, and its tenant's limits do not apply again. */
+  readonly isReadmitted?: boolean
 }
 
 export interface InboundOptions {
@@ -50,9 +60,13 @@ export interface InboundOptions {
   readonly tenantSources: readonly TenantSource[]
   readonly routes: Routes
   readonly policyVersion: string
+  /** Parcels say what they hold: the ledger or a check of what waits asks for it. */
+  readonly tellsHoldings?: boolean
   readonly targets: readonly Target[]
   readonly quarantine: Target
   readonly account: Account
+  /** Left out: tenants may send as fast as they can. */
+  readonly tenantLimits?: TenantLimits
   readonly report: Report
   /** Told what the core left out: unknown fields, attributes under `douane.`. */
   readonly onDropped: (what: 'unknown_fields' | 'reserved_attributes', count: number) => void
@@ -66,6 +80,26 @@ export interface Result {
   readonly rejected: number
 }
 
+/** A plan's copy on its way to where it goes. */
+interface Offered {
+  readonly target: Target
+  readonly tenants: TenantCounts
+  /** See `OpenPlan.selection`; 0 where there is only one plan. */
+  readonly selection: number
+  /** Undefined: an earlier try of the same request has brought it already. */
+  readonly arrival: Promise<void> | undefined
+}
+
+/** What one try of a request knows and leaves behind. */
+interface Try {
+  readonly incoming: Incoming
+  /** The digest to remember it by, where one was needed already; and what earlier tries left at destinations. */
+  readonly key: string | undefined
+  readonly held: Held | undefined
+  readonly offered: Offered[]
+  readonly tallies: [tenant: string, tally: Tally][]
+}
+
 export class Inbound {
   readonly #options: InboundOptions
   readonly #request: LogsRequest
@@ -73,6 +107,8 @@ export class Inbound {
   readonly #fanOut: FanOut
   readonly #splicer = new Splicer()
   readonly #view: Resource
+  readonly #irregular = new IrregularBodies()
+  readonly #halfAccepted = new HalfAccepted()
   #faults = new Uint8Array(64)
   #reservedSeen = 0
 
@@ -89,25 +125,67 @@ export class Inbound {
     const request = this.#request
     let reading: Reading
     try {
-      reading = readRequest(request, incoming.body)
+      const regular = readRegular(request, incoming.body)
+      if (regular !== undefined) reading = regular
+      else {
+        const made: Canonical | undefined = await this.#irregular.regular(incoming.body)
+        if (made === undefined) return { answer: busy, records: 0, rejected: 0 }
+        // Tables are shared: from here to the queues nothing may wait.
+        reading = readCanonical(request, made)
+      }
     } catch (error) {
       return { answer: answerTo(error), records: 0, rejected: 0 }
     }
     const records = request.records.count + reading.badRecords
-    const offers: Promise<void>[] = []
-    const parcels: TenantCounts[] = []
-    const tallies: [tenant: string, tally: Tally][] = []
+    this.#findTenants(incoming)
+    const throttle = this.#throttle(incoming)
+    if (throttle !== undefined) return { answer: throttled(throttle), records, rejected: 0 }
+    const key = this.#halfAccepted.keyOf(incoming)
+    const one: Try = { incoming, key, held: this.#halfAccepted.take(key), offered: [], tallies: [] }
     try {
-      const reason = this.#route(incoming, reading, tallies)
-      this.#offerAll(offers, parcels)
-      this.#settleTallies(tallies)
-      return await this.#settle(offers, parcels, { records, rejected: rejectedIn(tallies), reason, tallies })
+      const reason = this.#route(incoming, reading, one.tallies)
+      const refusal = this.#refusal(one)
+      if (refusal !== undefined) {
+        if (one.held !== undefined) this.#halfAccepted.put(incoming, key, one.held)
+        return { answer: answerTo(refusal), records, rejected: 0 }
+      }
+      this.#offerAll(one)
+      this.#settleTallies(one.tallies)
+      return await this.#settle(one, { records, rejected: rejectedIn(one.tallies), reason })
     } catch (error) {
       // Parcels that were offered before the fault may be durable: they stay received, the rest is sent again.
-      for (const tenants of parcels) this.#options.account.receive(tenants)
-      await this.#settle(offers, parcels, { records, rejected: 0, reason: undefined, tallies: [] })
+      for (const { tenants } of one.offered) this.#options.account.receive(tenants)
+      one.tallies.length = 0
+      await this.#settle(one, { records, rejected: 0, reason: undefined }, error)
       return { answer: answerTo(error), records, rejected: 0 }
     }
+  }
+
+  #findTenants(incoming: Incoming): void {
+    const request = this.#request
+    if (request.resources.count > this.#faults.length) this.#faults = new Uint8Array(request.resources.count * 2)
+    resolveTenants(request, this.#view, this.#options.tenantSources, incoming.sender.tenants, this.#faults)
+  }
+
+  /** Lets a request in, and counts what it costs each tenant; or tells how long it has to wait. */
+  #throttle(incoming: Incoming): Throttle | undefined {
+    const { tenantLimits } = this.#options
+    if (tenantLimits?.isActive !== true || incoming.isReadmitted === true) return undefined
+    const { tenants, resources } = this.#request
+    const nowMs = Number(incoming.receivedMonotonicNano / 1_000_000n)
+    let worst: Throttle | undefined
+    for (let i = 0; i < resources.count; i++) {
+      const throttle = tenantLimits.check(tenants[i]!, nowMs)
+      if (throttle !== undefined && throttle.retryAfterMs > (worst?.retryAfterMs ?? 0)) worst = throttle
+    }
+    if (worst !== undefined) return worst
+    for (let i = 0; i < resources.count; i++) {
+      const [first, end] = recordsOf(this.#request, i)
+      const row = i * RESOURCE_ROW
+      const bytes = resources.at[row + ResourceCol.FieldTo]! - resources.at[row + ResourceCol.FieldFrom]!
+      tenantLimits.spend(tenants[i]!, end - first, bytes, nowMs)
+    }
+    return undefined
   }
 
   /** From bytes to plans. Returns why the first record was refused. */
@@ -117,9 +195,7 @@ export class Inbound {
     request.receivedMonotonicNano = incoming.receivedMonotonicNano
     request.date = incoming.headers.date
     request.userAgent = incoming.headers.userAgent
-    if (request.resources.count > this.#faults.length) this.#faults = new Uint8Array(request.resources.count * 2)
-    const { tenantSources, routes } = this.#options
-    resolveTenants(request, this.#view, tenantSources, incoming.sender.tenants, this.#faults)
+    const { routes } = this.#options
     const bad = reading.badRecords
     if (bad > 0) tallies.push(['', { received: bad, dropped: 0, rejected: bad, quarantined: 0 }])
     if (reading.unknownFields > 0) this.#options.onDropped('unknown_fields', reading.unknownFields)
@@ -134,20 +210,47 @@ export class Inbound {
     return reading.reason ?? chainReason ?? policyReason
   }
 
-  #offerAll(offers: Promise<void>[], parcels: TenantCounts[]): void {
-    const { targets, quarantine } = this.#options
-    for (let i = 0; i < targets.length; i++) this.#offer(targets[i]!, this.#fanOut.plans[i]!, offers, parcels)
-    this.#offer(quarantine, this.#fanOut.quarantine, offers, parcels)
+  /** Asks every destination for room before any gets its copy. The longest wait of those that have none. */
+  #refusal({ incoming, held }: Try): QueueRefusal | undefined {
+    const { targets } = this.#options
+    let longest: QueueRefusal | undefined
+    for (let i = 0; i < targets.length; i++) {
+      const { id, refusal } = targets[i]!
+      const plan = this.#fanOut.plans[i]!
+      if (plan.count === 0 || refusal === undefined || this.#has(held, id, plan)) continue
+      const bytes = Math.ceil((incoming.body.length * plan.count) / this.#request.records.count)
+      const refused = refusal(plan.count, bytes)
+      if (refused !== undefined && refused.retryAfterMs > (longest?.retryAfterMs ?? -1)) longest = refused
+    }
+    return longest
   }
 
-  #offer(target: Target, plan: OpenPlan, offers: Promise<void>[], parcels: TenantCounts[]): void {
+  #has(held: Held | undefined, id: string, plan: OpenPlan): boolean {
+    return held !== undefined && held.get(id) === plan.selection
+  }
+
+  #offerAll(one: Try): void {
+    const { targets, quarantine } = this.#options
+    const plans = this.#fanOut.plans
+    let used = this.#fanOut.quarantine.count > 0 ? 1 : 0
+    for (const plan of plans) if (plan.count > 0) used++
+    for (let i = 0; i < targets.length; i++) this.#offer(targets[i]!, plans[i]!, one, used > 1)
+    this.#offer(quarantine, this.#fanOut.quarantine, one, used > 1)
+  }
+
+  #offer(target: Target, plan: OpenPlan, { held, offered }: Try, isOneOfSeveral: boolean): void {
     if (plan.count === 0) return
-    const body = this.#splicer.splice(this.#request, plan)
     const { tenants } = plan
+    const selection = isOneOfSeveral ? plan.selection : 0
+    if (this.#has(held, target.id, plan)) {
+      offered.push({ target, tenants, selection, arrival: undefined })
+      return
+    }
+    const body = this.#splicer.splice(this.#request, plan)
     const isQuarantine = target === this.#options.quarantine
     const policyVersion = isQuarantine ? this.#options.id : this.#options.policyVersion
-    offers.push(target.offer({ body, records: plan.count, tenants, policyVersion }))
-    parcels.push(isQuarantine ? inQuarantine : tenants)
+    const arrival = target.offer({ body, records: plan.count, tenants, policyVersion })
+    offered.push({ target, tenants: isQuarantine ? inQuarantine : tenants, selection, arrival })
     if (!isQuarantine) this.#options.account.enter(tenants)
   }
 
@@ -162,21 +265,27 @@ export class Inbound {
     }
   }
 
+  /** Waits for every copy. `fault`: what ended the request before all were offered. */
   async #settle(
-    offers: readonly Promise<void>[],
-    parcels: readonly TenantCounts[],
-    sum: { records: number; rejected: number; reason: string | undefined; tallies: readonly [string, Tally][] },
+    one: Try,
+    sum: { records: number; rejected: number; reason: string | undefined },
+    fault?: unknown,
   ): Promise<Result> {
-    const { account } = this.#options
+    const { account, quarantine } = this.#options
     let refusal: QueueRefusal | undefined
-    let defect: unknown
+    let defect = fault
     let isSetAside = false
-    const settled = await Promise.allSettled(offers)
+    const there = new Map(one.held)
+    const settled = await Promise.allSettled(one.offered.map(({ arrival }) => arrival))
     for (let i = 0; i < settled.length; i++) {
+      const { target, tenants, selection, arrival } = one.offered[i]!
       const outcome = settled[i]!
-      account.entered(parcels[i]!, outcome.status === 'rejected')
+      if (arrival === undefined) this.#hadAlready(one, target, tenants)
+      else account.entered(tenants, outcome.status === 'rejected')
       if (outcome.status === 'fulfilled') {
-        isSetAside ||= parcels[i] === inQuarantine
+        if (arrival === undefined) continue
+        there.set(target.id, selection)
+        isSetAside ||= target === quarantine
         continue
       }
       if (!(outcome.reason instanceof QueueRefusal)) defect ??= outcome.reason
@@ -184,13 +293,29 @@ export class Inbound {
     }
     const { records, rejected, reason } = sum
     if (defect !== undefined || refusal !== undefined) {
-      this.#takeBack(sum.tallies, isSetAside)
+      if (there.size > 0) this.#halfAccepted.put(one.incoming, one.key, there)
+      this.#takeBack(one.tallies, isSetAside)
       return { answer: answerTo(defect ?? refusal), records, rejected: 0 }
     }
     const message = reason ?? 'refused'
     if (rejected === 0) return { answer: { is: 'ok' }, records, rejected }
     if (rejected < records) return { answer: { is: 'partial', rejected, message }, records, rejected }
     return { answer: { is: 'bad', message: `all ${records} records were refused: ${message}` }, records, rejected }
+  }
+
+  /** An earlier try has counted what is there since: it is not received twice. */
+  #hadAlready(one: Try, target: Target, tenants: TenantCounts): void {
+    const { account, quarantine } = this.#options
+    if (target !== quarantine) {
+      account.hadAlready(tenants)
+      return
+    }
+    for (const [tenant, tally] of one.tallies) {
+      const of = account.of(tenant)
+      of.received -= tally.quarantined
+      of.quarantined -= tally.quarantined
+      tally.quarantined = 0
+    }
   }
 
   /** The client was told to send again: what had no copy was not received either, but for what is in quarantine. */
@@ -208,6 +333,18 @@ export class Inbound {
 
 /** Stands for the parcel of the quarantine, which the tallies count. */
 const inQuarantine: TenantCounts = []
+
+const busy: Answer = {
+  is: 'unavailable',
+  retryAfterMs: limits.refusedRetryMs,
+  message: 'too many bodies in an irregular encoding at once',
+}
+
+const throttled = ({ retryAfterMs, what }: Throttle): Answer => ({
+  is: 'throttled',
+  retryAfterMs,
+  message: `the tenant sends more than its limit of ${what}`,
+})
 
 function rejectedIn(tallies: readonly [string, Tally][]): number {
   let rejected = 0

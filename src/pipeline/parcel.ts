@@ -12,6 +12,15 @@ import { DouaneError } from '../errors.ts'
  */
 export type TenantCounts = readonly (readonly [tenant: string, records: number])[]
 
+/** Records of one tenant, copied for the same purposes in the same form: every copy, counted in the account or not. */
+export interface Holding {
+  readonly tenant: string
+  readonly purposes: readonly string[]
+  /** What became of content: `drop`, `encrypt`, `keep`. */
+  readonly content: 'drop' | 'encrypt' | 'keep'
+  readonly records: number
+}
+
 export interface Parcel {
   /** An ExportLogsServiceRequest. Read only while `offer` runs synchronously: it is copied or encrypted at once. */
   readonly body: Uint8Array
@@ -19,7 +28,25 @@ export interface Parcel {
   readonly tenants: TenantCounts
   /** Which policy decided where these records may go. Parcels of different versions are never merged. */
   readonly policyVersion: string
+  /** What it holds. Left out where nobody asks for it: neither the ledger nor a check of what waits. */
+  readonly holdings?: readonly Holding[]
 }
+
+/** A batch that a destination took. */
+export interface Delivered {
+  readonly id: string
+  readonly body: Uint8Array
+  readonly records: number
+  /** Of these, how many the destination refused. */
+  readonly refused: number
+  readonly policyVersion: string
+  /** Of a part of a request the counts are upper bounds. */
+  readonly holdings: readonly Holding[]
+}
+/** Told of each batch that a destination took, before the queue forgets it. Rejects: then it is sent again. */
+export type Witness = (batch: Delivered) => Promise<void>
+/** Whether what waits may still go to this destination under today's policy. */
+export type Permit = (policyVersion: string, holdings: readonly Holding[] | undefined) => boolean
 
 /**
  * Why a parcel was not taken. `full`: the queue is at its bound. `failing`: its disk cannot be written.

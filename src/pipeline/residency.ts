@@ -9,7 +9,7 @@ import type { Purposes, Sealer } from '../contract.ts'
 import { limits } from '../limits.ts'
 import type { Form } from '../otlp/splice.ts'
 import type { Policy, Residency, TenantRule } from '../policy.ts'
-import { buildForm } from './forms.ts'
+import { buildForm, type CopyForm } from './forms.ts'
 
 /** A destination as the route sees it: an exporter of a region's pipeline. */
 export interface RouteTarget {
@@ -22,7 +22,7 @@ export interface RouteTarget {
 /** One copy that a record gets. */
 export interface RoutedCopy {
   readonly destination: number
-  readonly form: Form
+  readonly form: CopyForm
   /** Of all copies of one record exactly one counts in the account: the first. */
   readonly counts: boolean
 }

@@ -8,9 +8,9 @@
 import { randomBytes } from 'node:crypto'
 import { limits } from '../limits.ts'
 import type { Clock } from './clock.ts'
-import { type DeliveryCounts, type Parcel, QueueRefusal, type RefusalReason } from './parcel.ts'
+import { type DeliveryCounts, type Parcel, QueueRefusal, type RefusalReason, type Witness } from './parcel.ts'
 import { BufferPool } from './queue/buffers.ts'
-import { parcelEdges, tenantsOf } from './queue/chunk.ts'
+import { holdingsOf, parcelEdges, tenantsOf } from './queue/chunk.ts'
 import { type ChunkMeta, derivedBatchId, type ParcelMeta } from './queue/frame.ts'
 import type { RetryConfig } from './queue_config.ts'
 import { Breaker } from './retry.ts'
@@ -35,6 +35,7 @@ export interface UnqueuedOptions {
   readonly retry: RetryConfig
   readonly clock: Clock
   readonly counts: DeliveryCounts
+  readonly witness: Witness | undefined
   readonly random: () => number
 }
 
@@ -59,20 +60,14 @@ export class Unqueued {
   }
 
   offer(parcel: Parcel): Promise<void> {
-    const { sender, clock } = this.#options
-    const holdMs = this.breaker.nextMs() - clock.nowMs()
-    if (this.#stopped || !sender.started || holdMs > 0) {
-      const waitMs = Number.isFinite(holdMs) ? Math.max(holdMs, limits.refusedRetryMs) : limits.refusedRetryMs
-      return Promise.reject(this.#refusal('unavailable', waitMs))
-    }
-    if (this.#waitingBytes > 0 && this.#waitingBytes + parcel.body.length > limits.queueMemoryBytesMax) {
-      return Promise.reject(this.#refusal('full', limits.refusedRetryMs))
-    }
+    const refusal = this.refusal(parcel.body.length)
+    if (refusal) return Promise.reject(refusal)
     const waiting = this.#place(parcel)
     waiting.buffer.set(parcel.body, waiting.used)
     waiting.used += parcel.body.length
     this.#waitingBytes += parcel.body.length
-    waiting.parcels.push({ bytes: parcel.body.length, records: parcel.records, tenants: parcel.tenants })
+    const { body, records, tenants, holdings } = parcel
+    waiting.parcels.push({ bytes: body.length, records, tenants, ...(holdings && { holdings }) })
     this.#count(1, parcel)
     const from = waiting.records
     waiting.records += parcel.records
@@ -80,6 +75,20 @@ export class Unqueued {
       waiting.waiters.push({ from, to: waiting.records, resolve, reject })
       this.#pump()
     })
+  }
+
+  /** What is known before a parcel is tried. */
+  refusal(bytes: number): QueueRefusal | undefined {
+    const { sender, clock } = this.#options
+    const holdMs = this.breaker.nextMs() - clock.nowMs()
+    if (this.#stopped || !sender.started || holdMs > 0) {
+      const waitMs = Number.isFinite(holdMs) ? Math.max(holdMs, limits.refusedRetryMs) : limits.refusedRetryMs
+      return this.#refusal('unavailable', waitMs)
+    }
+    if (this.#waitingBytes > 0 && this.#waitingBytes + bytes > limits.queueMemoryBytesMax) {
+      return this.#refusal('full', limits.refusedRetryMs)
+    }
+    return undefined
   }
 
   /** Waits for what is on its way, then takes nothing more. */
@@ -137,7 +146,7 @@ export class Unqueued {
 
   /** Sends a range and tells those whose records it holds, unless all is well. */
   async #sendRange(batch: Waiting, meta: ChunkMeta, batchId: string, from: number, to: number): Promise<void> {
-    const { sender, counts, clock } = this.#options
+    const { sender, counts, clock, witness } = this.#options
     const whole = from === 0 && to === batch.records
     const bytes = batch.buffer.subarray(0, batch.used)
     const end = to >= batch.records ? Number.POSITIVE_INFINITY : to
@@ -167,6 +176,13 @@ export class Unqueued {
       this.#refuse(batch, from, to, 'rejected', 0)
     } else {
       const refused = outcome.is === 'partial' ? Math.min(outcome.records, to - from) : 0
+      try {
+        const holdings = holdingsOf(meta, from, to) ?? []
+        await witness?.({ id, body, records: to - from, refused, policyVersion: batch.group, holdings })
+      } catch {
+        this.#refuse(batch, from, to, 'failing', limits.diskRetryMs)
+        return
+      }
       counts.enqueued(tenantsOf(meta, from, to))
       if (outcome.is === 'partial') counts.refused(tenantsOf(meta, from, from + refused), refused, outcome.reason)
       if (refused < to - from) counts.stored(tenantsOf(meta, from + refused, to), to - from - refused)

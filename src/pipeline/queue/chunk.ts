@@ -1,4 +1,5 @@
 /** A chunk that was taken out of the queue and is not done: one batch. */
+import type { Holding } from '../parcel.ts'
 import { type ChunkMeta, derivedBatchId, type FrameHeader, frameHeaderBytes, readChunk } from './frame.ts'
 import { type Divided, partsLeft, type Range } from './parts.ts'
 import type { Segment } from './segment.ts'
@@ -67,6 +68,27 @@ export function tenantsOf(meta: ChunkMeta, from: number, to: number): [string, n
     parcelStart += parcel.records
   }
   return [...counts]
+}
+
+/**
+ * What the records [from, to) hold. Where a range ends within a parcel it may be any of the parcel's records, so all of
+ * its holdings are told, each with as many records as there can be. Undefined: a parcel does not say what it holds.
+ */
+export function holdingsOf(meta: ChunkMeta, from: number, to: number): Holding[] | undefined {
+  const sums = new Map<string, Holding>()
+  let at = 0
+  for (const parcel of meta.parcels) {
+    const inside = Math.min(at + parcel.records, to) - Math.max(at, from)
+    at += parcel.records
+    if (inside <= 0) continue
+    if (parcel.holdings === undefined) return undefined
+    for (const { tenant, purposes, content, records } of parcel.holdings) {
+      const key = JSON.stringify([tenant, purposes, content])
+      const before = sums.get(key)?.records ?? 0
+      sums.set(key, { tenant, purposes, content, records: before + Math.min(records, inside) })
+    }
+  }
+  return [...sums.values()]
 }
 
 /** Where parcels meet within the records (from, to). */

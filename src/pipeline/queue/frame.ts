@@ -18,7 +18,7 @@
  */
 import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import type { TenantCounts } from '../parcel.ts'
+import type { Holding, TenantCounts } from '../parcel.ts'
 
 export const formatVersion = 1
 export const segmentHeaderBytes = 128
@@ -51,6 +51,7 @@ export interface ParcelMeta {
   readonly bytes: number
   readonly records: number
   readonly tenants: TenantCounts
+  readonly holdings?: readonly Holding[]
 }
 
 /** What a whole segment holds, written at its end: so that a start need not read all of a long queue. */
