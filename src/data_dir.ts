@@ -4,8 +4,19 @@
  * The lock is a file with the process id and the time at which that process started. A lock whose process is gone, or
  * whose id now belongs to another process, is stale and taken over: a kill -9 or a power loss needs no cleaning up.
  */
-import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { DependencyError } from './errors.ts'
 
 export interface DataDir {
@@ -22,7 +33,7 @@ export function openDataDir(path: string): DataDir {
   const folder = (...names: string[]): string => {
     const full = join(root, ...names)
     try {
-      mkdirSync(full, { recursive: true, mode: 0o700 })
+      makeFolders(full)
     } catch (error) {
       throw unusable(full, error)
     }
@@ -38,6 +49,23 @@ export function openDataDir(path: string): DataDir {
       if (holderOf(lock)?.pid === process.pid) unlinkSync(lock)
     },
   }
+}
+
+/**
+ * The folder and those above it. Not by Node's `recursive`: where a file system answers ENOENT for a new folder in one
+ * that is there (/proc does), that tries again for ever.
+ */
+function makeFolders(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 })
+    return
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' && statSync(path).isDirectory()) return
+    if (code !== 'ENOENT' || existsSync(dirname(path))) throw error
+  }
+  makeFolders(dirname(path))
+  makeFolders(path)
 }
 
 interface Holder {

@@ -10,7 +10,7 @@ import { createReadStream } from 'node:fs'
 import { finished, Readable, type Writable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { detect, type Finding } from '../processors/minimize/detect/index.ts'
-import { DependencyError } from './errors.ts'
+import { ConfigError } from './errors.ts'
 import { limits } from './limits.ts'
 
 export interface ScanOptions {
@@ -29,7 +29,7 @@ export interface ScanSummary {
   byType: Map<string, { findings: number; firstLine: number; example: string }>
 }
 
-/** Scans `file` (undefined or `-`: `input`) and writes to `out`. Throws `DependencyError` when it cannot be read. */
+/** Scans `file` (undefined or `-`: `input`) and writes to `out`. Throws `ConfigError` when it cannot be read. */
 export async function scanFile(
   file: string | undefined,
   options: ScanOptions,
@@ -50,7 +50,11 @@ export async function scanFile(
     }
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause)
-      throw new DependencyError(`cannot read ${path}: ${String(cause.code)}`, 'Check the path and the rights.')
+      throw new ConfigError(
+        `the file ${path} cannot be read (${String(cause.code)})`,
+        [],
+        'Check its name and the right to read it.',
+      )
     throw cause
   }
   if (options.format === 'sarif') await writer.write(`${JSON.stringify(sarifLog(sarif, summary), undefined, 2)}\n`)
@@ -121,7 +125,7 @@ async function* linesOf(source: Readable): AsyncGenerator<string> {
       from = at + 1
     }
     rest = text.slice(from)
-    if (rest.length > limits.bodyBytesMax) throw new DependencyError('a line is too long', 'Split the file into lines.')
+    if (rest.length > limits.bodyBytesMax) throw new ConfigError('a line is too long', [], 'Split the file into lines.')
   }
   rest += decoder.decode()
   if (rest !== '') yield rest

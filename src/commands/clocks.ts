@@ -2,7 +2,7 @@
 import Table from 'cli-table3'
 import type { Command } from 'commander'
 import type { ClockOfSource, ClockReport } from '../../processors/normalize_clock/report.ts'
-import { withConfig, withDataDir } from './common.ts'
+import { withConfig, withDataDir, withFormat } from './common.ts'
 import { askGateway } from './status.ts'
 
 interface ClocksOptions {
@@ -18,8 +18,7 @@ export function clocksCommand(program: Command): void {
     .description('sources with their clock offsets, why they are believed, drift, and the last minutes as a small plot')
     .option('--all', 'healthy sources too')
     .option('--tenant <tenant>', 'only the sources of this tenant')
-    .option('--format <format>', 'table or json', process.stdout.isTTY ? 'table' : 'json')
-  withDataDir(withConfig(command)).action(async (options: ClocksOptions) => {
+  withFormat(withDataDir(withConfig(command)), ['table', 'json']).action(async (options: ClocksOptions) => {
     const reports = (await askGateway(options.dataDir, '/v1/clocks')) as Record<string, ClockReport>
     process.stdout.write(
       options.format === 'json' ? `${JSON.stringify(reports)}\n` : `${clocksText(reports, options)}\n`,

@@ -3,7 +3,7 @@
 import { createReadStream, fstatSync, openSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { builtIn } from '../../config/built_in.ts'
 import type { GatewayConfig } from '../../config/gateway_config.ts'
 import { type LoadedConfig, loadConfig, loadConfigApart } from '../../config/load.ts'
@@ -19,13 +19,33 @@ export function withConfig(command: Command): Command {
 }
 
 export function withDataDir(command: Command): Command {
-  const folder = process.env['DOUANE_DATA_DIR'] ?? '.douane'
-  const what = 'where everything durable lives: queue, keys, embedded PostgreSQL (or DOUANE_DATA_DIR)'
   // Absolute for every verb: a database's socket, for one, is found by an absolute path only.
   return command.addOption(
-    new Option('--data-dir <folder>', what).default(resolve(folder), folder).argParser((given) => resolve(given)),
+    new Option('--data-dir <folder>', 'where everything durable lives: queue, keys, embedded PostgreSQL')
+      .env('DOUANE_DATA_DIR')
+      .default(resolve('.douane'), '.douane')
+      .argParser((given) => resolve(given)),
   )
 }
+
+/** `--format` with its choices. Without `usual`, people at a terminal get a table and programs get JSON. */
+export function withFormat(command: Command, choices: readonly string[], usual?: string): Command {
+  const option = new Option('--format <format>', 'how it is printed').choices(choices)
+  if (usual !== undefined) option.default(usual)
+  else option.default(process.stdout.isTTY ? 'table' : 'json', 'table on a terminal, otherwise json')
+  return command.addOption(option)
+}
+
+/** An option's whole number from 1 on; anything else is wrong usage. */
+export const positiveInteger =
+  (max = Number.MAX_SAFE_INTEGER) =>
+  (text: string): number => {
+    const value = Number(text)
+    if (/^\d+$/.test(text) && value >= 1 && value <= max) return value
+    throw new InvalidArgumentError(
+      `It takes a whole number from 1${max === Number.MAX_SAFE_INTEGER ? '' : ` to ${max}`}.`,
+    )
+  }
 
 /** Without --config: the quickstart of this package, wherever the command is run from. */
 const configDefault = join(import.meta.dirname, '../../config/quickstart.yaml')
@@ -48,7 +68,10 @@ export function loadAccepted(files: readonly string[] | undefined): GatewayConfi
 
 /** A named file, or standard input without a name or with `-`. Throws `ConfigError` where it cannot be read. */
 export function openInput(file: string | undefined): Readable {
-  if (file === undefined || file === '-') return process.stdin
+  if (file === undefined || file === '-') {
+    if (process.stdin.isTTY) process.stderr.write('Reading standard input: type or paste, and end with Ctrl-D.\n')
+    return process.stdin
+  }
   try {
     const fd = openSync(file, 'r')
     if (fstatSync(fd).isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' })

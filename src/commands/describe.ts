@@ -8,7 +8,7 @@ import { ConfigRefused, formatProblem } from '../../config/problem.ts'
 import { configJsonSchema, policyJsonSchema } from '../../config/schema.ts'
 import { ConfigError, exitCodes } from '../errors.ts'
 import { buildOffline } from '../offline.ts'
-import { filesOf, load, withConfig } from './common.ts'
+import { filesOf, load, withConfig, withFormat } from './common.ts'
 
 interface ConfigOption {
   readonly config?: string[]
@@ -18,14 +18,13 @@ export function describeCommands(program: Command): void {
   withConfig(
     program.command('validate').description('check a configuration and its policy; tells every problem at once'),
   ).action(validate)
-  program
+  const components = program
     .command('components')
     .description('list what is built in: receivers, processors, connectors, exporters, extensions')
-    .option('--format <format>', 'yaml or json', 'yaml')
-    .action(({ format }: { format: string }) => {
-      const components = builtInComponents(builtIn)
-      process.stdout.write(format === 'json' ? `${JSON.stringify(components)}\n` : stringify(components))
-    })
+  withFormat(components, ['yaml', 'json'], 'yaml').action(({ format }: { format: string }) => {
+    const built = builtInComponents(builtIn)
+    process.stdout.write(format === 'json' ? `${JSON.stringify(built)}\n` : stringify(built))
+  })
   withConfig(
     program
       .command('print-config')

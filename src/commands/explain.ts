@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import pc from 'picocolors'
 import { DouaneError } from '../errors.ts'
 import { type Explanation, explain, type OtlpJson } from '../explain.ts'
-import { loadAccepted, readInput, withConfig } from './common.ts'
+import { loadAccepted, readInput, withConfig, withFormat } from './common.ts'
 
 interface ExplainOptions {
   readonly config?: string[]
@@ -12,12 +12,10 @@ interface ExplainOptions {
 }
 
 export function explainCommand(program: Command): void {
-  withConfig(
-    program
-      .command('explain [sample]')
-      .description('show what happens to a sample, step by step, and what each destination would get; sends nothing'),
-  )
-    .option('--format <format>', 'text or json', 'text')
+  const command = program
+    .command('explain [sample]')
+    .description('show what happens to a sample, step by step, and what each destination would get; sends nothing')
+  withFormat(withConfig(command), ['text', 'json'], 'text')
     .option('--tenant <tenant>', "act as if the sender's credential spoke for this tenant")
     .addHelpText(
       'after',

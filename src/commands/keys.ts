@@ -18,7 +18,7 @@ import {
   rotateKey,
 } from '../keys/operations.ts'
 import { parseDurationMs } from '../units.ts'
-import { withDataDir } from './common.ts'
+import { positiveInteger, withDataDir, withFormat } from './common.ts'
 
 interface Place {
   readonly dataDir: string
@@ -68,26 +68,26 @@ function initCommand(keys: Command): void {
   const command = keys
     .command('init')
     .description('makes what a keys folder needs, and keys ahead of time for a tenant; what is there stays')
-    .option('--periods <count>', 'how many periods ahead (days for retentions up to a month, else months)', '3')
-  withDataDir(withUse(command)).action(async (flags: Place & Use & { periods: string }) => {
+    .option(
+      '--periods <count>',
+      'how many periods ahead (days for retentions up to a month, else months)',
+      positiveInteger(1000),
+      3,
+    )
+  withDataDir(withUse(command)).action(async (flags: Place & Use & { periods: number }) => {
     const { holder, trust } = await initKeys(dirOf(flags), Date.now(), passphrase())
     if (passphrase().passphrase === undefined) {
       remark('No DOUANE_KEYS_PASSPHRASE: if these keys are new, they are protected by file permissions only.')
     }
     const use = wholeUse(flags)
-    const periods = Number(flags.periods)
-    if (!Number.isInteger(periods) || periods < 1 || periods > 1000) throw new KeyError('--periods takes 1 to 1000')
-    const made = use ? await makeAhead(holder, use, periods, Date.now()) : []
+    const made = use ? await makeAhead(holder, use, flags.periods, Date.now()) : []
     print(JSON.stringify({ trust, made }))
   })
 }
 
 function listCommand(keys: Command): void {
-  const command = keys
-    .command('list')
-    .description('the recipient keys: for whom, which period, in which state')
-    .option('--format <format>', 'table or json', process.stdout.isTTY ? 'table' : 'json')
-  withDataDir(command).action(async (flags: Place & { format: string }) => {
+  const command = keys.command('list').description('the recipient keys: for whom, which period, in which state')
+  withFormat(withDataDir(command), ['table', 'json']).action(async (flags: Place & { format: string }) => {
     const listed = listKeys(await openKeyHolder(dirOf(flags), passphrase()), Date.now())
     if (flags.format === 'json') for (const key of listed) print(JSON.stringify(key))
     else print(keysTable(listed))

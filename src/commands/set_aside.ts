@@ -2,7 +2,7 @@
 import Table from 'cli-table3'
 import type { Command } from 'commander'
 import type { ShownDeadLetter } from '../admin/set_aside.ts'
-import { withDataDir } from './common.ts'
+import { withDataDir, withFormat } from './common.ts'
 import { askGateway } from './status.ts'
 
 interface Place {
@@ -16,13 +16,12 @@ interface Which extends Place {
 }
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`)
-const withFormat = (command: Command): Command =>
-  command.option('--format <format>', 'table or json', process.stdout.isTTY ? 'table' : 'json')
+const both = ['table', 'json']
 const plain = { head: [], border: [] }
 
 export function setAsideCommands(program: Command): void {
   const quarantine = program.command('quarantine').description('records that no rule gives a way out')
-  withFormat(withDataDir(quarantine.command('list').description('how many there are, and whose'))).action(
+  withFormat(withDataDir(quarantine.command('list').description('how many there are, and whose')), both).action(
     async ({ dataDir, format }: Shown) => {
       const state = (await askGateway(dataDir, '/v1/quarantine')) as QuarantineShown
       print(format === 'json' ? JSON.stringify(state) : quarantineTable(state))
@@ -33,12 +32,14 @@ export function setAsideCommands(program: Command): void {
 
   const dead = program.command('dead-letters').description('batches that a destination refused for good')
   const listing = dead.command('list').description('all, oldest first, without what is in them')
-  withFormat(withDestination(withDataDir(listing))).action(async ({ dataDir, destination, format }: Shown & Which) => {
-    const query = destination === undefined ? '' : `?destination=${encodeURIComponent(destination)}`
-    showLetters(await askGateway(dataDir, `/v1/dead-letters${query}`), format)
-  })
+  withFormat(withDestination(withDataDir(listing)), both).action(
+    async ({ dataDir, destination, format }: Shown & Which) => {
+      const query = destination === undefined ? '' : `?destination=${encodeURIComponent(destination)}`
+      showLetters(await askGateway(dataDir, `/v1/dead-letters${query}`), format)
+    },
+  )
   const inspecting = dead.command('inspect <id>').description('one of them: why, when, whose, how large')
-  withFormat(withDataDir(inspecting)).action(async (id: string, { dataDir, format }: Shown) => {
+  withFormat(withDataDir(inspecting), both).action(async (id: string, { dataDir, format }: Shown) => {
     showLetters(await askGateway(dataDir, `/v1/dead-letters/${encodeURIComponent(id)}`), format)
   })
   for (const [verb, what] of [

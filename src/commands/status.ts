@@ -6,7 +6,7 @@ import type { Command } from 'commander'
 import { request } from 'undici'
 import { ConfigError, DependencyError, DouaneError } from '../errors.ts'
 import type { AccountLine, GatewayStatus } from '../status.ts'
-import { withConfig, withDataDir } from './common.ts'
+import { withConfig, withDataDir, withFormat } from './common.ts'
 
 interface StatusOptions {
   readonly dataDir: string
@@ -19,8 +19,7 @@ export function statusCommand(program: Command): void {
     .description(
       'the live account per tenant: received = stored + dropped + rejected + quarantined + dead-lettered + in flight',
     )
-    .option('--format <format>', 'table or json', process.stdout.isTTY ? 'table' : 'json')
-  withDataDir(withConfig(command)).action(async (options: StatusOptions) => {
+  withFormat(withDataDir(withConfig(command)), ['table', 'json']).action(async (options: StatusOptions) => {
     const status = (await askGateway(options.dataDir, '/v1/status')) as GatewayStatus
     process.stdout.write(options.format === 'json' ? `${JSON.stringify(status)}\n` : `${statusTable(status)}\n`)
   })
