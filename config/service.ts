@@ -3,6 +3,7 @@
  */
 import { z } from 'zod'
 import { isLoopback, parseEndpoint } from '../src/receive/listen.ts'
+import { byteSize, duration } from '../src/units.ts'
 
 /** `host:port`, `[::1]:4317`. */
 const endpoint = () =>
@@ -12,6 +13,8 @@ const endpoint = () =>
       (text) => parseEndpoint(text) !== undefined,
       'is not host:port, such as 127.0.0.1:8888 (port 0: any free one)',
     )
+
+const isPositive = (n: number): boolean => n >= 1
 
 /** Says nothing about what is no endpoint: that is told already. */
 const isLocal = (text: string): boolean => isLoopback(parseEndpoint(text)?.host ?? 'localhost')
@@ -49,6 +52,37 @@ const logs = z
   })
   .describe("The gateway's own logs: on stderr, and by OTLP where an endpoint is given.")
 
+const ledger = z
+  .strictObject({
+    enabled: z.boolean().optional().describe('Left out: on where a residency connector is used.'),
+    checkpoint_interval: duration().default(60_000).describe('How often the ledger is signed.'),
+  })
+  .describe('The record of what went where: a leaf in a Merkle log for each batch that a destination took.')
+
+const perSecond = () => z.number().positive()
+const tenantLimit = z.strictObject({
+  records_per_second: perSecond().optional().describe('Records a second, on average.'),
+  records_burst: perSecond().optional().describe('Records that may come at once. Default: two seconds of the rate.'),
+  bytes_per_second: byteSize()
+    .refine(isPositive, 'must be at least 1')
+    .optional()
+    .describe('Bytes a second, on average.'),
+  bytes_burst: byteSize()
+    .refine(isPositive, 'must be at least 1')
+    .optional()
+    .describe('Bytes that may come at once. Default: two seconds of the rate.'),
+  queued_records: z.int().min(1).optional().describe('Records that may wait in queues.'),
+})
+const tenantLimits = z
+  .strictObject({
+    per_tenant: tenantLimit.optional().describe('For each tenant that is not named below. Left out: no limit.'),
+    tenants: z
+      .record(z.string(), tenantLimit)
+      .optional()
+      .describe('Tenants with limits of their own, which replace it.'),
+  })
+  .describe('How fast each tenant may send; beyond it senders are told to wait (429).')
+
 export const serviceSchema = z
   .strictObject({
     extensions: ids('Extensions to start.').optional(),
@@ -57,7 +91,17 @@ export const serviceSchema = z
       .strictObject({ metrics: metrics.optional(), logs: logs.optional() })
       .optional()
       .describe("The gateway's own metrics and logs."),
-    workers: z.number().int().min(1).max(256).optional().describe('Processes that share the ports. Default 1.'),
+    ledger: ledger.optional(),
+    limits: tenantLimits.optional(),
+    workers: z
+      .int()
+      .min(1)
+      .max(
+        1,
+        'more than one worker is not supported by this version: leave it out, or run several gateways side by side',
+      )
+      .optional()
+      .describe('Processes that share the ports: only 1.'),
   })
   .describe('What runs.')
 export type ServiceOptions = z.output<typeof serviceSchema>

@@ -22,6 +22,7 @@ import { KeyTable } from './otlp/keys.ts'
 import { Account } from './pipeline/account.ts'
 import type { Incoming, Result } from './pipeline/inbound.ts'
 import { openQuarantine, type Quarantine } from './pipeline/quarantine.ts'
+import { TenantLimits } from './pipeline/tenant_limits.ts'
 import { ProcessorState } from './processor_state.ts'
 import { keepReceipts } from './receipts.ts'
 import type { Accept, Answer, Received } from './receive/accept.ts'
@@ -152,6 +153,7 @@ export class Gateway {
         sealer,
         hashKeys,
         quarantine,
+        tenantLimits: new TenantLimits(account),
         nowMs,
       }
       const gateway = new Gateway({ options, data, log, telemetry, around, sealer, quarantine, cipher, account })
@@ -265,6 +267,7 @@ export class Gateway {
         throw error
       }
       this.#generation = next
+      this.#around.tenantLimits?.configure(config.service.limits)
     })
     try {
       await this.#receivers.apply(config, before?.config)
@@ -318,6 +321,7 @@ export class Gateway {
       this.#judging = before.config
       await this.destinations.plan(sections, before).apply()
       this.#generation = before
+      this.#around.tenantLimits?.configure(before.config.service.limits)
     })
   }
 

@@ -9,15 +9,17 @@ import type { ConnectorSection, GatewayConfig, PipelineConfig, ProcessorSection 
 import type { HashKeys, Log, Purposes, Sealer } from './contract.ts'
 import { ConfigError } from './errors.ts'
 import { createHost, type OwnedHost } from './host.ts'
+import { tellsHoldings } from './ledger/running.ts'
 import { limits } from './limits.ts'
 import type { KeyTable } from './otlp/keys.ts'
 import type { Account } from './pipeline/account.ts'
 import type { NamedProcessor } from './pipeline/chain.ts'
 import { DirectRoutes } from './pipeline/direct.ts'
 import type { Routes } from './pipeline/fan_out.ts'
-import { Inbound, type Target } from './pipeline/inbound.ts'
+import { Inbound, type Incoming, type Result, type Target } from './pipeline/inbound.ts'
 import { Router, type RouteTarget } from './pipeline/residency.ts'
 import { parseTenantSources } from './pipeline/tenant.ts'
+import type { TenantLimits } from './pipeline/tenant_limits.ts'
 import { retentionIn } from './policy.ts'
 import { createPurposes } from './purposes.ts'
 import { processorMetrics } from './telemetry/collector_metrics.ts'
@@ -33,6 +35,8 @@ export interface Surroundings {
   readonly sealer: Sealer
   readonly hashKeys: HashKeys
   readonly quarantine: Target
+  /** Left out: nothing is limited. */
+  readonly tenantLimits?: TenantLimits
   readonly nowMs: () => number
 }
 
@@ -57,6 +61,22 @@ export interface Generation {
   /** Takes back what components registered. */
   release(): void
 }
+
+/** A receiver may feed several pipelines: the worst answer wins, since the client can only send all again. */
+export async function acceptAll(
+  inputs: readonly InputPipeline[],
+  receiver: string,
+  incoming: Incoming,
+): Promise<Result> {
+  let worst: Result | undefined
+  for (const { receivers, inbound } of inputs) {
+    if (!receivers.includes(receiver)) continue
+    const result = await inbound.accept(incoming)
+    if (worst === undefined || severity[result.answer.is] > severity[worst.answer.is]) worst = result
+  }
+  return worst ?? { answer: { is: 'ok' }, records: 0, rejected: 0 }
+}
+const severity = { ok: 0, partial: 1, bad: 2, denied: 3, failed: 4, throttled: 5, unavailable: 6 } as const
 
 /** A generation whose processors exist; `connect` gives it its destinations. Throws `ConfigError` with its full path. */
 export function buildGeneration(config: GatewayConfig, around: Surroundings, targetOf: TargetOf): Generation {
@@ -104,7 +124,7 @@ class Builder {
   }
 
   input(pipeline: PipelineConfig): InputPipeline {
-    const { log, metrics, keys, account, quarantine } = this.#around
+    const { log, metrics, keys, account, quarantine, tenantLimits } = this.#around
     const processors = pipeline.processors.map((id) => this.#processor(id))
     const targets: Target[] = []
     const indexOf = (exporter: string): number => {
@@ -133,9 +153,11 @@ class Builder {
       tenantSources: this.#tenantSources(pipeline),
       routes,
       policyVersion,
+      tellsHoldings: tellsHoldings(this.#config),
       targets,
       quarantine,
       account,
+      ...(tenantLimits && { tenantLimits }),
       report: (id, error) => {
         failures.with(id).add(1)
         log.error('processor_failed', { processor: id, error: error instanceof Error ? error.name : typeof error })

@@ -6,21 +6,22 @@
  * burst gets in too, and the average is the rate. Constant work for each resource of a request; tenants are bounded.
  */
 import { limits } from '../limits.ts'
+import type { Account } from './account.ts'
 
 export interface TenantLimit {
-  readonly records_per_second?: number
+  readonly records_per_second?: number | undefined
   /** Default: two seconds' worth. */
-  readonly records_burst?: number
-  readonly bytes_per_second?: number
-  readonly bytes_burst?: number
+  readonly records_burst?: number | undefined
+  readonly bytes_per_second?: number | undefined
+  readonly bytes_burst?: number | undefined
   /** Records that may wait in queues, by the account. */
-  readonly queued_records?: number
+  readonly queued_records?: number | undefined
 }
 
 export interface TenantLimitsConfig {
   /** For each tenant that is not named. */
-  readonly per_tenant?: TenantLimit
-  readonly tenants?: Readonly<Record<string, TenantLimit>>
+  readonly per_tenant?: TenantLimit | undefined
+  readonly tenants?: Readonly<Record<string, TenantLimit>> | undefined
 }
 
 export interface Throttle {
@@ -66,15 +67,15 @@ export class TenantLimits {
   #config: TenantLimitsConfig = {}
   #buckets = new Map<string, Buckets>()
   #sweptAtMs = Number.NEGATIVE_INFINITY
-  readonly #queuedOf: (tenant: string) => number
+  readonly #account: Pick<Account, 'of'>
 
-  /** `queuedOf`: how many records of a tenant wait now. */
-  constructor(queuedOf: (tenant: string) => number) {
-    this.#queuedOf = queuedOf
+  /** `account`: knows how many records of a tenant wait now. */
+  constructor(account: Pick<Account, 'of'>) {
+    this.#account = account
   }
 
   /** Buckets start anew, full, where limits changed. */
-  configure(config: TenantLimitsConfig): void {
+  configure(config: TenantLimitsConfig = {}): void {
     this.#config = config
     for (const [tenant, { limit }] of this.#buckets) {
       if (JSON.stringify(limit) !== JSON.stringify(this.#limitOf(tenant))) this.#buckets.delete(tenant)
@@ -93,10 +94,10 @@ export class TenantLimits {
     const bytesMs = of.bytes?.waitMs(nowMs) ?? 0
     if (recordsMs > 0 && recordsMs >= bytesMs) return { retryAfterMs: recordsMs, what: 'records_per_second' }
     if (bytesMs > 0) return { retryAfterMs: bytesMs, what: 'bytes_per_second' }
-    if (of.limit.queued_records !== undefined && this.#queuedOf(tenant) >= of.limit.queued_records) {
-      return { retryAfterMs: limits.refusedRetryMs, what: 'queued_records' }
-    }
-    return undefined
+    if (of.limit.queued_records === undefined) return undefined
+    const { entering, queued } = this.#account.of(tenant)
+    if (entering + queued < of.limit.queued_records) return undefined
+    return { retryAfterMs: limits.refusedRetryMs, what: 'queued_records' }
   }
 
   spend(tenant: string, records: number, bytes: number, nowMs: number): void {

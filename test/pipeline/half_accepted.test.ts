@@ -1,0 +1,142 @@
+/** A request that one of two destinations refused is sent again: no destination gets a record twice for it. */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { limits } from '../../src/limits.ts'
+import { KeyTable } from '../../src/otlp/keys.ts'
+import { Account } from '../../src/pipeline/account.ts'
+import { DirectRoutes } from '../../src/pipeline/direct.ts'
+import { Inbound, type Target } from '../../src/pipeline/inbound.ts'
+import { QueueRefusal } from '../../src/pipeline/parcel.ts'
+import { parseTenantSources } from '../../src/pipeline/tenant.ts'
+import { createPurposes } from '../../src/purposes.ts'
+import { decodeRequest, encodeRequest } from '../oracle/otlp.ts'
+
+type Behaviour = 'takes' | 'fails' | 'has no room'
+
+/** Two destinations; what each does is told before each request. `drops`: records that the chain leaves out. */
+function gateway() {
+  const account = new Account()
+  const purposes = createPurposes(undefined)
+  const does: Record<string, Behaviour> = { a: 'takes', b: 'takes' }
+  const got: Record<string, string[]> = { a: [], b: [] }
+  const drops = new Set<string>()
+  const target = (id: string): Target => ({
+    id,
+    refusal: () => (does[id] === 'has no room' ? new QueueRefusal(id, 'full', 1000) : undefined),
+    offer: ({ body, tenants }) => {
+      if (does[id] !== 'takes') return Promise.reject(new QueueRefusal(id, 'failing', 1000))
+      const records = decodeRequest(Buffer.from(body)).resourceLogs!.flatMap(
+        ({ scopeLogs }) => scopeLogs![0]!.logRecords!,
+      )
+      got[id]!.push(...records.map((record) => record.body!.stringValue!))
+      return Promise.resolve().then(() => account.delivery().enqueued(tenants))
+    },
+  })
+  const counter = { add: () => {} }
+  const processor = {
+    record: (record: { slots: { text(slot: number): string }; body: number }) =>
+      drops.has(record.slots.text(record.body)) ? ('drop' as const) : ('keep' as const),
+  }
+  const direct = [0, 1].map((destination) => ({ destination, purposes: 'merged' as const, region: '' }))
+  const inbound = new Inbound({
+    id: 'logs',
+    keys: new KeyTable(),
+    processors: [{ id: 'p', processor: processor as never, incoming: counter, outgoing: counter }],
+    tenantSources: parseTenantSources(['resource.attributes["tenant.id"]'], []),
+    routes: new DirectRoutes(direct, purposes, { seal: () => '' }, 100),
+    policyVersion: '',
+    targets: [target('a'), target('b')],
+    quarantine: { id: 'quarantine', offer: async () => {} },
+    account,
+    report: () => {},
+    onDropped: () => {},
+  })
+  const send = async (texts: string[], atMs = 0, tenants?: string[]) => {
+    const logRecords = texts.map((text) => ({ body: { stringValue: text } }))
+    const attributes = [{ key: 'tenant.id', value: { stringValue: 'acme' } }]
+    const body = encodeRequest({ resourceLogs: [{ resource: { attributes }, scopeLogs: [{ logRecords }] }] })
+    const { answer } = await inbound.accept({
+      body,
+      sender: tenants ? { tenants } : {},
+      headers: {},
+      receivedUnixNano: 1n,
+      receivedMonotonicNano: BigInt(atMs) * 1_000_000n,
+    })
+    return answer.is
+  }
+  return { account, does, got, drops, send }
+}
+
+const line = ({ account }: ReturnType<typeof gateway>) => {
+  const { received, queued, entering, dropped } = account.of('acme')
+  return { received, queued, entering, dropped }
+}
+
+test('the retry goes only to the destination that refused, and records count once', async () => {
+  const one = gateway()
+  one.does['b'] = 'fails'
+  expect(await one.send(['x', 'y'])).toBe('unavailable')
+  expect(await one.send(['x', 'y'])).toBe('unavailable')
+  one.does['b'] = 'takes'
+  expect(await one.send(['x', 'y'])).toBe('ok')
+  expect(one.got).toEqual({ a: ['x', 'y'], b: ['x', 'y'] })
+  expect(line(one)).toEqual({ received: 2, queued: 2, entering: 0, dropped: 0 })
+  // It is forgotten then: an equal request is another one.
+  expect(await one.send(['x', 'y'])).toBe('ok')
+  expect(one.got['a']).toEqual(['x', 'y', 'x', 'y'])
+})
+
+test('a destination without room is known before any other gets its copy', async () => {
+  const one = gateway()
+  one.does['b'] = 'has no room'
+  expect(await one.send(['x'])).toBe('unavailable')
+  expect(one.got).toEqual({ a: [], b: [] })
+  expect(line(one)).toEqual({ received: 0, queued: 0, entering: 0, dropped: 0 })
+})
+
+test('another choice of records, another sender, or a retry much later gets everything', async () => {
+  const one = gateway()
+  one.does['b'] = 'fails'
+  await one.send(['x', 'y'])
+  one.does['b'] = 'takes'
+  one.drops.add('x')
+  expect(await one.send(['x', 'y'])).toBe('ok')
+  expect(one.got).toEqual({ a: ['x', 'y', 'y'], b: ['y'] })
+
+  for (const [atMs, tenants] of [
+    [0, ['acme']],
+    [limits.halfAcceptedMsMax + 1, undefined],
+  ] as const) {
+    const other = gateway()
+    other.does['b'] = 'fails'
+    await other.send(['x'])
+    other.does['b'] = 'takes'
+    expect(await other.send(['x'], atMs, tenants && [...tenants])).toBe('ok')
+    expect(other.got).toEqual({ a: ['x', 'x'], b: ['x'] })
+  }
+})
+
+test('whatever fails in between: each destination has what was acknowledged, once; the account balances', async () => {
+  const behaviour = fc.constantFrom<Behaviour>('takes', 'takes', 'fails', 'has no room')
+  const step = fc.record({ request: fc.nat(3), a: behaviour, b: behaviour })
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+      const one = gateway()
+      const acknowledged: string[] = []
+      // Senders retry until they are acknowledged; then they send something new.
+      const rounds = [0, 0, 0, 0]
+      const all = [...steps, ...rounds.map((_, request) => ({ request, a: 'takes' as const, b: 'takes' as const }))]
+      for (const { request, a, b } of all) {
+        Object.assign(one.does, { a, b })
+        const text = `${request}.${rounds[request]}`
+        if ((await one.send([text, `${text}'`])) !== 'ok') continue
+        rounds[request]!++
+        acknowledged.push(text, `${text}'`)
+      }
+      expect([...one.got['a']!].sort()).toEqual([...acknowledged].sort())
+      expect([...one.got['b']!].sort()).toEqual([...acknowledged].sort())
+      expect(line(one)).toEqual({ received: acknowledged.length, queued: acknowledged.length, entering: 0, dropped: 0 })
+    }),
+    { numRuns: 200, seed: 7 },
+  )
+})
