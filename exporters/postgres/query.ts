@@ -5,13 +5,10 @@
  * With a limit, the newest so many are shown, still oldest first.
  */
 import pg from 'pg'
-import { DependencyError } from '../../src/errors.ts'
 import { limits } from '../../src/limits.ts'
-import { connect, openAccess, storeError } from './access.ts'
-import type { StoreOptions } from './options.ts'
 import { untagged } from './place.ts'
 import { formatNanos } from './record_time.ts'
-import { schemaVersion } from './schema.ts'
+import { openSession, type StorePlace, sessionError } from './session.ts'
 import { fromStoredJson, type PlainValue, unescapeText } from './stored_json.ts'
 
 /** Which records. Everything left out does not restrict. */
@@ -58,7 +55,7 @@ export interface StoredRecord {
 /** Microseconds since 1970; PostgreSQL counts in microseconds, so this is exact. */
 const micros = (column: string) => `(extract(epoch FROM ${column}) * 1000000)::int8`
 
-const selected = `
+export const selected = `
   ${micros('time')} AS time_micros, time_nanos, ${micros('observed')} AS observed_micros, observed_nanos,
   tenant, region, purpose, retention, severity_number, severity_text, event_name, body, body_json::text AS body_json,
   service_name, encode(trace_id, 'hex') AS trace_id, encode(span_id, 'hex') AS span_id, flags, subject_ref,
@@ -67,7 +64,7 @@ const selected = `
 
 type Text = string | null
 /** A row as it is selected. */
-interface Row {
+export interface Row {
   readonly time_micros: string
   readonly time_nanos: number
   readonly observed_micros: Text
@@ -93,21 +90,15 @@ interface Row {
   readonly scope: Text
 }
 
-/** Reads a store of the configuration. `folder` is `<data-dir>/postgres`. Throws `DependencyError`. */
-export async function* queryStore(
-  store: { readonly options: StoreOptions; readonly folder: string },
-  query: StoreQuery,
-): AsyncGenerator<StoredRecord, void, void> {
-  const access = await openAccess(store.options, store.folder, true)
-  let client: pg.Client | undefined
+/** Reads a store of the configuration. Throws `DependencyError`. */
+export async function* queryStore(store: StorePlace, query: StoreQuery): AsyncGenerator<StoredRecord, void, void> {
+  const session = await openSession(store)
   try {
-    client = await connect(access)
-    yield* readRecords(client, store.options.schema, query)
+    yield* readRecords(session.client, store.options.schema, query)
   } catch (error) {
-    throw error instanceof pg.DatabaseError || 'code' in (error as object) ? storeError(error) : error
+    throw sessionError(error)
   } finally {
-    await client?.end().catch(() => {})
-    await access.close()
+    await session.close()
   }
 }
 
@@ -117,43 +108,47 @@ export async function* readRecords(
   schema: string,
   query: StoreQuery,
 ): AsyncGenerator<StoredRecord, void, void> {
-  const name = pg.escapeIdentifier(schema)
-  await checkVersion(client, schema)
-  const { text, params } = selectStatement(name, query)
+  const { text, params } = selectStatement(pg.escapeIdentifier(schema), query)
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-  await client.query(`DECLARE found NO SCROLL CURSOR FOR ${text}`, params)
+  for await (const row of fetchRows<Row>(client, text, params)) yield toRecord(row)
+  await client.query('COMMIT')
+}
+
+/** The rows of a statement, in portions. Needs an open transaction. */
+export async function* fetchRows<Each extends object>(
+  client: pg.Client,
+  text: string,
+  params: readonly unknown[],
+): AsyncGenerator<Each, void, void> {
+  await client.query(`DECLARE found NO SCROLL CURSOR FOR ${text}`, [...params])
   let portion: number = limits.queryRowsFirst
   for (;;) {
-    const { rows } = await client.query<Row>(`FETCH ${portion} FROM found`)
+    const { rows } = await client.query<Each>(`FETCH ${portion} FROM found`)
     let units = 0
     for (const row of rows) {
       for (const cell of Object.values(row)) units += typeof cell === 'string' ? cell.length : 1
-      yield toRecord(row)
+      yield row
     }
     if (rows.length < portion) break
     portion = Math.max(1, Math.min(limits.queryRowsMax, Math.floor(limits.queryPortionUnits / (units / rows.length))))
   }
-  await client.query('COMMIT')
+  await client.query('CLOSE found')
 }
 
-async function checkVersion(client: pg.Client, schema: string): Promise<void> {
-  const table = `${pg.escapeIdentifier(schema)}.schema_version`
-  const { rows } = await client.query('SELECT to_regclass($1) IS NOT NULL AS there', [table])
-  if (!rows[0].there) throw new DependencyError(`the database has no store in its schema ${schema}`)
-  const found = await client.query(`SELECT max(version) AS version FROM ${table}`)
-  if (found.rows[0].version === schemaVersion) return
-  throw new DependencyError(
-    `the store's schema ${schema} has version ${found.rows[0].version}, and this Douane reads version ${schemaVersion}`,
-    'Use the same version of Douane as the gateway that writes there.',
-  )
-}
-
+/** `SELECT … FROM logs WHERE …` for a query's conditions, and its parameters. `schema` is quoted. */
 function selectStatement(schema: string, query: StoreQuery): { text: string; params: unknown[] } {
-  const params: unknown[] = [...(query.where?.params ?? [])]
-  const parameter = (value: unknown): string => {
-    params.push(value)
-    return `$${params.length}`
-  }
+  const params: unknown[] = []
+  const conditions = conditionsOf(query, params)
+  const from = `FROM ${schema}.logs ${conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : ''}`
+  if (query.limit === undefined) return { text: `SELECT ${selected} ${from} ORDER BY time, time_nanos`, params }
+  const newest = `SELECT * ${from} ORDER BY time DESC, time_nanos DESC LIMIT $${params.push(query.limit)}`
+  return { text: `SELECT ${selected} FROM (${newest}) newest ORDER BY time, time_nanos`, params }
+}
+
+/** Fills `params`, which must be empty: a condition's own come first. */
+export function conditionsOf(query: StoreQuery, params: unknown[]): string[] {
+  params.push(...(query.where?.params ?? []))
+  const parameter = (value: unknown): string => `$${params.push(value)}`
   const conditions: string[] = query.where ? [`(${query.where.text})`] : []
   const { tenant, purpose, since, until, traceId, subject } = query
   if (tenant !== undefined) conditions.push(tenant === '' ? 'tenant IS NULL' : `tenant = ${parameter(tenant)}`)
@@ -170,13 +165,10 @@ function selectStatement(schema: string, query: StoreQuery): { text: string; par
     const time = instant(until)
     conditions.push(`time <= ${time} AND (time < ${time} OR time_nanos < ${parameter(Number(until % 1000n))})`)
   }
-  const from = `FROM ${schema}.logs ${conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : ''}`
-  if (query.limit === undefined) return { text: `SELECT ${selected} ${from} ORDER BY time, time_nanos`, params }
-  const newest = `SELECT * ${from} ORDER BY time DESC, time_nanos DESC LIMIT ${parameter(query.limit)}`
-  return { text: `SELECT ${selected} FROM (${newest}) newest ORDER BY time, time_nanos`, params }
+  return conditions
 }
 
-function toRecord(row: Row): StoredRecord {
+export function toRecord(row: Row): StoredRecord {
   const time = BigInt(row.time_micros) * 1000n + BigInt(Math.max(row.time_nanos, 0))
   const observed = row.observed_micros === null ? null : BigInt(row.observed_micros) * 1000n
   return {

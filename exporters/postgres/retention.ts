@@ -22,13 +22,15 @@ export interface RetentionOptions {
   readonly asOfMs: number
   /** Today's policy. */
   readonly retentionOf: RetentionOf
+  /** Its version, for the receipts. */
+  readonly policyVersion?: string
   /** Only tells what would be deleted. */
   readonly dryRun?: boolean
   /** Somebody has checked the clock. */
   readonly confirmed?: boolean
 }
 
-/** What was deleted (or would be). The ledger makes a receipt of it. */
+/** What was deleted (or would be). receipts.ts makes a receipt of it. */
 export interface Deletion {
   readonly partition: string
   readonly purpose: string
@@ -68,6 +70,7 @@ export async function runRetention(
   schema: string,
   options: RetentionOptions,
 ): Promise<RetentionReport> {
+  if (options.dryRun) return new Run(client, schema, options).run()
   const lock = `douane retention ${schema}`
   const { rows } = await client.query('SELECT pg_try_advisory_lock(hashtext($1)) AS mine', [lock])
   if (!rows[0].mine) return { asOfMs: options.asOfMs, heldBack: false, deletions: [], busy: true }
@@ -166,7 +169,7 @@ class Run {
 
   /** A condition over a row `l`; `$1` is the time that is counted to. */
   get #held(): string {
-    return `EXISTS (SELECT FROM ${this.#schema}.legal_holds h WHERE h.until > $1
+    return `EXISTS (SELECT FROM ${this.#schema}.legal_holds h WHERE h.until > $1 AND h.ended IS NULL
       AND (h.tenant IS NULL OR h.tenant = l.tenant) AND (h.purpose IS NULL OR h.purpose = l.purpose)
       AND (h.subject_ref IS NULL OR h.subject_ref = l.subject_ref))`
   }
@@ -176,9 +179,12 @@ class Run {
     if (leaf.starts && leaf.starts.getTime() >= cutoffMs) return
     const time = leaf.starts ? 'l.time' : 'least(l.time, l.stored)'
     const params: unknown[] = [new Date(this.#asOfMs), new Date(cutoffMs)]
+    // A trial leaves the rows that the class alone takes, and they are not counted again for their tenant.
+    const base = of && this.#options.dryRun && leaf.retention !== unlimited ? parseRetention(leaf.retention) : undefined
+    const counted = base ? `AND ${time} >= $${params.push(new Date(firstKeptMs(base, this.#asOfMs)))}` : ''
     const ofTenant = of ? `AND l.tenant IS NOT DISTINCT FROM $${params.push(of.tenant)}` : ''
     const table = `${this.#schema}.${pg.escapeIdentifier(leaf.name)} l`
-    const condition = `WHERE ${time} < $2 ${ofTenant} AND NOT ${this.#held}`
+    const condition = `WHERE ${time} < $2 ${counted} ${ofTenant} AND NOT ${this.#held}`
     const found = this.#options.dryRun
       ? `SELECT l.time FROM ${table} ${condition}`
       : `DELETE FROM ${table} ${condition} RETURNING l.time`
@@ -233,9 +239,20 @@ class Run {
     if (this.#options.dryRun) return
     const { partition, purpose, retention, tenant, whole, records, oldest, newest } = deletion
     await this.#client.query(
-      `INSERT INTO ${this.#schema}.deletions (as_of, partition, purpose, retention, tenant, whole, records, oldest, newest)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-      [new Date(this.#asOfMs), partition, purpose, retention, tenant, whole, records, oldest, newest],
+      `INSERT INTO ${this.#schema}.deletions (as_of, partition, purpose, retention, tenant, whole, records, oldest, newest, policy_version)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+      [
+        new Date(this.#asOfMs),
+        partition,
+        purpose,
+        retention,
+        tenant,
+        whole,
+        records,
+        oldest,
+        newest,
+        this.#options.policyVersion ?? '',
+      ],
     )
   }
 

@@ -4,6 +4,7 @@
 import type pg from 'pg'
 import type { Host } from '../../src/contract.ts'
 import { type Access, connect, errorCode } from './access.ts'
+import { handOverReceipts } from './receipts.ts'
 import { runRetention } from './retention.ts'
 
 const checkMs = 10 * 60_000
@@ -56,7 +57,10 @@ export class RetentionSchedule {
       const { busy, heldBack, deletions } = await runRetention(this.#client, this.#schema, {
         asOfMs: this.#host.nowMs(),
         retentionOf: (purpose, tenant) => this.#host.retention?.(purpose, tenant),
+        policyVersion: this.#host.policyVersion?.() ?? '',
       })
+      const { keepReceipts } = this.#host
+      if (keepReceipts) await handOverReceipts(this.#client, this.#schema, this.#host.id, keepReceipts)
       this.#lastDay = day
       if (heldBack) log.warn('retention held back: the clock is more than a day ahead of the last run')
       const records = deletions.reduce((sum, deletion) => sum + deletion.records, 0)

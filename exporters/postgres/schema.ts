@@ -159,8 +159,16 @@ BEGIN
 END $$;
 `
 
+/** Version 2: receipts are made from `deletions` after the fact; holds say who made and who ended them; `query --follow`. */
+const receiptsAndHolds = `
+ALTER TABLE deletions ADD COLUMN policy_version text NOT NULL DEFAULT '',
+  ADD COLUMN receipted boolean NOT NULL DEFAULT false;   -- its receipt is signed and kept outside of this database
+ALTER TABLE legal_holds ADD COLUMN made_by text, ADD COLUMN ended timestamptz, ADD COLUMN ended_by text;
+CREATE INDEX logs_stored ON logs USING brin (stored) WITH (pages_per_range = 32, autosummarize = on);
+`
+
 /** One entry a version, never changed once released. */
-const migrations: readonly string[] = [logsTable + bookTables + ensurePartition]
+const migrations: readonly string[] = [logsTable + bookTables + ensurePartition, receiptsAndHolds]
 
 export const schemaVersion = migrations.length
 
@@ -203,4 +211,17 @@ async function versionOf(client: pg.Client | pg.PoolClient, name: string): Promi
   if (!rows[0].there) return 0
   const found = await client.query(`SELECT coalesce(max(version), 0) AS version FROM ${table}`)
   return found.rows[0].version
+}
+
+/** Refuses a schema that this program does not read. Throws `DependencyError`. */
+export async function checkVersion(client: pg.Client, schema: string): Promise<void> {
+  const table = `${pg.escapeIdentifier(schema)}.schema_version`
+  const { rows } = await client.query('SELECT to_regclass($1) IS NOT NULL AS there', [table])
+  if (!rows[0].there) throw new DependencyError(`the database has no store in its schema ${schema}`)
+  const found = await client.query(`SELECT max(version) AS version FROM ${table}`)
+  if (found.rows[0].version === schemaVersion) return
+  throw new DependencyError(
+    `the store's schema ${schema} has version ${found.rows[0].version}, and this Douane reads version ${schemaVersion}`,
+    'Use the same version of Douane as the gateway that writes there.',
+  )
 }

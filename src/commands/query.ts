@@ -1,9 +1,7 @@
 /** `douane query`: reads records back from a PostgreSQL store, also while the gateway runs. */
-import { join } from 'node:path'
 import type { Command } from 'commander'
-import type { GatewayConfig } from '../../config/gateway_config.ts'
-import { formatTable, jsonLine } from '../../exporters/postgres/format.ts'
-import type { StoreOptions } from '../../exporters/postgres/options.ts'
+import { followStore } from '../../exporters/postgres/follow.ts'
+import { csvHead, csvLine, formatTable, jsonLine } from '../../exporters/postgres/format.ts'
 import { queryStore, type StoredRecord, type StoreQuery } from '../../exporters/postgres/query.ts'
 import { parseWhen } from '../../exporters/postgres/record_time.ts'
 import { storeColumns } from '../../exporters/postgres/where.ts'
@@ -13,6 +11,8 @@ import { parseCondition } from '../ottl/checker.ts'
 import { toSql } from '../ottl/sql.ts'
 import { UnitError } from '../units.ts'
 import { loadAccepted, withConfig, withDataDir } from './common.ts'
+import { openAudit } from './query_audit.ts'
+import { storeOf } from './stores.ts'
 
 interface QueryOptions {
   readonly config?: string[]
@@ -25,7 +25,10 @@ interface QueryOptions {
   readonly where?: string
   readonly traceId?: string
   readonly limit?: string
-  readonly format: string
+  readonly follow?: boolean
+  readonly reason?: string
+  readonly who?: string
+  readonly format?: string
 }
 
 export function queryCommand(program: Command): void {
@@ -40,43 +43,57 @@ export function queryCommand(program: Command): void {
     .option('--trace-id <hex>', 'only records of this trace')
     .option('--where <ottl>', "an OTTL condition, such as 'log.severity_number >= SEVERITY_NUMBER_ERROR'")
     .option('--limit <rows>', 'the newest so many rows; all rows without it')
-    .option('--format <format>', 'table or json (one object a line)', process.stdout.isTTY ? 'table' : 'json')
+    .option('--follow', 'go on with what is stored from now on; what is there already needs --since or --limit')
+    .option('--reason <text>', 'why, for the access audit')
+    .option('--who <name>', 'who reads, where the system user is not the person; the system user is logged too')
+    .option('--format <format>', 'table, csv or json (one object a line); --follow has no table')
   withDataDir(withConfig(command)).action(query)
 }
 
 async function query(options: QueryOptions): Promise<void> {
+  const allowed = Object.keys(writers).filter((name) => !(options.follow && name === 'table'))
+  const format = options.format ?? (process.stdout.isTTY && !options.follow ? 'table' : 'json')
+  if (!allowed.includes(format)) {
+    throw new ConfigError(`--format ${format} is not known here`, [], `Allowed: ${allowed.join(', ')}.`)
+  }
   const config = loadAccepted(options.config)
-  const store = { options: storeOf(config, options.store), folder: join(options.dataDir, 'postgres') }
-  const rows = queryStore(store, queryOf(options))
-  if (options.format === 'json') {
-    for await (const row of rows) {
-      if (!process.stdout.write(`${jsonLine(row)}\n`))
-        await new Promise((resolve) => process.stdout.once('drain', resolve))
-    }
-    return
+  const store = storeOf(config, options.dataDir, options.store)
+  const which = queryOf(options)
+  const audit = await openAudit(store.id, options)
+  try {
+    const stopped = new AbortController()
+    if (options.follow) for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stopped.abort())
+    const found = options.follow ? followStore(store, which, stopped.signal) : queryStore(store, which)
+    await writers[format]!(audit.counted(found))
+  } finally {
+    await audit.end()
   }
-  if (options.format !== 'table')
-    throw new ConfigError(`--format ${options.format} is not known`, [], 'Allowed: table, json.')
-  let page: StoredRecord[] = []
-  for await (const row of rows) {
-    page.push(row)
-    if (page.length < limits.queryTablePageRows) continue
-    process.stdout.write(`${formatTable(page)}\n`)
-    page = []
-  }
-  process.stdout.write(page.length > 0 ? `${formatTable(page)}\n` : '')
 }
 
-function storeOf(config: GatewayConfig, id: string | undefined): StoreOptions {
-  const stores = [...config.exporters.values()].filter(({ component }) => component.name === 'postgres')
-  const known = stores.map((section) => section.id).join(', ') || 'none'
-  const found = id === undefined && stores.length === 1 ? stores[0] : stores.find((section) => section.id === id)
-  if (found === undefined) {
-    const what =
-      id === undefined ? 'several PostgreSQL stores are configured' : `no PostgreSQL store ${id} is configured`
-    throw new ConfigError(what, [], `Name one with --store: ${known}.`)
-  }
-  return found.options as StoreOptions
+type Rows = AsyncIterable<StoredRecord>
+
+const writers: Record<string, (rows: Rows) => Promise<void>> = {
+  json: async (rows) => {
+    for await (const row of rows) await put(jsonLine(row))
+  },
+  csv: async (rows) => {
+    await put(csvHead, '\r\n')
+    for await (const row of rows) await put(csvLine(row), '\r\n')
+  },
+  table: async (rows) => {
+    let page: StoredRecord[] = []
+    for await (const row of rows) {
+      page.push(row)
+      if (page.length < limits.queryTablePageRows) continue
+      await put(formatTable(page))
+      page = []
+    }
+    if (page.length > 0) await put(formatTable(page))
+  },
+}
+
+async function put(text: string, end = '\n'): Promise<void> {
+  if (!process.stdout.write(text + end)) await new Promise((resolve) => process.stdout.once('drain', resolve))
 }
 
 function queryOf(options: QueryOptions): StoreQuery {

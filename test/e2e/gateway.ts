@@ -173,7 +173,7 @@ interface Output {
   stderr: string
 }
 
-function launch(args: readonly string[], env: Record<string, string> = {}): ChildProcess {
+export function launch(args: readonly string[], env: Record<string, string> = {}): ChildProcess {
   const child = spawn(process.execPath, [main, ...args], {
     cwd: tmpdir(),
     env: { ...process.env, NODE_OPTIONS: '', NODE_COMPILE_CACHE: compileCache, ...env },

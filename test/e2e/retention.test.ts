@@ -1,12 +1,14 @@
 /**
- * How long what is kept, through the whole gateway: rows carry the retention of the policy in force.
+ * How long what is kept, through the whole gateway: rows carry the retention of the policy in force, and `retention`
+ * shows, deletes, holds back and gives receipts.
  */
-import { writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { StoredRecord } from '../../exporters/postgres/query.ts'
 import type { GatewayStatus } from '../../src/status.ts'
-import { cleanUp, files, type Gateway, runJson, start, temporaryFolder, until } from './gateway.ts'
+import { cleanUp, files, type Gateway, launch, run, runJson, start, temporaryFolder, until } from './gateway.ts'
 import { bytes, record, request, send } from './requests.ts'
 
 const config = `
@@ -92,5 +94,144 @@ describe('stored rows', () => {
       'stranger usage 1mo',
     ])
     expect(await kept('first')).toEqual(before)
+  })
+})
+
+interface Shown {
+  readonly store: string
+  readonly purpose: string
+  readonly retention: string
+  readonly state: string
+  readonly next_deletion: string | null
+  readonly records: number
+}
+
+describe('douane retention', () => {
+  const later = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString()
+  const travel = { env: { DOUANE_ALLOW_TIME_TRAVEL: '1' } }
+  const retention = (...args: string[]) => run(['retention', ...args, ...shared], travel)
+  const count = async () => (await runJson<StoredRecord>(['query', '--format', 'json', ...shared])).length
+
+  it('status shows each purpose and class, with what is deleted next', async () => {
+    const lines = await runJson<Shown>(['retention', 'status', ...shared])
+    expect(lines.map(({ purpose, retention, state }) => `${purpose} ${retention} ${state}`)).toEqual([
+      'security 18mo ok',
+      'usage 180d ok',
+      'usage 1mo ok',
+      'usage 2w ok',
+      'usage 30d ok',
+      'usage 6d ok',
+      'usage 90d ok',
+    ])
+    const next = Date.parse(lines.find(({ retention }) => retention === '90d')!.next_deletion!)
+    expect(Math.abs(next - Date.now() - 90 * 86_400_000)).toBeLessThan(600_000)
+  })
+
+  it('another time only in a trial, or where it is allowed', async () => {
+    const refused = await run(['retention', 'run', '--as-of', later(7), ...shared])
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('DOUANE_ALLOW_TIME_TRAVEL')])
+    const before = await count()
+    const trial = await run(['retention', 'run', '--dry-run', '--as-of', later(8), ...shared])
+    expect([trial.code, JSON.parse(trial.stdout)]).toEqual([
+      0,
+      expect.objectContaining({ purpose: 'usage', retention: '6d', records: 1, whole: true }),
+    ])
+    expect(await count()).toBe(before)
+  })
+
+  it('a legal hold keeps what it names until it is ended; then it goes, with a signed receipt', async () => {
+    const before = await count()
+    const hold = ['hold', 'add', '--tenant', 'acme', '--reason', 'case 7', '--until', later(90)]
+    expect((await retention(...hold)).code).toBe(0)
+    expect((await retention('hold', 'add', '--reason', 'all', '--until', later(90))).code).toBe(1)
+    expect((await retention('hold', 'add', '--everything', '--reason', 'past', '--until', '2020-01-01')).code).toBe(1)
+    expect((await retention('run', '--as-of', later(8))).stdout).toBe('')
+    expect(await count()).toBe(before)
+    const [listed] = await runJson<{ id: string; reason: string; made_by: string }>([
+      'retention',
+      'hold',
+      'list',
+      ...shared,
+    ])
+    expect(listed).toMatchObject({ reason: 'case 7', tenant: 'acme', ended: null })
+    expect((await retention('hold', 'end', listed!.id)).code).toBe(0)
+    expect((await retention('hold', 'end', listed!.id)).code).toBe(1)
+    expect((await retention('run', '--as-of', later(8))).code).toBe(0)
+    expect(await count()).toBe(before - 1)
+    const version = (await runJson<GatewayStatus>(['status', ...shared]))[0]!.policy_version
+    const receipts = await run(['retention', 'receipts', '--data-dir', gateway.dataDir])
+    expect([receipts.code, JSON.parse(receipts.stdout)]).toEqual([
+      0,
+      expect.objectContaining({
+        store: 'postgres/eu',
+        purpose: 'usage',
+        retention: '6d',
+        records: 1,
+        policy_version: version,
+      }),
+    ])
+  })
+
+  it('a receipt that was changed afterwards is found', async () => {
+    const file = join(gateway.dataDir, 'receipts/deletions/entries/000000')
+    const bytes = readFileSync(file)
+    writeFileSync(file, bytes.toString('latin1').replace('"records":1', '"records":9'), 'latin1')
+    expect((await run(['retention', 'receipts', '--data-dir', gateway.dataDir])).code).toBe(1)
+    writeFileSync(file, bytes)
+  })
+})
+
+describe('query', () => {
+  const query = (...args: string[]) => run(['query', ...args, ...shared])
+
+  it('writes CSV that a spreadsheet takes for text', async () => {
+    const awkward = '=1+1,"two"\nlines'
+    await sendAll(awkward)
+    const { stdout } = await query('--tenant', 'globex', '--purpose', 'security', '--format', 'csv')
+    expect(stdout.split('\r\n')[0]).toMatch(/^time,time_unix_nano,.*,body,.*,scope$/)
+    expect(stdout).toContain(`,"'=1+1,""two""\nlines",`)
+    expect(stdout.split('\r\n').at(-1)).toBe('')
+  })
+
+  it('is written into the access audit: who, what was asked without its values, how many rows', async () => {
+    const { stdout } = await query('--tenant', 'globex', '--reason', 'ticket 4', '--where', 'log.body == "canary"')
+    expect(stdout).toBe('')
+    const entries = readFileSync(join(gateway.dataDir, 'keys/audit/entries/000000'), 'latin1')
+    expect(entries).not.toContain('canary')
+    const last = entries.split('"v":1').slice(-2).join()
+    expect(last).toMatch(/"action":"query".*"reason":"ticket 4".*"tenant":"globex","where":"log.body == \?"/)
+    expect(last).toMatch(/"action":"queried".*"rows":0/)
+    expect((await run(['keys', 'audit', 'verify', '--data-dir', gateway.dataDir])).code).toBe(0)
+  })
+
+  it('shows nothing where the access audit cannot be written', async () => {
+    const elsewhere = temporaryFolder()
+    writeFileSync(join(elsewhere, 'keys'), 'in the way')
+    const { code, stdout } = await run(['query', ...shared.slice(0, 2), '--data-dir', elsewhere])
+    expect([code, stdout]).toEqual([3, ''])
+  })
+
+  it('--follow shows each record that is stored from now on, once, and ends with SIGINT', async () => {
+    const follower = launch(['query', '--follow', '--tenant', 'acme', '--purpose', 'security', ...shared])
+    let out = ''
+    follower.stdout!.on('data', (chunk) => {
+      out += chunk
+    })
+    const bodies = () =>
+      out
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => (JSON.parse(line) as StoredRecord).body)
+    await until(async () => {
+      await sendAll('probe')
+      return bodies().length > 0
+    }, 30_000)
+    await sendAll('one')
+    await sendAll('two')
+    await until(() => bodies().includes('two'), 10_000)
+    const ended = once(follower, 'exit')
+    follower.kill('SIGINT')
+    expect(await ended).toEqual([0, null])
+    expect(bodies().filter((body) => body !== 'probe')).toEqual(['one', 'two'])
   })
 })

@@ -1,0 +1,78 @@
+/**
+ * Writes each query into the access audit (src/keys/audit.ts): who asks what, before the first row is shown, and how
+ * many rows were shown, at the end. A query whose end is missing was cut off.
+ *
+ * The filter is written down without values that may be personal: a condition without its texts and numbers, and of a
+ * trace only that one was named.
+ */
+import { join } from 'node:path'
+import { AccessLog } from '../keys/audit.ts'
+import { currentUser } from '../keys/decrypt.ts'
+
+export interface Asked {
+  readonly dataDir: string
+  readonly tenant?: string
+  readonly purpose?: string
+  readonly since?: string
+  readonly until?: string
+  readonly traceId?: string
+  readonly where?: string
+  readonly limit?: string
+  readonly follow?: boolean
+  readonly reason?: string
+  readonly who?: string
+}
+
+export interface QueryAudit {
+  /** The same rows, counted as they go by. */
+  counted<Row>(rows: AsyncIterable<Row>): AsyncGenerator<Row, void, void>
+  end(): Promise<void>
+}
+
+/** Resolves when the question is on disk. Rejects with `KeyError` or `DependencyError`: then nothing may be shown. */
+export async function openAudit(store: string, asked: Asked): Promise<QueryAudit> {
+  const log = await AccessLog.open(join(asked.dataDir, 'keys'))
+  const who = currentUser(asked.who)
+  const { reason = '' } = asked
+  const filter = filterOf(asked)
+  let rows = 0
+  const append = (action: 'query' | 'queried', more: Record<string, number>) =>
+    log.append([{ action, atMs: Date.now(), who, reason, what: [{ store, ...filter, ...more }] }])
+  try {
+    await append('query', {})
+  } catch (error) {
+    await log.close()
+    throw error
+  }
+  return {
+    async *counted(found) {
+      for await (const row of found) {
+        rows++
+        yield row
+      }
+    },
+    end: async () => {
+      try {
+        await append('queried', { rows })
+      } finally {
+        await log.close()
+      }
+    },
+  }
+}
+
+function filterOf({ tenant, purpose, since, until, traceId, where, limit, follow }: Asked): Record<string, string> {
+  const shown = { tenant, purpose, since, until, limit, where: where && withoutValues(where) }
+  const given = Object.entries(shown).filter((entry): entry is [string, string] => entry[1] !== undefined)
+  return {
+    ...Object.fromEntries(given),
+    ...(traceId !== undefined && { trace_id: 'given' }),
+    ...(follow && { follow: 'yes' }),
+  }
+}
+
+/** An OTTL condition with names and operators as they are (keys in brackets are names), and `?` for each value. */
+export const withoutValues = (condition: string): string =>
+  condition.replace(/(\[\s*)?"(?:[^"\\]|\\.)*"|(?<![\w.])[+-]?\d[\w.]*/g, (text, bracket?: string) =>
+    bracket ? text : '?',
+  )
