@@ -1,0 +1,159 @@
+/**
+ * What `--help` teaches beyond options: in which group a verb stands, and examples that can be pasted.
+ * A test parses every example with the options that there are, and wants one for every verb.
+ */
+import type { Command } from 'commander'
+
+/** Verbs by what somebody wants to do, each with its line in `douane --help`, in the order of a newcomer's needs. */
+export const verbGroups: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'Run a gateway:': {
+    run: 'run the gateway until SIGINT or SIGTERM',
+    status: 'what became of every record, by tenant',
+    clocks: 'whose clocks are off, and by how much',
+  },
+  'Try things out, without sending anything:': {
+    validate: 'check a configuration; tells every problem at once',
+    explain: 'what each step does to a sample, and who gets what',
+    replay: 'run captured requests through the chain',
+    scan: 'what personal data and secrets a log file holds',
+  },
+  'See what is built in:': {
+    components: 'receivers, processors, exporters, extensions',
+    'print-config': 'what is in force, secrets left out',
+    schema: 'JSON schema of the configuration, for editors',
+  },
+  'Read what was stored:': {
+    query: 'read records back from a PostgreSQL store',
+    decrypt: 'open sealed values; every reading is written down',
+  },
+  'Show where records may go, and went:': {
+    residency: 'the map, the proof, the report',
+  },
+  'Look after what is kept:': {
+    retention: 'what is deleted when, and what was; legal holds',
+    quarantine: 'records that no rule gives a way out',
+    'dead-letters': 'batches that a destination refused for good',
+  },
+  'Keys:': {
+    keys: 'keys that open what was sealed',
+    'api-keys': 'keys of senders',
+  },
+}
+
+type Example = readonly [command: string, what: string]
+
+/** By the words of a verb, without `douane`. */
+export const examples: Readonly<Record<string, readonly Example[]>> = {
+  run: [
+    ['douane run', 'the quickstart: two stores, three tenants, on this machine only'],
+    ['douane run --config gateway.yaml --data-dir /var/lib/douane', 'your own configuration'],
+    ['douane run --config base.yaml --config production.yaml', 'what the second file says counts'],
+    ['kill -HUP PID', 'read the configuration again; a wrong one is refused, and the old one goes on'],
+  ],
+  validate: [
+    ['douane validate --config gateway.yaml', 'ends with 0, or with 1 and every problem with its place and fix'],
+    ['douane validate --config base.yaml --config production.yaml', 'as `run` would read them'],
+  ],
+  components: [
+    ['douane components', 'every receiver, processor, connector, exporter and extension'],
+    ['douane components --format json', 'for programs'],
+  ],
+  'print-config': [
+    ['douane print-config --config gateway.yaml', 'what is in force, defaults included; secrets are not shown'],
+  ],
+  schema: [
+    ['douane schema > douane.schema.json', 'for completion in an editor'],
+    ['douane schema --policy > residency.schema.json', 'the same for residency.yaml'],
+  ],
+  explain: [
+    ["echo 'login of jane@example.com failed' | douane explain --tenant acme", 'one line of text'],
+    ['douane explain --config gateway.yaml sample.json', 'a request as OTLP/JSON'],
+    ['douane explain --format json sample.json', 'for programs'],
+  ],
+  scan: [
+    ['douane scan app.log', 'one JSON line a line: what was found, where, never the value'],
+    ['douane scan --format table app.log.gz', 'counts by type'],
+    ['kubectl logs deploy/shop | douane scan --fail-on-findings', 'ends with 1 when something was found'],
+  ],
+  replay: [['douane replay --config gateway.yaml capture.jsonl > out.jsonl', 'what each captured request leads to']],
+  query: [
+    ['douane query --store postgres/eu_de --tenant acme --since 1h', 'the last hour of one customer'],
+    ["douane query --store postgres/eu_de --where 'log.severity_number >= SEVERITY_NUMBER_ERROR'", 'errors only'],
+    ['douane query --store postgres/eu_de --format json | jq .body', 'one JSON object a line'],
+  ],
+  status: [
+    ['douane status', 'the account of the gateway on .douane'],
+    ['douane status --data-dir /var/lib/douane --format json', 'for programs'],
+  ],
+  clocks: [
+    ['douane clocks', 'sources whose clock is off, and by how much'],
+    ['douane clocks --all --tenant acme', 'all sources of one customer'],
+  ],
+  decrypt: [
+    [
+      "douane query --store postgres/eu_de --tenant acme --format json | douane decrypt --reason 'ticket 4711'",
+      'who read what, and why, is written down first',
+    ],
+  ],
+  'keys init': [
+    ['DOUANE_KEYS_PASSPHRASE=… douane keys init', 'a new key folder'],
+    ['douane keys init --tenant acme --region eu-de --retention 18mo --periods 6', 'keys ahead of time'],
+  ],
+  'keys list': [['douane keys list', 'for whom, which period, in which state']],
+  'keys rotate': [
+    ['douane keys rotate --tenant acme --region eu-de --retention 18mo', 'a new key now'],
+    ['douane keys rotate --hash', 'hashes from now on do not join with those from before'],
+  ],
+  'keys destroy': [
+    ["douane keys destroy --expired --reason 'retention is over'", 'lists what would be destroyed'],
+    ["douane keys destroy --tenant acme --reason 'contract ended' --yes", 'does it; it cannot be undone'],
+  ],
+  'keys export-bundle': [['douane keys export-bundle --out bundle.json', 'for gateways that hold no private key']],
+  'keys verify-bundle': [['douane keys verify-bundle bundle.json --trust ed25519:…', 'before it is rolled out']],
+  'keys check': [['douane keys check', 'run it daily: a lost key shows today and not when it is needed']],
+  'keys audit verify': [['douane keys audit verify --witness checkpoint.txt', 'nobody changed the access log']],
+  'keys audit show': [['douane keys audit show | tail -5', 'the last five who opened something']],
+  'keys audit checkpoint': [['douane keys audit checkpoint > checkpoint.txt', 'keep it on another machine']],
+  'api-keys add': [['douane api-keys add shop --tenant acme --expires 2030-01-01', 'prints the key, once']],
+  'api-keys list': [['douane api-keys list', 'ids, names, tenants, expiry']],
+  'api-keys remove': [['douane api-keys remove k-7f3a', 'running gateways refuse it within seconds']],
+  'quarantine list': [['douane quarantine list', 'how many, and whose']],
+  'quarantine release': [['douane quarantine release', 'after the missing tenant was added to residency.yaml']],
+  'quarantine purge': [['douane quarantine purge', 'they are gone for good']],
+  'dead-letters list': [['douane dead-letters list --destination otlp_http/a', 'what one destination refused']],
+  'dead-letters inspect': [['douane dead-letters inspect 0193…', 'why, when, whose, how large']],
+  'dead-letters retry': [['douane dead-letters retry --destination otlp_http/a', 'once the destination is repaired']],
+  'dead-letters purge': [['douane dead-letters purge 0193…', 'one batch; without ids all']],
+  'residency map': [
+    ['douane residency map', 'who may go where'],
+    ['douane residency map --format svg > map.svg', 'as a picture'],
+  ],
+  'residency check': [
+    ['douane residency check --config gateway.yaml', 'ends with 1 and the path that breaks the policy'],
+  ],
+}
+
+/** Groups, examples, and settings that commands do not inherit when they are made elsewhere. */
+export function teach(program: Command): void {
+  program.commandsGroup('Help:').helpCommand('help [verb]', 'the same as VERB --help')
+  for (const command of program.commands) {
+    for (const [group, verbs] of Object.entries(verbGroups)) {
+      const line = verbs[command.name()]
+      if (line !== undefined) command.helpGroup(group).summary(line)
+    }
+  }
+  for (const [words, command] of verbsOf(program)) {
+    command.copyInheritedSettings(command.parent ?? program)
+    const lines = examples[words] ?? []
+    const text = lines.map(([example, what]) => `  ${example}\n      ${what}`).join('\n')
+    if (lines.length > 0) command.addHelpText('after', `\n${lines.length > 1 ? 'Examples' : 'Example'}:\n${text}`)
+  }
+}
+
+/** Every command with its words, those that only hold others included. */
+export function verbsOf(command: Command, before: readonly string[] = []): [words: string, command: Command][] {
+  return command.commands.flatMap((one) => {
+    const words = [...before, one.name()]
+    return [[words.join(' '), one] as [string, Command], ...verbsOf(one, words)]
+  })
+}
