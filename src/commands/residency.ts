@@ -6,6 +6,7 @@ import { checkResidency, type Proof } from '../residency/check.ts'
 import { mapHtml, mapMermaid, mapSvg, mapTable } from '../residency/draw.ts'
 import { type ResidencyMap, residencyMap } from '../residency/map.ts'
 import { loadAccepted, withConfig } from './common.ts'
+import { ledgerCommands } from './ledger.ts'
 
 interface Flags {
   readonly config?: string[]
@@ -44,6 +45,7 @@ export function residencyCommand(program: Command): void {
       print(flags.format === 'json' ? JSON.stringify(proof) : proofText(proof))
       if (!proof.holds) process.exitCode = exitCodes.input
     })
+  ledgerCommands(residency)
 }
 
 function connectorOf({ connectors }: GatewayConfig, id: string | undefined): ConnectorSection {

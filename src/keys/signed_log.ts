@@ -68,6 +68,35 @@ export class SignedLog {
     })
   }
 
+  /** Resolves when the entries are on disk. `sign` covers them later. */
+  async appendUnsigned(entries: readonly Uint8Array[]): Promise<void> {
+    await this.#log.append(entries)
+  }
+
+  /** Signs what is there; gives the checkpoint, which is on disk then. */
+  async sign(): Promise<string> {
+    let note = ''
+    await this.#log.append([], (size, root) => {
+      note = this.#sign(size, root)
+      this.#checkpoints.append(JSON.stringify(note))
+      this.#checkpoints.close()
+    })
+    return note
+  }
+
+  get size(): number {
+    return this.#log.size
+  }
+
+  /** What checkpoints call this log, and the key that they are signed with. */
+  get identity(): { readonly origin: string } & Signer {
+    return { origin: this.#origin, ...this.#signer }
+  }
+
+  inclusionProof(index: number, size: number): Buffer[] {
+    return this.#log.inclusionProof(index, size)
+  }
+
   /** The newest signed checkpoint, to be kept elsewhere. */
   checkpoint(): string {
     return this.#sign(this.#log.size, this.#log.root())

@@ -249,7 +249,8 @@ export class Inbound {
     const body = this.#splicer.splice(this.#request, plan)
     const isQuarantine = target === this.#options.quarantine
     const policyVersion = isQuarantine ? this.#options.id : this.#options.policyVersion
-    const arrival = target.offer({ body, records: plan.count, tenants, policyVersion })
+    const holdings = this.#options.tellsHoldings && !isQuarantine && { holdings: plan.holdings }
+    const arrival = target.offer({ body, records: plan.count, tenants, policyVersion, ...holdings })
     offered.push({ target, tenants: isQuarantine ? inQuarantine : tenants, selection, arrival })
     if (!isQuarantine) this.#options.account.enter(tenants)
   }

@@ -1,0 +1,139 @@
+/**
+ * The ledger: a leaf for every batch that a destination took, in a Merkle log with signed checkpoints.
+ *
+ *   ledger/log, log.pem   the log (src/keys/signed_log.ts) and the key that signs it
+ *   ledger/names.key      the secret behind tenants' pseudonyms
+ *
+ * A batch leaves its queue only after its leaf is on disk: after a crash in between it is sent again, under the same id,
+ * and gets a leaf then. So there may be two leaves for one batch id, and never none.
+ * Leaves that come while one write is under way go together with the next. Large bodies are hashed in another thread.
+ * Checkpoints are signed on a timer and at the end, not with each write.
+ */
+import { createHash, randomBytes, webcrypto } from 'node:crypto'
+import { join } from 'node:path'
+import { KeyError } from '../errors.ts'
+import { createFile, readPrivate } from '../keys/files.ts'
+import type { Signer } from '../keys/signature.ts'
+import { SignedLog } from '../keys/signed_log.ts'
+import { limits } from '../limits.ts'
+import type { Delivered } from '../pipeline/parcel.ts'
+import { leavesOf, pseudonymOf, saltOf } from './leaf.ts'
+
+interface Waiting {
+  readonly leaves: readonly Buffer[]
+  resolve(): void
+  reject(error: unknown): void
+}
+
+export class Ledger {
+  readonly #log: SignedLog
+  readonly #secret: Buffer
+  readonly #pseudonyms = new Map<string, string>()
+  #waiting: Waiting[] = []
+  #writing: Promise<void> | undefined
+  #signedSize = 0
+
+  private constructor(log: SignedLog, secret: Buffer) {
+    this.#log = log
+    this.#secret = secret
+  }
+
+  /** Rejects with `DependencyError` for the disk, `KeyError` where a key of an older ledger is missing. */
+  static async open(folder: string): Promise<Ledger> {
+    const log = await SignedLog.open({ folder, name: 'log', origin: 'ledger' })
+    try {
+      const names = join(folder, 'names.key')
+      if (log.size === 0) createFile(names, randomBytes(32).toString('hex'))
+      const secret = readPrivate(names)
+      if (secret === undefined) throw new KeyError(`${names} is missing`, 'Restore it from a backup.')
+      return new Ledger(log, Buffer.from(secret, 'hex'))
+    } catch (error) {
+      await log.close()
+      throw error
+    }
+  }
+
+  get size(): number {
+    return this.#log.size
+  }
+
+  /** What checkpoints call this ledger, and the key that they are signed with. */
+  get identity(): { readonly origin: string } & Signer {
+    return this.#log.identity
+  }
+
+  salt(tenant: string): string {
+    return saltOf(this.#secret, tenant)
+  }
+
+  /** Resolves when the batch's leaf is on disk. The body is read until then. */
+  async add(batch: Delivered, place: { destination: string; region: string }, atMs: number): Promise<void> {
+    const sha256 = await hashOf(batch.body)
+    const leaves = leavesOf(batch, place, sha256, atMs, (tenant) => this.#pseudonym(tenant))
+    await new Promise<void>((resolve, reject) => {
+      this.#waiting.push({ leaves, resolve, reject })
+      this.#writing ??= this.#write().finally(() => {
+        this.#writing = undefined
+      })
+    })
+  }
+
+  async #write(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const group = this.#waiting.splice(0)
+      try {
+        await this.#log.appendUnsigned(group.flatMap(({ leaves }) => leaves))
+        for (const { resolve } of group) resolve()
+      } catch (error) {
+        for (const { reject } of group) reject(error)
+      }
+    }
+  }
+
+  /** Signs what is there; gives the checkpoint. */
+  async checkpoint(): Promise<string> {
+    const size = this.#log.size
+    const note = await this.#log.sign()
+    this.#signedSize = size
+    return note
+  }
+
+  /** Signs, if anything came since the last time. */
+  async checkpointIfGrown(): Promise<void> {
+    if (this.#log.size > this.#signedSize) await this.checkpoint()
+  }
+
+  /** Leaves as they are on disk, oldest first. */
+  entries(): AsyncGenerator<string> {
+    return this.#log.entries()
+  }
+
+  inclusionProof(index: number, size: number): Buffer[] {
+    return this.#log.inclusionProof(index, size)
+  }
+
+  /** Signs a last time and ends. */
+  async close(): Promise<void> {
+    try {
+      await this.#writing
+      await this.checkpointIfGrown()
+    } finally {
+      await this.#log.close()
+    }
+  }
+
+  #pseudonym(tenant: string): string {
+    let known = this.#pseudonyms.get(tenant)
+    if (known === undefined) {
+      known = pseudonymOf(this.salt(tenant), tenant)
+      if (this.#pseudonyms.size >= limits.accountTenantsMax) this.#pseudonyms.clear()
+      this.#pseudonyms.set(tenant, known)
+    }
+    return known
+  }
+}
+
+async function hashOf(body: Uint8Array): Promise<string> {
+  if (body.length < limits.ledgerHashApartBytesMin) return createHash('sha256').update(body).digest('hex')
+  return Buffer.from(await webcrypto.subtle.digest('SHA-256', body as Uint8Array<ArrayBuffer>)).toString('hex')
+}
