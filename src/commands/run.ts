@@ -91,8 +91,11 @@ class Reloader {
 
   async #reload(): Promise<void> {
     try {
-      await this.#gateway.reload()
+      // Before anything is read: a change that comes while it is read is seen, and reloads once more.
+      const watched = this.#gateway.policyFiles
       await this.watch()
+      await this.#gateway.reload()
+      if (this.#gateway.policyFiles.join() !== watched.join()) await this.watch()
       say('reloaded', {})
     } catch (error) {
       const reason = error instanceof Error ? error.message : 'unknown error'

@@ -1,4 +1,6 @@
 /** The verbs that need no running gateway, as a user or a script calls them: what they print, and how they end. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { decodeRequest, type LogRecord, type Request } from '../oracle/otlp.ts'
@@ -203,6 +205,18 @@ service: { pipelines: { logs: { receivers: [otlp], exporters: [otlp_http, postgr
   it('help ends with 0; no verb, an unknown one, a missing argument: 2', async () => {
     const ended = await Promise.all([run(['--help']), run(['query', '--help']), run([]), run(['rnu']), run(['replay'])])
     expect(ended.map(({ code }) => code)).toEqual([0, 0, 2, 2, 2])
+  })
+
+  it('a reader that has seen enough is no error', async () => {
+    const main = join(import.meta.dirname, '../../src/main.ts')
+    const child = spawn(process.execPath, [main, 'schema'], { stdio: ['ignore', 'pipe', 'pipe'] })
+    let told = ''
+    child.stderr.on('data', (text) => {
+      told += text
+    })
+    child.stdout.destroy()
+    const [code] = await once(child, 'exit')
+    expect([code, told]).toEqual([0, ''])
   })
 
   it('status without a gateway: 3, and what to do', async () => {

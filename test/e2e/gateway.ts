@@ -134,9 +134,9 @@ export async function start(
 /** Runs a verb to its end. */
 export async function run(
   args: readonly string[],
-  { input = '', env = {} }: { input?: string; env?: Record<string, string> } = {},
+  { input = '', env = {}, cwd }: { input?: string; env?: Record<string, string>; cwd?: string } = {},
 ): Promise<Ended> {
-  const child = launch(args, env)
+  const child = launch(args, env, cwd)
   const output = collect(child)
   child.stdin!.on('error', () => {})
   child.stdin!.end(input)
@@ -173,9 +173,9 @@ interface Output {
   stderr: string
 }
 
-export function launch(args: readonly string[], env: Record<string, string> = {}): ChildProcess {
+export function launch(args: readonly string[], env: Record<string, string> = {}, cwd = tmpdir()): ChildProcess {
   const child = spawn(process.execPath, [main, ...args], {
-    cwd: tmpdir(),
+    cwd,
     env: { ...process.env, NODE_OPTIONS: '', NODE_COMPILE_CACHE: compileCache, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   })

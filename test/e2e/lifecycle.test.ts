@@ -91,6 +91,29 @@ describe('reload', () => {
     expect((await gateway.stop()).code).toBe(0)
   })
 
+  it('of changes that follow each other at once the last one counts', async () => {
+    const folder = temporaryFolder()
+    const config = files(folder, {
+      'gateway.yaml': routed(sink.url, other.url),
+      'residency.yaml': residency('  globex: { residency: central }'),
+    })
+    const gateway = await start(config, join(folder, 'data'))
+    const { http } = gateway.endpoints
+    for (let n = 0; n < 40; n++) {
+      const rule = n % 2 === 0 || n === 39 ? 'local, region: eu-de' : 'central'
+      files(folder, {
+        'residency.yaml': residency(`  globex: { residency: ${rule} }\n  t${n}: { residency: central }`),
+      })
+      await later(60)
+    }
+    await until(async () => {
+      expect(await sendOne(http, 'last', 'globex')).toBe(200)
+      await later(200)
+      return sink.taken.length > 0
+    })
+    expect((await gateway.stop()).code).toBe(0)
+  })
+
   it('no request is lost or refused while configurations change under load', async () => {
     const folder = temporaryFolder()
     const config = files(folder, { 'gateway.yaml': into(sink) })

@@ -3,7 +3,7 @@
  * form, what `query`, `decrypt` and `status` tell, and that all of it outlives kill -9.
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { StoredRecord } from '../../exporters/postgres/query.ts'
 import type { GatewayStatus } from '../../src/status.ts'
@@ -180,6 +180,12 @@ describe('query', () => {
     expect((await query('postgres/eu_de', '--limit', '3')).length).toBe(3)
     expect(await query('postgres/eu_de', '--until', '2020-01-01T00:00:00Z')).toEqual([])
     expect((await query('postgres/eu_de', '--since', '1h')).length).toBe(rows.eu_de.length)
+  })
+
+  it('finds the data directory by a relative name too', async () => {
+    const args = ['query', '--store', 'postgres/eu_de', '--limit', '1', '--config', quickstart, '--data-dir', 'data']
+    const { code, stdout, stderr } = await run(args, { cwd: dirname(gateway.dataDir) })
+    expect([code, stderr, stdout.split('\n').length]).toEqual([0, '', 2])
   })
 
   it('a wrong store or condition is told', async () => {
