@@ -10,7 +10,7 @@ import { limits } from '../limits.ts'
 import { parseCondition } from '../ottl/checker.ts'
 import { toSql } from '../ottl/sql.ts'
 import { UnitError } from '../units.ts'
-import { loadAccepted, withConfig, withDataDir } from './common.ts'
+import { loadAccepted, positiveInteger, withConfig, withDataDir } from './common.ts'
 import { openAudit } from './query_audit.ts'
 import { storeOf } from './stores.ts'
 
@@ -24,7 +24,7 @@ interface QueryOptions {
   readonly until?: string
   readonly where?: string
   readonly traceId?: string
-  readonly limit?: string
+  readonly limit?: number
   readonly follow?: boolean
   readonly reason?: string
   readonly who?: string
@@ -42,7 +42,7 @@ export function queryCommand(program: Command): void {
     .option('--until <time>', 'before this time')
     .option('--trace-id <hex>', 'only records of this trace')
     .option('--where <ottl>', "an OTTL condition, such as 'log.severity_number >= SEVERITY_NUMBER_ERROR'")
-    .option('--limit <rows>', 'the newest so many rows; all rows without it')
+    .option('--limit <rows>', 'the newest so many rows; all rows without it', positiveInteger())
     .option('--follow', 'go on with what is stored from now on; what is there already needs --since or --limit')
     .option('--reason <text>', 'why, for the access audit')
     .option('--who <name>', 'who reads, where the system user is not the person; the system user is logged too')
@@ -97,13 +97,10 @@ async function put(text: string, end = '\n'): Promise<void> {
 }
 
 function queryOf(options: QueryOptions): StoreQuery {
-  const { tenant, purpose, traceId } = options
+  const { tenant, purpose, traceId, limit } = options
   const since = when('--since', options.since)
   const until = when('--until', options.until)
   const where = options.where === undefined ? undefined : toSql(parseCondition(options.where), storeColumns)
-  const limit = options.limit === undefined ? undefined : Number(options.limit)
-  if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0))
-    throw new ConfigError('--limit is not a number of rows')
   if (traceId !== undefined && !/^[0-9a-f]{32}$/i.test(traceId))
     throw new ConfigError('--trace-id has not 32 hex digits')
   return {

@@ -17,7 +17,7 @@ export interface Asked {
   readonly until?: string
   readonly traceId?: string
   readonly where?: string
-  readonly limit?: string
+  readonly limit?: number
   readonly follow?: boolean
   readonly reason?: string
   readonly who?: string

@@ -12,7 +12,7 @@ import { ConfigError, exitCodes } from '../errors.ts'
 import { retentionIn } from '../policy.ts'
 import { keepReceipts, readReceipts, verifyReceipts } from '../receipts.ts'
 import { UnitError } from '../units.ts'
-import { loadAccepted, withConfig, withDataDir } from './common.ts'
+import { loadAccepted, withConfig, withDataDir, withFormat } from './common.ts'
 import { holdCommands } from './holds.ts'
 import { type NamedStore, storesOf } from './stores.ts'
 
@@ -32,9 +32,10 @@ const print = (text: string): void => void process.stdout.write(`${text}\n`)
 const plain = { head: [], border: [] }
 
 const withStores = (command: Command): Command =>
-  withDataDir(withConfig(command))
-    .option('--store <id>', "only this store, by the exporter's id")
-    .option('--format <format>', 'table or json (one object a line)', process.stdout.isTTY ? 'table' : 'json')
+  withFormat(withDataDir(withConfig(command)), ['table', 'json']).option(
+    '--store <id>',
+    "only this store, by the exporter's id",
+  )
 
 export function retentionCommand(program: Command): void {
   const retention = program.command('retention').description('how long records are kept, and what was deleted')
@@ -65,7 +66,7 @@ async function status(flags: Flags): Promise<void> {
     const of = await withStore(store, (client, schema) => retentionStatus(client, schema, retentionOf, nowMs))
     found.push([store.id, of])
   }
-  const isJson = formatIsJson(flags.format)
+  const isJson = flags.format === 'json'
   if (isJson) for (const [store, of] of found) for (const each of of.classes) print(JSON.stringify(line(store, each)))
   else print(statusTable(found))
   if (found.some(([, { classes }]) => classes.some(({ overdue }) => overdue > 0))) process.exitCode = exitCodes.input
@@ -115,7 +116,7 @@ async function run(flags: RunFlags): Promise<void> {
   }
   const asOfMs = asOf === undefined ? Date.now() : timeOf(asOf)
   const config = loadAccepted(flags.config)
-  const isJson = formatIsJson(flags.format)
+  const isJson = flags.format === 'json'
   const table = new Table({ head: ['store', 'partition', 'tenant', 'retention', 'records', 'whole'], style: plain })
   let isDone = true
   for (const store of storesOf(config, flags.dataDir, flags.store)) {
@@ -173,11 +174,6 @@ async function showReceipts({ dataDir }: { dataDir: string }): Promise<void> {
   process.stderr.write(`${entries} receipts, ${ok ? 'all as they were signed' : 'not what was signed'}\n`)
   for (const problem of problems) process.stderr.write(`${problem}\n`)
   if (!ok) process.exitCode = exitCodes.input
-}
-
-function formatIsJson(format: string): boolean {
-  if (format === 'json' || format === 'table') return format === 'json'
-  throw new ConfigError(`--format ${format} is not known`, [], 'Allowed: table, json.')
 }
 
 function timeOf(text: string): number {
