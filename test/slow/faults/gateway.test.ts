@@ -1,0 +1,117 @@
+/**
+ * The whole gateway through faults: kill -9 under load, its PostgreSQL killed, destinations that go down, refuse, or
+ * take a batch and cut the line. Three OTLP destinations (one with a small queue, one without any, so that they often
+ * refuse what the others take) and a PostgreSQL. `FAULT_SECONDS` sets how long (25 without it), `SEED` what happens when.
+ *
+ * At the end: nothing acknowledged is missing anywhere; PostgreSQL holds nothing twice; an OTLP destination got a record
+ * under one batch id only, and a batch id always with the same records. Without a queue nobody can know what a
+ * destination took when the line is cut: there only the first is held.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import type { StoredRecord } from '../../../exporters/postgres/query.ts'
+import type { GatewayStatus } from '../../../src/status.ts'
+import { passThrough, quickRetry } from '../../e2e/configs.ts'
+import { cleanUp, files, type Gateway, later, runJson, start, temporaryFolder, until } from '../../e2e/gateway.ts'
+import { getText } from '../../e2e/requests.ts'
+import { seeded } from '../../pipeline/queue/support.ts'
+import { Senders } from './senders.ts'
+import { Sink } from './sink.ts'
+
+const seconds = Number(process.env['FAULT_SECONDS'] ?? 25)
+const seed = Number(process.env['SEED'] ?? Date.now() % 100_000)
+const random = seeded(seed)
+
+afterAll(cleanUp)
+
+const statusOf = async ({ endpoints }: Gateway) =>
+  JSON.parse((await getText(endpoints.admin, '/v1/status')).text) as GatewayStatus
+
+/** The server's first line names its process. While it starts there is none. */
+function killPostgres(dataDir: string): void {
+  const found = readdirSync(join(dataDir, 'postgres'), { recursive: true, encoding: 'utf8' })
+  const file = found.find((path) => path.endsWith('postmaster.pid'))
+  const pid = file && Number(readFileSync(join(dataDir, 'postgres', file), 'utf8').split('\n')[0])
+  if (pid) process.kill(pid, 'SIGKILL')
+}
+
+test(`whatever is killed in ${seconds} s (seed ${seed}), what was acknowledged is everywhere, once`, async () => {
+  const [a, b, unqueued] = [new Sink(random), new Sink(random), new Sink(random)]
+  const sinks = [a, b, unqueued]
+  await Promise.all(sinks.map((sink) => sink.up()))
+  const folder = temporaryFolder()
+  const config = files(folder, {
+    'gateway.yaml': passThrough({
+      'otlp_http/a': `endpoint: "${a.url}", compression: none, ${quickRetry}`,
+      'otlp_http/b': `endpoint: "${b.url}", compression: none, ${quickRetry}, sending_queue: { queue_size: 3KiB }`,
+      'otlp_http/unqueued': `endpoint: "${unqueued.url}", compression: none, ${quickRetry}, sending_queue: { enabled: false }`,
+      'postgres/c': `url: embedded, database: c, ${quickRetry}`,
+    }),
+  })
+  const dataDir = join(folder, 'data')
+  const senders = new Senders(8, 5)
+  const killed = { gateway: 0, postgres: 0, destinations: 0 }
+  let gateway = await start(config, dataDir, { waitMs: 90_000 })
+  let life = 0
+  const shown = () => {
+    senders.place = { http: gateway.endpoints.http, life: ++life }
+  }
+  shown()
+  const endMs = performance.now() + seconds * 1000
+  while (performance.now() < endMs) {
+    for (const sink of sinks) sink.faultsPercent = random() < 0.5 ? 20 : 0
+    await later(100 + random() * 1200)
+    const chance = random()
+    if (chance < 0.35) {
+      await gateway.kill()
+      senders.place = undefined
+      killed.gateway++
+      gateway = await start(config, dataDir, { waitMs: 90_000 })
+      shown()
+    } else if (chance < 0.65) {
+      killPostgres(dataDir)
+      killed.postgres++
+    } else {
+      const sink = sinks[Math.floor(random() * 3)]!
+      await sink.down()
+      killed.destinations++
+      await later(random() * 800)
+      await sink.up()
+    }
+  }
+  await senders.stop()
+  for (const sink of sinks) sink.faultsPercent = 0
+  const idle = async () => Object.values((await statusOf(gateway)).destinations).every((one) => one.queuedRecords === 0)
+  await until(idle, 90_000)
+  const { total } = await statusOf(gateway)
+  const sum = total.stored + total.dropped + total.rejected + total.quarantined + total.dead_lettered + total.in_flight
+  expect(total.received).toBe(sum)
+  const rows = await runJson<StoredRecord>([
+    'query',
+    '--store',
+    'postgres/c',
+    '--config',
+    config,
+    '--data-dir',
+    dataDir,
+  ])
+  const stored = rows.map((row) => String(row.body))
+  await gateway.stop()
+  await Promise.all(sinks.map((sink) => sink.down()))
+
+  const told = { seed, seconds, killed, answers: senders.answers, acknowledged: senders.acknowledged.size }
+  console.log(JSON.stringify({ ...told, repeats: [a.repeats, b.repeats], rows: stored.length }))
+  expect(senders.acknowledged.size).toBeGreaterThan(50)
+  expect(senders.withoutTime).toBe(0)
+  const missing = (there: { has(record: string): boolean }) =>
+    [...senders.acknowledged].filter((one) => !there.has(one))
+  for (const sink of [a, b]) {
+    expect(missing(sink.ids)).toEqual([])
+    expect(sink.contradictions).toEqual([])
+    expect([...sink.ids].filter(([, ids]) => ids.size > 1)).toEqual([])
+  }
+  expect(missing(unqueued.ids)).toEqual([])
+  expect(missing(new Set(stored))).toEqual([])
+  expect(stored.length - new Set(stored).size).toBe(0)
+}, 7_200_000)
