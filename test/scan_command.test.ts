@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { DependencyError } from '../src/errors.ts'
+import { ConfigError } from '../src/errors.ts'
 import { type ScanOptions, scanFile } from '../src/scan_command.ts'
 
 const secret = 'jane.doe@example.com'
@@ -64,7 +64,7 @@ describe('scan', () => {
     expect(JSON.parse(sarif.printed).runs[0].results).toHaveLength(2)
     for (const { printed, said } of [table, sarif]) expect(printed + said).not.toContain(secret)
   })
-  test('a file that is not there: what to do, exit by the dependency code', async () => {
-    await expect(run('/nowhere/at/all.log')).rejects.toThrow(DependencyError)
+  test('a file that is not there: what to do, told as wrong input', async () => {
+    await expect(run('/nowhere/at/all.log')).rejects.toThrow(ConfigError)
   })
 })

@@ -7,11 +7,12 @@
  */
 import { type Counter, type Host, type Processor, processor } from '../../src/contract.ts'
 import { limits } from '../../src/limits.ts'
+import { type PreparedAttribute, prepareAttribute } from '../../src/otlp/attribute.ts'
 import { Kind, Tag } from '../../src/otlp/fields.ts'
 import { Role } from '../../src/otlp/keys.ts'
 import type { LogRecord } from '../../src/otlp/record.ts'
 import type { Resource, Scope } from '../../src/otlp/request.ts'
-import { Mark, type PreparedAttribute, prepareAttribute, type Slots } from '../../src/otlp/slots.ts'
+import { Mark, type Slots } from '../../src/otlp/slots.ts'
 import { Hasher, mask } from './actions.ts'
 import { type Action, actions, type Config, config, strictness } from './config.ts'
 import { noHint } from './detect/index.ts'

@@ -1,10 +1,12 @@
 /**
  * One log record: a view over a request's tables, reused for each record. Valid only during the hook call.
  */
+
+import type { PreparedAttribute } from './attribute.ts'
 import { Kind, Tag } from './fields.ts'
 import type { KeyTable } from './keys.ts'
 import { findSlot, join64, type LogsRequest, RECORD_ROW, RecordCol, Resource, Scope } from './request.ts'
-import { Col, type PreparedAttribute, ROW, type Slots } from './slots.ts'
+import { Col, ROW, type Slots } from './slots.ts'
 import type { AnyValue } from './value.ts'
 
 /** An attribute's key that a component looks up for every record: resolved to its interned id once. */

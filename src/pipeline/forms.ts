@@ -6,9 +6,9 @@
  */
 import type { Purposes, SealContext, Sealer } from '../contract.ts'
 import { Arena } from '../otlp/arena.ts'
+import { writeAttribute } from '../otlp/attribute.ts'
 import { Tag } from '../otlp/fields.ts'
 import { KeyMemo } from '../otlp/keys.ts'
-import { writeAttribute } from '../otlp/slots.ts'
 import type { Form } from '../otlp/splice.ts'
 import { encodeValue } from '../otlp/value.ts'
 import type { ContentRule, Policy, TenantRule } from '../policy.ts'

@@ -16,7 +16,9 @@ const load = (name: string) => loadConfig([join(folder, name)], { env: {}, regis
 test.each(configs)('%s loads without a problem or a warning, and its components accept it', async (name) => {
   const loaded = load(name)
   expect([...loaded.problems, ...loaded.warnings].map(formatProblem)).toEqual([])
-  expect((await dryRun(loaded, loaded.config!)).map(formatProblem)).toEqual([])
+  // Certificates that an example names are the user's own: not there when the tests run.
+  const problems = (await dryRun(loaded, loaded.config!)).map(formatProblem)
+  expect(problems.filter((problem) => !/\b\w+_file cannot be read \(ENOENT\)/.test(problem))).toEqual([])
 })
 
 test.each(files.filter((name) => /residency\.yaml$/.test(name)))('%s is a policy', (name) => {

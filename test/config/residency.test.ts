@@ -265,14 +265,9 @@ describe('refused', () => {
   })
 })
 
-test('ten thousand tenants load in less than a second', () => {
+test('ten thousand tenants load; bench/residency.ts says how fast', () => {
   const rules = ['{ residency: split, region: eu-de, central_purposes: [billing] }', '{ residency: central }']
   const tenants = Array.from({ length: 10_000 }, (_, i) => `  tenant-${i}: ${rules[i % 2]}\n`).join('')
   const text = good.replace('tenants:\n', `tenants:\n${tenants}`)
-  parse(text)
-  const startMs = performance.now()
-  const { policy } = parse(text)
-  const elapsedMs = performance.now() - startMs
-  expect(policy?.tenants.size).toBe(10_006)
-  expect(elapsedMs).toBeLessThan(1000)
+  expect(parse(text).policy?.tenants.size).toBe(10_006)
 })
