@@ -62,7 +62,7 @@ export async function openAudit(store: string, asked: Asked): Promise<QueryAudit
 }
 
 function filterOf({ tenant, purpose, since, until, traceId, where, limit, follow }: Asked): Record<string, string> {
-  const shown = { tenant, purpose, since, until, limit, where: where && withoutValues(where) }
+  const shown = { tenant, purpose, since, until, limit: limit?.toString(), where: where && withoutValues(where) }
   const given = Object.entries(shown).filter((entry): entry is [string, string] => entry[1] !== undefined)
   return {
     ...Object.fromEntries(given),

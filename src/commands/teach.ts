@@ -128,6 +128,25 @@ export const examples: Readonly<Record<string, readonly Example[]>> = {
     ['douane residency map', 'who may go where'],
     ['douane residency map --format svg > map.svg', 'as a picture'],
   ],
+  'residency report': [
+    ['douane residency report --tenant acme --since 30d', 'what really went where'],
+    ['douane residency report --tenant acme --out acme.jsonl', 'with proofs, for somebody who does not trust us'],
+  ],
+  'residency verify': [
+    ['douane residency verify acme.jsonl --trust ed25519:…', 'a report that somebody gave you'],
+    ['douane residency verify', 'the whole ledger of this data directory'],
+  ],
+  'retention status': [['douane retention status', 'by store and purpose; ends with 1 if anything is overdue']],
+  'retention run': [
+    ['douane retention run --dry-run', 'only tells what would be deleted'],
+    ['douane retention run', 'deletes what is due'],
+  ],
+  'retention receipts': [['douane retention receipts', 'what was deleted, signed']],
+  'retention hold add': [
+    ["douane retention hold add --tenant acme --reason 'case 17' --until 2027-01-31", 'nothing of acme is deleted'],
+  ],
+  'retention hold list': [['douane retention hold list', 'all, also those that have ended']],
+  'retention hold end': [['douane retention hold end 3 --store postgres/eu_de', 'deletion goes on']],
   'residency check': [
     ['douane residency check --config gateway.yaml', 'ends with 1 and the path that breaks the policy'],
   ],
