@@ -1,6 +1,12 @@
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { addHold, endHold } from '../../../exporters/postgres/legal_holds.ts'
+import { handOverReceipts } from '../../../exporters/postgres/receipts.ts'
 import { firstKeptMs, type RetentionOptions, runRetention } from '../../../exporters/postgres/retention.ts'
+import { retentionStatus } from '../../../exporters/postgres/retention_status.ts'
+import { withStore } from '../../../exporters/postgres/session.ts'
+import type { Receipt } from '../../../src/contract.ts'
+import { DependencyError } from '../../../src/errors.ts'
 import { parseRetention } from '../../../src/units.ts'
 import {
   batchOf,
@@ -8,6 +14,7 @@ import {
   never,
   nowMs,
   openStore,
+  optionsFor,
   readAll,
   record,
   requestOf,
@@ -200,5 +207,106 @@ describe('retention', () => {
     }
     expect(await run('jump', jumped)).toMatchObject({ heldBack: true, deletions: [] })
     expect((await run('jump', { ...jumped, confirmed: true })).deletions).toHaveLength(1)
+  })
+})
+
+describe('the status', () => {
+  const status = (database: string, atMs: number, policy: Record<string, string> = {}) =>
+    withStore({ options: optionsFor(database), folder: server.folder }, (client, schema) =>
+      retentionStatus(client, schema, (_, tenant) => policy[tenant], atMs),
+    )
+
+  test('tells the oldest record and the next deletion, and what outlives its promise by more than a day', async () => {
+    await fill('status', 'usage', '6d', [nowMs, nowMs - dayMs - hourMs], nowMs)
+    const [before] = (await status('status', nowMs)).classes
+    expect(before).toMatchObject({
+      purpose: 'usage',
+      retention: '6d',
+      oldest: new Date(nowMs - dayMs - hourMs),
+      nextDeletion: new Date(nowMs + 5 * dayMs - hourMs),
+      partitions: 2,
+      overdue: 0,
+    })
+    expect(before!.bytes).toBeGreaterThan(8192)
+    expect((await status('status', nowMs + 6 * dayMs - 2 * hourMs)).classes[0]!.overdue).toBe(0)
+    expect((await status('status', nowMs + 6 * dayMs)).classes[0]!.overdue).toBe(1)
+    expect((await status('status', nowMs + 8 * dayMs)).classes[0]!.overdue).toBe(2)
+    await run('status', { asOfMs: nowMs + 8 * dayMs })
+    expect((await status('status', nowMs + 8 * dayMs)).classes).toEqual([])
+  })
+
+  test('follows the policy of today: for a tenant that got less, and for records that had no end', async () => {
+    for (const tenant of ['acme', 'globex']) await fill('today', 'billing', '7y', [nowMs], nowMs, tenant)
+    const shorter = { acme: '6d' }
+    expect((await status('today', nowMs, shorter)).classes[0]!.nextDeletion).toEqual(new Date(nowMs + 6 * dayMs))
+    expect((await status('today', nowMs + 8 * dayMs, shorter)).classes[0]!.overdue).toBe(1)
+    // Seven years on everything is due, and acme's row is not counted twice.
+    expect((await status('today', nowMs + 2600 * dayMs, shorter)).classes[0]!.overdue).toBe(2)
+    await store('endless', 'usage', undefined)
+    expect((await status('endless', nowMs)).classes[0]).toMatchObject({ retention: 'unlimited', nextDeletion: null })
+    expect((await status('endless', nowMs + 8 * dayMs, shorter)).classes[0]!.overdue).toBe(1)
+  })
+
+  test('what a legal hold keeps is not overdue', async () => {
+    await fill('kept', 'usage', '6d', [nowMs], nowMs)
+    const place = { options: optionsFor('kept'), folder: server.folder }
+    const until = new Date(nowMs + 90 * dayMs)
+    const hold = await withStore(place, (client, schema) =>
+      addHold(client, schema, { tenant: 'acme', reason: 'case 7', until, who: 'lawyer' }),
+    )
+    expect(await status('kept', nowMs + 30 * dayMs)).toMatchObject({ classes: [{ overdue: 0 }], holds: 1 })
+    await withStore(place, (client, schema) => endHold(client, schema, hold.id, 'lawyer'))
+    expect(await status('kept', nowMs + 30 * dayMs)).toMatchObject({ classes: [{ overdue: 1 }], holds: 0 })
+    expect(await withStore(place, (client, schema) => endHold(client, schema, hold.id, 'lawyer'))).toBeUndefined()
+  })
+
+  async function store(database: string, purpose: string, retention: string | undefined) {
+    const host = { ...makeHost(server.folder), retention: () => retention }
+    const opened = await openStore(server, database, host)
+    await opened.send(batchOf(requestOf([record(purpose)])), never)
+    await opened.close()
+  }
+})
+
+describe('receipts', () => {
+  test('each deletion gets one, after a failure too', async () => {
+    await fill('receipts', 'usage', '6d', [nowMs, nowMs - dayMs], nowMs)
+    await run('receipts', { asOfMs: nowMs + 10 * dayMs, policyVersion: 'abc' })
+    const kept: Receipt[] = []
+    const hand = (keep: (receipts: readonly Receipt[]) => Promise<void>) =>
+      withStore({ options: optionsFor('receipts'), folder: server.folder }, (client, schema) =>
+        handOverReceipts(client, schema, 'postgres/test', keep),
+      )
+    const full = async () => {
+      throw new DependencyError('the disk is full')
+    }
+    await expect(hand(full)).rejects.toThrow('the disk is full')
+    const keep = async (receipts: readonly Receipt[]) => void kept.push(...receipts)
+    expect([await hand(keep), await hand(keep)]).toEqual([2, 0])
+    expect(kept).toMatchObject([
+      {
+        store: 'postgres/test',
+        partition: 'logs_usage__6d__20261120',
+        records: 1,
+        policy_version: 'abc',
+        tenant: null,
+      },
+      { partition: 'logs_usage__6d__20261121', oldest: new Date(nowMs).toISOString() },
+    ])
+    expect(new Set(kept.map(({ deletion }) => deletion)).size).toBe(2)
+  })
+
+  test('the nightly run of a store hands them to its host', async () => {
+    await fill('nightly', 'usage', '6d', [nowMs - 5.5 * dayMs], nowMs)
+    const kept: Receipt[] = []
+    const host = {
+      ...makeHost(server.folder),
+      nowMs: () => nowMs + dayMs,
+      policyVersion: () => 'abc',
+      keepReceipts: async (receipts: readonly Receipt[]) => void kept.push(...receipts),
+    }
+    const opened = await openStore(server, 'nightly', host)
+    await expect.poll(() => kept).toMatchObject([{ store: 'postgres/test', policy_version: 'abc', records: 1 }])
+    await opened.close()
   })
 })
