@@ -135,7 +135,9 @@ describe('reload', () => {
     isOver = true
     await load
     expect((await gateway.stop()).code).toBe(0)
-    expect([...arrived(sink), ...arrived(other)].sort()).toEqual(sent.sort())
+    // What was on its way to one destination may go to its successor again, under the id it had.
+    const byId = new Map([...sink.taken, ...other.taken].map(({ headers, body }) => [headers['douane-batch-id'], body]))
+    expect(bodiesOf([...byId.values()].map((body) => decodeRequest(body))).sort()).toEqual(sent.sort())
     expect(arrived(other).length).toBeGreaterThan(0)
   })
 })

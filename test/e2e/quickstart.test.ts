@@ -61,7 +61,7 @@ beforeAll(async () => {
     oddTenant('same', [...attributes({ 'tenant.id': 'acme' }), ...attributes({ 'tenant.id': 'acme' })]),
   ]
   for (const one of sends) expect((await send(http, bytes(one))).status).toBe(200)
-  await until(async () => (await status()).total.in_flight === 0, 60_000)
+  await until(isDelivered, 60_000)
   rows = { eu_de: await query('postgres/eu_de'), central: await query('postgres/central') }
 }, 180_000)
 afterAll(cleanUp)
@@ -72,6 +72,8 @@ const oddTenant = (mark: string, tenant: ReturnType<typeof attributes>) => ({
 const query = (store: string, ...more: string[]) =>
   runJson<StoredRecord>(['query', '--store', store, '--format', 'json', ...more, ...shared])
 const status = async () => (await runJson<GatewayStatus>(['status', '--format', 'json', ...shared]))[0]!
+const isDelivered = async () =>
+  (JSON.parse((await getText(gateway.endpoints.admin, '/v1/status')).text) as GatewayStatus).total.in_flight === 0
 const of = (store: keyof typeof rows, mark: string) =>
   rows[store].filter(({ attributes }) => attributes['mark'] === mark)
 const landed = (store: keyof typeof rows, mark: string) =>
@@ -221,9 +223,9 @@ describe('at rest and afterwards', () => {
   it('after kill -9 it starts again, with every row and what was quarantined; after a stop query still reads', async () => {
     await send(gateway.endpoints.http, bytes(request('acme', events('last'), more)))
     await gateway.kill()
-    const again = await start(configs, gateway.dataDir, { waitMs: 90_000 })
-    await until(async () => (await status()).total.in_flight === 0, 60_000)
-    const { code, stderr } = await again.stop()
+    gateway = await start(configs, gateway.dataDir, { waitMs: 90_000 })
+    await until(isDelivered, 60_000)
+    const { code, stderr } = await gateway.stop()
     expect([code, /left in the queues/.test(stderr)]).toEqual([0, false])
     const marks = (await query('postgres/eu_de')).map(({ attributes }) => attributes['mark'])
     expect(marks.length).toBe(rows.eu_de.length + 5)
