@@ -1,17 +1,24 @@
-/** `douane status`: the live account of a running gateway. */
+/** `douane status`: the live account of a running gateway, once or again and again. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import Table from 'cli-table3'
 import type { Command } from 'commander'
 import { request } from 'undici'
 import { ConfigError, DependencyError, DouaneError } from '../errors.ts'
 import type { AccountLine, GatewayStatus } from '../status.ts'
-import { withConfig, withDataDir, withFormat } from './common.ts'
+import { positiveInteger, withConfig, withDataDir, withFormat } from './common.ts'
 
 interface StatusOptions {
   readonly dataDir: string
   readonly format: 'table' | 'json'
+  /** Seconds between two looks; true: the default. */
+  readonly watch?: number | true
 }
+
+const watchSeconds = 2
+/** Moves to the upper left corner and clears what is below: what scrolled away before stays readable. */
+const clearScreen = '\x1b[H\x1b[J'
 
 export function statusCommand(program: Command): void {
   const command = program
@@ -19,9 +26,21 @@ export function statusCommand(program: Command): void {
     .description(
       'the live account per tenant: received = stored + dropped + rejected + quarantined + dead-lettered + in flight',
     )
+  command.option(
+    '--watch [seconds]',
+    `again and again, every ${watchSeconds} seconds or as often as named`,
+    positiveInteger(3600),
+  )
   withFormat(withDataDir(withConfig(command)), ['table', 'json']).action(async (options: StatusOptions) => {
-    const status = (await askGateway(options.dataDir, '/v1/status')) as GatewayStatus
-    process.stdout.write(options.format === 'json' ? `${JSON.stringify(status)}\n` : `${statusTable(status)}\n`)
+    const { watch } = options
+    const isScreen = watch !== undefined && options.format === 'table' && process.stdout.isTTY
+    for (;;) {
+      const status = (await askGateway(options.dataDir, '/v1/status')) as GatewayStatus
+      const text = options.format === 'json' ? JSON.stringify(status) : statusTable(status)
+      process.stdout.write(`${isScreen ? clearScreen : ''}${text}\n`)
+      if (watch === undefined) return
+      await setTimeout((watch === true ? watchSeconds : watch) * 1000)
+    }
   })
 }
 

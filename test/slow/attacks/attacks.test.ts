@@ -105,7 +105,7 @@ test(`${attacks} attacks (seed ${seed}): nothing falls over, nobody else waits`,
 }, 7_200_000)
 
 test.each(Object.keys(costly))('%s: refused or taken in steps, and others are served', async (name) => {
-  const body = costly[name]!(Number(process.env['COSTLY_MIB'] ?? 16) * MiB)
+  const body = costly[name]!(Number(process.env['COSTLY_MIB'] ?? 8) * MiB)
   const statuses: unknown[] = []
   const startMs = performance.now()
   const seen = await besides(async () => {

@@ -7,6 +7,7 @@
  * under one batch id only, and a batch id always with the same records. Without a queue nobody can know what a
  * destination took when the line is cut: there only the first is held.
  */
+import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
@@ -14,7 +15,7 @@ import type { StoredRecord } from '../../../exporters/postgres/query.ts'
 import type { GatewayStatus } from '../../../src/status.ts'
 import { passThrough, quickRetry } from '../../e2e/configs.ts'
 import { cleanUp, files, type Gateway, later, runJson, start, temporaryFolder, until } from '../../e2e/gateway.ts'
-import { getText } from '../../e2e/requests.ts'
+import { bytes, getText, record, request, send } from '../../e2e/requests.ts'
 import { seeded } from '../../pipeline/queue/support.ts'
 import { Senders } from './senders.ts'
 import { Sink } from './sink.ts'
@@ -23,7 +24,11 @@ const seconds = Number(process.env['FAULT_SECONDS'] ?? 25)
 const seed = Number(process.env['SEED'] ?? Date.now() % 100_000)
 const random = seeded(seed)
 
-afterAll(cleanUp)
+const mounted: string[] = []
+afterAll(async () => {
+  for (const dir of mounted) execFileSync('umount', ['-l', dir])
+  await cleanUp()
+})
 
 const statusOf = async ({ endpoints }: Gateway) =>
   JSON.parse((await getText(endpoints.admin, '/v1/status')).text) as GatewayStatus
@@ -115,3 +120,51 @@ test(`whatever is killed in ${seconds} s (seed ${seed}), what was acknowledged i
   expect(missing(new Set(stored))).toEqual([])
   expect(stored.length - new Set(stored).size).toBe(0)
 }, 7_200_000)
+
+/** A file system of four megabytes, where we may mount one: none otherwise. */
+function smallDisks(): string[] {
+  const dir = temporaryFolder()
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', dir], { stdio: 'ignore' })
+  } catch {
+    return []
+  }
+  mounted.push(dir)
+  return [dir]
+}
+
+test.each(
+  smallDisks(),
+)('a full disk: told to come back, health red; once delivered it works again by itself', async (disk) => {
+  const sink = new Sink(random)
+  await sink.up()
+  await sink.down()
+  const options = `endpoint: "${sink.url}", compression: none, ${quickRetry}`
+  const config = files(temporaryFolder(), { 'gateway.yaml': passThrough({ 'otlp_http/a': options }) })
+  const gateway = await start(config, join(disk, 'data'))
+  const acknowledged: string[] = []
+  let n = 0
+  const offer = async () => {
+    const text = `${n++} ${'x'.repeat(200_000)}`
+    const reply = await send(gateway.endpoints.http, bytes(request('acme', [record(text)])))
+    if (reply.status === 200) acknowledged.push(text)
+    return reply
+  }
+  const refused = await until(async () => {
+    const reply = await offer()
+    return reply.status !== 200 && reply
+  })
+  expect(refused.status).toBe(503)
+  expect(Number(refused.headers['retry-after'])).toBeGreaterThanOrEqual(1)
+  expect(acknowledged.length).toBeGreaterThan(5)
+  const health = async () => (await getText(gateway.endpoints.health, '/')).status
+  await until(async () => (await health()) === 503)
+  expect((await statusOf(gateway)).destinations['otlp_http/a']!.diskFailing).toBe('ENOSPC')
+  await sink.up()
+  await until(async () => (await offer()).status === 200, 30_000)
+  await until(async () => (await health()) === 200)
+  await until(() => acknowledged.every((one) => sink.ids.has(one)), 30_000)
+  expect([...sink.ids.values()].every((ids) => ids.size === 1)).toBe(true)
+  await gateway.stop()
+  await sink.down()
+})
