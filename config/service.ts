@@ -139,6 +139,9 @@ export const residencySchema = z
       .boolean()
       .default(false)
       .describe('Check queued records again when the policy is tightened, instead of keeping their version.'),
+    failover_after: duration()
+      .default(60_000)
+      .describe("How long a region's destination may deliver nothing before tenants go to their next region."),
   })
   .describe("Routes each record by its tenant's residency and its purposes.")
 export type ResidencyOptions = z.output<typeof residencySchema>

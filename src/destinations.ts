@@ -48,6 +48,8 @@ interface Held {
 export interface Change {
   /** The destination to write to, also before it is started: the one that will have this id. */
   targetOf(id: string): Target
+  /** Whether `apply` stops a destination that requests in progress may use. */
+  readonly stopsAny: boolean
   /** Stops what is gone or changed, starts what is new. */
   apply(): Promise<void>
 }
@@ -75,6 +77,7 @@ export class Destinations {
     }
     return {
       targetOf: (id) => target(id, next.get(id)!.destination, exporterMetrics(this.#options.metrics, id)),
+      stopsAny: [...this.#held.values()].some((held) => next.get(held.section.id) !== held),
       apply: () => this.#apply(next, rules),
     }
   }

@@ -27,8 +27,9 @@ import { ProcessorState } from './processor_state.ts'
 import { keepReceipts } from './receipts.ts'
 import type { Accept, Answer, Received } from './receive/accept.ts'
 import { Receivers } from './receivers.ts'
+import { FailOver } from './residency/fail_over.ts'
 import { mayStillGo } from './residency/still_allowed.ts'
-import { type AccountLine, type GatewayStatus, gatewayStatus } from './status.ts'
+import { type AccountLine, deliveryFault, type GatewayStatus, gatewayStatus } from './status.ts'
 import { accountMetrics, receiverMetrics } from './telemetry/collector_metrics.ts'
 import { type OwnLog, openLog, type ProcessIdentity, Telemetry } from './telemetry.ts'
 
@@ -60,6 +61,7 @@ export class Gateway {
   readonly destinations: Destinations
   readonly #receivers: Receivers
   readonly #ledger: RunningLedger
+  readonly #failOver: FailOver
   readonly #state: ProcessorState
   readonly #timers: NodeJS.Timeout[] = []
   #generation: Generation | undefined
@@ -106,6 +108,7 @@ export class Gateway {
       },
       permits: (section) => (version, holdings) => mayStillGo(this.#judging!, section, version, holdings),
     })
+    this.#failOver = new FailOver(log.log)
     const { health } = telemetry
     this.#ledger = new RunningLedger({ folder: () => data.folder('ledger'), nowMs, health, log: log.log })
     this.#receivers = new Receivers({
@@ -268,7 +271,7 @@ export class Gateway {
       }
       this.#generation = next
       this.#around.tenantLimits?.configure(config.service.limits)
-    })
+    }, change.stopsAny)
     try {
       await this.#receivers.apply(config, before?.config)
     } catch (error) {
@@ -298,14 +301,17 @@ export class Gateway {
     }
   }
 
-  /** Holds new requests back, waits for those in progress, and runs `change`. */
-  async #swap(change: () => Promise<void>): Promise<void> {
+  /**
+   * Holds new requests back and runs `change`. `waits`: not before those in progress are done, since their destinations
+   * may go. Else they end under the generation that they began with, and nobody waits for them.
+   */
+  async #swap(change: () => Promise<void>, waits = true): Promise<void> {
     let done = (): void => {}
     this.#swapping = new Promise((resolve) => {
       done = resolve
     })
     try {
-      while (this.#inProgress > 0) await new Promise((resolve) => setTimeout(resolve, 1))
+      while (waits && this.#inProgress > 0) await new Promise((resolve) => setTimeout(resolve, 1))
       await change()
     } finally {
       this.#swapping = undefined
@@ -366,14 +372,11 @@ export class Gateway {
     const { health } = this.telemetry
     health.set('gateway', 'ok')
     const nowMs = this.#options.identity.nowMs()
-    for (const [id, state] of this.destinations.states()) {
-      const stuckMs = state.stuckSinceMs === undefined ? 0 : nowMs - state.stuckSinceMs
-      const reason =
-        state.diskFailing !== undefined
-          ? `the queue cannot be written (${state.diskFailing})`
-          : stuckMs > limits.healthStuckMs
-            ? `nothing could be delivered for ${Math.round(stuckMs / 1000)} s`
-            : undefined
+    const states = this.destinations.states()
+    const { routed, config } = this.#generation!
+    this.#failOver.look(routed, config, new Map(states), nowMs)
+    for (const [id, state] of states) {
+      const reason = deliveryFault(state, nowMs)
       if (reason === undefined) health.set(`exporter ${id}`, 'ok')
       else health.set(`exporter ${id}`, 'failing', reason)
     }

@@ -22,6 +22,7 @@ import { parseTenantSources } from './pipeline/tenant.ts'
 import type { TenantLimits } from './pipeline/tenant_limits.ts'
 import { retentionIn } from './policy.ts'
 import { createPurposes } from './purposes.ts'
+import type { RoutedConnector } from './residency/fail_over.ts'
 import { processorMetrics } from './telemetry/collector_metrics.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 
@@ -58,6 +59,8 @@ export interface Generation {
   readonly policyVersion: string
   /** How long they keep a tenant's records of a purpose. */
   readonly retention: (purpose: string, tenant: string) => string | undefined
+  /** Each residency connector with the routers that follow its policy. */
+  readonly routed: readonly RoutedConnector[]
   /** Takes back what components registered. */
   release(): void
 }
@@ -92,6 +95,7 @@ export function buildGeneration(config: GatewayConfig, around: Surroundings, tar
       config,
       purposes,
       inputs,
+      routed: builder.routed,
       policyVersion: connectors.map(({ policy }) => policy.version).join('+'),
       retention: retentionIn(connectors.map(({ policy }) => policy)),
       release: () => {
@@ -114,6 +118,7 @@ class Builder {
   readonly #purposes: Purposes
   readonly #hosts: OwnedHost[]
   readonly #targetOf: TargetOf
+  readonly routed: RoutedConnector[] = []
 
   constructor(config: GatewayConfig, around: Surroundings, purposes: Purposes, hosts: OwnedHost[], targetOf: TargetOf) {
     this.#config = config
@@ -220,11 +225,13 @@ class Builder {
         'Keep one: two policies could contradict each other.',
       )
     }
-    const { policy } = this.#config.connectors.get(connectors[0]!)!
+    const connector = this.#config.connectors.get(connectors[0]!)!
+    const { policy } = connector
     const byRegion = new Map<string, readonly RouteTarget[]>()
     for (const region of policy.regions.values())
       byRegion.set(region.name, this.#regionTargets(region.pipeline, indexOf))
     const router = new Router(policy, byRegion, this.#purposes, sealer, direct)
+    this.routed.push({ connector, router })
     return { routes: router, policyVersion: policy.version }
   }
 

@@ -1,4 +1,5 @@
 /** The live account as one object: for the admin API and `douane status`. */
+import { limits } from './limits.ts'
 import type { Account, TenantAccount } from './pipeline/account.ts'
 import type { DestinationState } from './pipeline/parcel.ts'
 
@@ -42,4 +43,11 @@ function line(of: TenantAccount): AccountLine {
     dead_lettered: of.deadLettered,
     in_flight: of.entering + of.queued,
   }
+}
+
+/** Why a destination is not healthy; undefined: it is. */
+export function deliveryFault({ diskFailing, stuckSinceMs }: DestinationState, nowMs: number): string | undefined {
+  if (diskFailing !== undefined) return `the queue cannot be written (${diskFailing})`
+  const stuckMs = stuckSinceMs === undefined ? 0 : nowMs - stuckSinceMs
+  return stuckMs > limits.healthStuckMs ? `nothing could be delivered for ${Math.round(stuckMs / 1000)} s` : undefined
 }

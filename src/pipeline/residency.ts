@@ -49,6 +49,7 @@ export class Router {
   readonly #local: readonly RouteTarget[]
   readonly #letsStrangersOut: boolean
   readonly #routes = new Map<string, Map<number, Route>>()
+  #down: ReadonlySet<string> = new Set()
   #count = 0
 
   /** `targets`: by region, the destinations of its pipeline. `local`: exporters beside the connector that send nothing. */
@@ -72,6 +73,14 @@ export class Router {
 
   get policyVersion(): string {
     return this.#policy.version
+  }
+
+  /** Regions that cannot be reached: tenants with several regions go to their next one, until this is told anew. */
+  set regionsDown(down: ReadonlySet<string>) {
+    if (down.size === this.#down.size && [...down].every((region) => this.#down.has(region))) return
+    this.#down = down
+    this.#routes.clear()
+    this.#count = 0
   }
 
   /** All routes of a tenant that were used so far, by purposes: look here first. `''` is nobody. */
@@ -131,6 +140,8 @@ export class Router {
 
   #share(shares: Map<string, Share>, rule: TenantRule, residency: Residency, purpose: string): void {
     const bit = this.#purposes.bit(purpose)
+    // Where all are down, records wait for the first.
+    const home = rule.regions.find((region) => !this.#down.has(region)) ?? rule.regions[0]
     const { central } = this.#policy
     const add = (region = '', kind: keyof Share) => {
       const share = shares.get(region) ?? { full: 0, metadata: 0 }
@@ -138,8 +149,8 @@ export class Router {
       shares.set(region, share)
     }
     if (residency === 'central') add(central, 'full')
-    else add(rule.regions[0], 'full')
-    if (residency === 'split' && central !== rule.regions[0] && rule.centralPurposes.includes(purpose)) {
+    else add(home, 'full')
+    if (residency === 'split' && central !== home && rule.centralPurposes.includes(purpose)) {
       add(central, 'metadata')
     }
   }

@@ -6,7 +6,8 @@
  * of the program sends a record. One offence on one path is told with the whole path.
  */
 import type { ConnectorSection, GatewayConfig, PipelineConfig } from '../../config/gateway_config.ts'
-import { Router, type RouteTarget } from '../pipeline/residency.ts'
+import type { Purposes } from '../contract.ts'
+import { type Route, Router, type RouteTarget } from '../pipeline/residency.ts'
 import type { Policy } from '../policy.ts'
 import { createPurposes } from '../purposes.ts'
 import { groupsOf, isInside, reachOf, type TenantGroup } from './reach.ts'
@@ -130,21 +131,32 @@ class Walk {
       const name = group.tenants[0] ?? someoneElse(policy)
       const all = purposes.names(2 ** policy.purposes.size - 1)
       const allowed = new Set(all.flatMap((purpose) => this.#allowed(group, purpose, policy, start)))
-      for (const set of [...all.map((purpose) => [purpose]), all]) {
-        const mask = set.reduce((sum, purpose) => sum | purposes.bit(purpose), 0)
-        const route = router.route(name, mask)
-        if (route.is !== 'copies') continue
-        const may = set.length === 1 ? new Set(this.#allowed(group, set[0]!, policy, start)) : allowed
-        for (const { destination } of route.copies) {
-          const exporter = destinations[destination]!
-          const region = this.#config.exporters.get(exporter)?.region
-          if (this.#isLocal(exporter) || (region !== undefined && may.has(region))) continue
-          const where = region ?? 'no region'
-          this.#offences.add(
-            `${who(group)}, ${set.join(' and ')}: is sent to ${where}: ${[...start, exporter].join(' → ')}`,
+      // As it goes every day, and with each of the tenant's regions out of reach.
+      for (const down of ['', ...group.rule.regions.slice(0, -1)]) {
+        router.regionsDown = new Set([down])
+        for (const set of [...all.map((purpose) => [purpose]), all]) {
+          const may = set.length === 1 ? new Set(this.#allowed(group, set[0]!, policy, start)) : allowed
+          this.#routed(router.route(name, purposesMask(set, purposes)), destinations, may, (place) =>
+            this.#offences.add(`${who(group)}, ${set.join(' and ')}: is sent to ${place(start)}`),
           )
         }
       }
+    }
+  }
+
+  /** Tells each copy of a route that ends outside the regions that it may reach. */
+  #routed(
+    route: Route,
+    destinations: readonly string[],
+    may: ReadonlySet<string>,
+    tell: (place: (start: readonly string[]) => string) => void,
+  ): void {
+    if (route.is !== 'copies') return
+    for (const { destination } of route.copies) {
+      const exporter = destinations[destination]!
+      const region = this.#config.exporters.get(exporter)?.region
+      if (this.#isLocal(exporter) || (region !== undefined && may.has(region))) continue
+      tell((start) => `${region ?? 'no region'}: ${[...start, exporter].join(' → ')}`)
     }
   }
 
@@ -167,6 +179,9 @@ class Walk {
     return this.#config.exporters.get(exporter)?.component.local === true
   }
 }
+
+const purposesMask = (names: readonly string[], purposes: Purposes): number =>
+  names.reduce((mask, name) => mask | purposes.bit(name), 0)
 
 /** A name that the policy does not list. */
 function someoneElse(policy: Policy): string {

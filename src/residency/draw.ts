@@ -21,7 +21,10 @@ export function mapTable(map: ResidencyMap): string {
 
 function cellText({ outcome, to, retention }: MapCell): string {
   if (outcome !== 'goes') return outcome
-  return [...to.map(({ region, form }) => `${region}: ${form}`), `kept ${retention}`].join('\n')
+  return [
+    ...to.map(({ region, form, failover }) => `${failover ? 'else ' : ''}${region}: ${form}`),
+    `kept ${retention}`,
+  ].join('\n')
 }
 
 export function mapMermaid(map: ResidencyMap): string {
@@ -85,7 +88,7 @@ export function mapSvg(map: ResidencyMap): string {
     const y2 = placeTop(at) + boxHeight / 2
     const label = form === '' ? purposes.join(', ') : `${purposes.join(', ')}: ${form}`
     parts.push(
-      `<path d="M${boxWidth + 10} ${y1} C${boxWidth + 260} ${y1} ${columnWidth - 120} ${y2} ${columnWidth} ${y2}" class="${form === 'in the clear' ? 'clear' : form === '' ? 'end' : 'line'}"/>`,
+      `<path d="M${boxWidth + 10} ${y1} C${boxWidth + 260} ${y1} ${columnWidth - 120} ${y2} ${columnWidth} ${y2}" class="${form.startsWith('in the clear') ? 'clear' : form === '' ? 'end' : 'line'}"/>`,
       `<text x="${boxWidth + 16}" y="${y1 - 4}" class="label">${escaped(label)}</text>`,
     )
   }

@@ -2,7 +2,7 @@
 import type { ConnectorSection, GatewayConfig } from '../../config/gateway_config.ts'
 import type { ContentRule } from '../policy.ts'
 import { who } from './check.ts'
-import { groupsOf, reachOf } from './reach.ts'
+import { groupsOf, type Reach, reachOf } from './reach.ts'
 
 export interface ResidencyMap {
   readonly policy_version: string
@@ -30,7 +30,7 @@ export interface MapRow {
 export interface MapCell {
   readonly purpose: string
   readonly outcome: 'goes' | 'quarantine' | 'reject'
-  readonly to: readonly { region: string; form: (typeof forms)[ContentRule] }[]
+  readonly to: readonly { region: string; form: (typeof forms)[ContentRule]; failover?: true }[]
   readonly retention: string
 }
 
@@ -57,13 +57,18 @@ export function residencyMap({ policy }: ConnectorSection, config: GatewayConfig
       cells: purposes.map((purpose) => {
         const outcome = reachOf(group.rule, purpose, policy)
         const retention = group.rule.purposes.get(purpose)?.retention ?? policy.purposes.get(purpose)!.retention
-        const to =
-          outcome.is === 'goes' ? outcome.to.map(({ region, content }) => ({ region, form: forms[content] })) : []
+        const to = outcome.is === 'goes' ? outcome.to.map(shown) : []
         return { purpose, outcome: outcome.is, to, retention: retention.text }
       }),
     })),
   }
 }
+
+const shown = ({ region, content, isFailover }: Reach) => ({
+  region,
+  form: forms[content],
+  ...(isFailover && { failover: isFailover }),
+})
 
 /** One line from a row to a region: which purposes go there, and how. */
 export interface MapEdge {
@@ -78,8 +83,10 @@ export function edgesOf({ rows }: ResidencyMap): MapEdge[] {
   return rows.flatMap(({ cells }, row) => {
     const edges = new Map<string, { to: string; form: string; purposes: string[] }>()
     for (const { purpose, outcome, to } of cells) {
-      const ends = outcome === 'goes' ? to : [{ region: outcome, form: '' }]
-      for (const { region, form } of ends) {
+      const ends: { region: string; form: string; failover?: true }[] =
+        outcome === 'goes' ? [...to] : [{ region: outcome, form: '' }]
+      for (const { region, form: plainForm, failover } of ends) {
+        const form = failover ? `${plainForm}, failing over` : plainForm
         const edge = edges.get(`${region}\n${form}`) ?? { to: region, form, purposes: [] }
         edge.purposes.push(purpose)
         edges.set(`${region}\n${form}`, edge)

@@ -9,6 +9,8 @@ import type { ContentRule, Policy, Residency, TenantRule } from '../policy.ts'
 export interface Reach {
   readonly region: string
   readonly content: ContentRule
+  /** Only while the regions before it cannot be reached. */
+  readonly isFailover?: true
 }
 
 export type Outcome =
@@ -28,16 +30,16 @@ export function reachOf(rule: TenantRule, purpose: string, policy: Policy): Outc
     return central === undefined ? { is: 'quarantine' } : { is: 'goes', to: [{ region: central, content }] }
   }
   if (home === undefined) return { is: 'quarantine' }
-  const isAlsoCentral = residency === 'split' && rule.centralPurposes.includes(purpose) && central !== home
-  if (!isAlsoCentral) return { is: 'goes', to: [{ region: home, content }] }
-  if (central === undefined) return { is: 'quarantine' }
-  return {
-    is: 'goes',
-    to: [
-      { region: home, content },
-      { region: central, content: 'drop' },
-    ],
+  const to: Reach[] = rule.regions.map((region, i) => ({
+    region,
+    content,
+    ...(i > 0 && { isFailover: true as const }),
+  }))
+  if (residency === 'split' && rule.centralPurposes.includes(purpose) && central !== home) {
+    if (central === undefined) return { is: 'quarantine' }
+    to.push({ region: central, content: 'drop' })
   }
+  return { is: 'goes', to }
 }
 
 /** Whether a region lies in the tenant's jurisdictions; a tenant without any has no limit of his own. */

@@ -34,9 +34,9 @@ function isAllowed({ tenant, purposes, content }: Holding, region: string, polic
   let laxest = 0
   for (const purpose of purposes) {
     const outcome = reachOf(rule, purpose, policy)
-    const here = outcome.is === 'goes' ? outcome.to.find((reach) => reach.region === region) : undefined
-    if (here === undefined) return false
-    laxest = Math.max(laxest, laxness[here.content])
+    const here = outcome.is === 'goes' ? outcome.to.filter((reach) => reach.region === region) : []
+    if (here.length === 0) return false
+    laxest = Math.max(laxest, ...here.map((reach) => laxness[reach.content]))
   }
   return laxness[content] <= laxest
 }
