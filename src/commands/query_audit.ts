@@ -8,6 +8,7 @@
 import { join } from 'node:path'
 import { AccessLog } from '../keys/audit.ts'
 import { currentUser } from '../keys/decrypt.ts'
+import { tokenize } from '../ottl/lexer.ts'
 
 export interface Asked {
   readonly dataDir: string
@@ -71,8 +72,20 @@ function filterOf({ tenant, purpose, since, until, traceId, where, limit, follow
   }
 }
 
-/** An OTTL condition with names and operators as they are (keys in brackets are names), and `?` for each value. */
-export const withoutValues = (condition: string): string =>
-  condition.replace(/(\[\s*)?"(?:[^"\\]|\\.)*"|(?<![\w.])[+-]?\d[\w.]*/g, (text, bracket?: string) =>
-    bracket ? text : '?',
-  )
+/** An OTTL condition with its names, keys and operators, and `?` for each value. It has been parsed before. */
+export function withoutValues(condition: string): string {
+  const tokens = tokenize(condition)
+  let shown = ''
+  let at = 0
+  for (const [i, { kind, start, end }] of tokens.entries()) {
+    const opening = tokens[i - 1]
+    const indexed = tokens[i - 2]
+    // A key stands in brackets behind a name or another key; brackets elsewhere are a list of values.
+    const isKey =
+      opening?.text === '[' && opening.kind === 'sign' && (indexed?.kind === 'lower' || indexed?.text === ']')
+    const isValue = kind === 'string' || kind === 'int' || kind === 'float' || kind === 'bytes'
+    shown += condition.slice(at, start) + (isValue && !isKey ? '?' : condition.slice(start, end))
+    at = end
+  }
+  return shown
+}
