@@ -13,6 +13,8 @@ import pg from 'pg'
 import { openEmbedded } from '../exporters/postgres/embedded.ts'
 import { storeOptions } from '../exporters/postgres/options.ts'
 import { queryStore } from '../exporters/postgres/query.ts'
+import { runRetention } from '../exporters/postgres/retention.ts'
+import { retentionStatus } from '../exporters/postgres/retention_status.ts'
 import { RowEncoder } from '../exporters/postgres/rows.ts'
 import { Shelves } from '../exporters/postgres/shelves.ts'
 import { PostgresStore } from '../exporters/postgres/store.ts'
@@ -143,12 +145,29 @@ async function benchReading(folder: string, options: typeof storeOptions._output
     (SELECT sum(pg_indexes_size(relid)) FROM pg_partition_tree('douane.logs'))::float8 AS indexes FROM douane.logs`)
   const { n, heap, indexes } = rows[0]
   console.log(`size            ${Math.round(heap / n)} bytes a record, indexes ${Math.round(indexes / n)} more`)
+  await benchRetention(client)
   await client.end()
   let read = 0
   const startMs = performance.now()
   for await (const _ of queryStore({ options, folder }, { tenant: 'globex', purpose: 'security' })) read++
   console.log(`query           ${perSecond(read, performance.now() - startMs)} records of ${read}`)
   await embedded.close()
+}
+
+/** What a night costs where nothing is due, what `retention status` costs, and what a shorter promise of one tenant does. */
+async function benchRetention(client: pg.Client): Promise<void> {
+  const timed = async (what: string, work: () => Promise<unknown>) => {
+    const startMs = performance.now()
+    await work()
+    console.log(`${what.padEnd(15)} ${Math.round(performance.now() - startMs)} ms`)
+  }
+  const retentionOf = () => '1mo'
+  const atMs = Date.now()
+  await timed('a quiet night', () => runRetention(client, 'douane', { asOfMs: atMs, retentionOf }))
+  await timed('status', () => retentionStatus(client, 'douane', retentionOf, atMs))
+  const later = { asOfMs: atMs + 10 * 86_400_000, dryRun: true, confirmed: true }
+  const shorter = (_: string, tenant: string) => (tenant === 'acme' ? '6d' : '1mo')
+  await timed('half is due', () => runRetention(client, 'douane', { ...later, retentionOf: shorter }))
 }
 
 if (import.meta.main) await main()
