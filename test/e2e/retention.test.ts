@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { StoredRecord } from '../../exporters/postgres/query.ts'
 import type { GatewayStatus } from '../../src/status.ts'
 import { cleanUp, files, type Gateway, launch, run, runJson, start, temporaryFolder, until } from './gateway.ts'
-import { bytes, record, request, send } from './requests.ts'
+import { bytes, getText, record, request, send } from './requests.ts'
 
 const config = `
 receivers:
@@ -53,12 +53,15 @@ beforeAll(async () => {
 }, 120_000)
 afterAll(cleanUp)
 
+const status = async (): Promise<GatewayStatus> =>
+  JSON.parse((await getText(gateway.endpoints.admin, '/v1/status')).text)
+
 async function sendAll(mark: string): Promise<void> {
   for (const tenant of ['acme', 'globex', 'stranger']) {
     const body = bytes(request(tenant, [record(mark, { eventName: 'auth.login' })]))
     expect((await send(gateway.endpoints.http, body)).status).toBe(200)
   }
-  await until(async () => (await runJson<GatewayStatus>(['status', ...shared]))[0]!.total.in_flight === 0, 30_000)
+  await until(async () => (await status()).total.in_flight === 0, 30_000)
 }
 
 async function kept(mark: string): Promise<string[]> {
@@ -158,7 +161,7 @@ describe('douane retention', () => {
     expect((await retention('hold', 'end', listed!.id)).code).toBe(1)
     expect((await retention('run', '--as-of', later(8))).code).toBe(0)
     expect(await count()).toBe(before - 1)
-    const version = (await runJson<GatewayStatus>(['status', ...shared]))[0]!.policy_version
+    const version = (await status()).policy_version
     const receipts = await run(['retention', 'receipts', '--data-dir', gateway.dataDir])
     expect([receipts.code, JSON.parse(receipts.stdout)]).toEqual([
       0,
