@@ -2,6 +2,7 @@
  * Receipts: what was deleted from stores, how many records, by which version of the policy. A signed log of its own in
  * the data directory (`receipts/deletions`), which the gateway and `douane retention run` write.
  */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Receipt } from './contract.ts'
 import { type AuditVerdict, type LogPlace, SignedLog, verifySignedLog } from './keys/signed_log.ts'
@@ -22,6 +23,8 @@ export async function keepReceipts(dataDir: string, receipts: readonly Receipt[]
     await log.close()
   }
 }
+
+export const hasReceipts = (dataDir: string): boolean => existsSync(placeOf(dataDir).folder)
 
 /** Every receipt, oldest first, each a line of JSON. */
 export async function* readReceipts(dataDir: string): AsyncGenerator<string> {

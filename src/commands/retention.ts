@@ -10,7 +10,7 @@ import { type ClassStatus, retentionStatus, type StoreStatus } from '../../expor
 import { withStore } from '../../exporters/postgres/session.ts'
 import { ConfigError, exitCodes } from '../errors.ts'
 import { retentionIn } from '../policy.ts'
-import { keepReceipts, readReceipts, verifyReceipts } from '../receipts.ts'
+import { hasReceipts, keepReceipts, readReceipts, verifyReceipts } from '../receipts.ts'
 import { UnitError } from '../units.ts'
 import { loadAccepted, withConfig, withDataDir, withFormat } from './common.ts'
 import { holdCommands } from './holds.ts'
@@ -169,6 +169,10 @@ function tell(store: NamedStore, report: RetentionReport, dryRun: boolean): bool
 }
 
 async function showReceipts({ dataDir }: { dataDir: string }): Promise<void> {
+  if (!hasReceipts(dataDir)) {
+    process.stderr.write(`no receipts in ${dataDir}: nothing was deleted from here yet\n`)
+    return
+  }
   const { ok, problems, entries } = await verifyReceipts(dataDir)
   for await (const receipt of readReceipts(dataDir)) print(receipt)
   process.stderr.write(`${entries} receipts, ${ok ? 'all as they were signed' : 'not what was signed'}\n`)

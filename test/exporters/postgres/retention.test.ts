@@ -268,6 +268,21 @@ describe('the status', () => {
   }
 })
 
+test('a store of version 1 is brought up to date with what it holds', async () => {
+  await fill('old', 'usage', '6d', [nowMs], nowMs)
+  await server.sql(
+    'old',
+    `DROP INDEX logs_stored; ALTER TABLE deletions DROP COLUMN policy_version, DROP COLUMN receipted;
+     ALTER TABLE legal_holds DROP COLUMN made_by, DROP COLUMN ended, DROP COLUMN ended_by;
+     DELETE FROM schema_version WHERE version > 1`,
+  )
+  await expect(readAll(server, 'old')).rejects.toThrow(/version 1/)
+  await fill('old', 'usage', '6d', [nowMs - dayMs], nowMs)
+  expect(await readAll(server, 'old')).toHaveLength(2)
+  const { deletions } = await run('old', { asOfMs: nowMs + 10 * dayMs, policyVersion: 'abc' })
+  expect(deletions).toHaveLength(2)
+})
+
 describe('receipts', () => {
   test('each deletion gets one, after a failure too', async () => {
     await fill('receipts', 'usage', '6d', [nowMs, nowMs - dayMs], nowMs)
