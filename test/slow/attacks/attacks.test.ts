@@ -50,7 +50,7 @@ async function raw(endpoint: string, bytes: Buffer): Promise<void> {
   const [host, port] = endpoint.split(':')
   const socket = net.connect(Number(port), host)
   socket.on('error', () => {})
-  const closed = once(socket, 'close')
+  const closed = new Promise((resolve) => socket.once('close', resolve))
   const cut = Math.floor(random() * bytes.length)
   socket.write(bytes.subarray(0, cut))
   socket.write(bytes.subarray(cut), () => {
