@@ -1,4 +1,4 @@
-/** Every night of three years, with a leap day, daylight saving, shorter tenants and a legal hold. */
+/** Every night of three years, with a leap day, daylight saving, shorter tenants and a legal hold. Takes many minutes. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startServer, type TestServer } from '../exporters/postgres/fixture.ts'
 import { periods, simulate } from '../exporters/postgres/years.ts'
@@ -21,4 +21,4 @@ test('over three years nothing is deleted early, and nothing outlives its promis
   })
   expect([nights, stored]).toEqual([days, days * Object.keys(periods).length * 3])
   expect(deleted).toBeGreaterThan(stored / 2)
-})
+}, 3_600_000)
