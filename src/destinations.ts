@@ -2,11 +2,15 @@
  * All destinations of the gateway, by the id of their exporter. They outlive a reload where their options did not
  * change: a queue on disk has one owner at a time.
  */
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { ExporterSection } from '../config/gateway_config.ts'
 import type { HashKeys, Log, Purposes, Receipt } from './contract.ts'
+import { DependencyError } from './errors.ts'
 import { type Generation, withPath } from './generation.ts'
 import { createHost, type OwnedHost } from './host.ts'
 import type { ChunkCipher } from './keys/chunk_cipher.ts'
+import { limits } from './limits.ts'
 import type { Account } from './pipeline/account.ts'
 import { systemClock } from './pipeline/clock.ts'
 import { Destination } from './pipeline/destination.ts'
@@ -111,11 +115,33 @@ export class Destinations {
 
   async #replace(next: Map<string, Held>): Promise<void> {
     const gone = [...this.#held.values()].filter((held) => next.get(held.section.id) !== held)
-    // A queue that goes on under new options is not drained first: the new destination delivers it.
-    await Promise.all(gone.map((held) => stopHeld(held, 0)))
+    // A queue that goes on under new options is not drained first: the new destination delivers it. What is on its way
+    // gets a moment, so that it need not be sent again.
+    await Promise.all(gone.map((held) => stopHeld(held, limits.replacedDestinationMs)))
     const isNew = [...next.values()].filter((held) => this.#held.get(held.section.id) !== held)
     await Promise.all(isNew.map((held) => held.destination.start()))
+    if (this.#held.size === 0) await this.#checkReached(isNew)
     this.#held = next
+  }
+
+  /**
+   * A store that was never reached from this data directory is most likely configured wrong: that is told at the start.
+   * One that was is away for a while: the queue waits for it.
+   */
+  async #checkReached(started: readonly Held[]): Promise<void> {
+    for (const { section, destination } of started.filter(({ section }) => section.component.name === 'postgres')) {
+      const marker = join(this.#options.folder('queue', folderName(section.id)), 'reached')
+      if (existsSync(marker)) continue
+      const failure = await destination.firstFailure()
+      if (failure === undefined) writeFileSync(marker, '', { mode: 0o600 })
+      else {
+        await Promise.all(started.map((held) => stopHeld(held, 0)))
+        throw new DependencyError(
+          `The store ${section.id} cannot be reached: ${failure}`,
+          `Start it, or correct exporters.${section.id}.url. Once it has been reached, later outages only fill the queue.`,
+        )
+      }
+    }
   }
 
   #make(section: ExporterSection, fingerprint: string, purposes: Purposes): Held {

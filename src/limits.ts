@@ -62,6 +62,8 @@ export const limits = {
   /** How often processors' state is written, and how often configuration files are looked at. */
   snapshotIntervalMs: 60_000,
   configWatchIntervalMs: 1_000,
+  /** What a reload gives a destination that it replaces to end what is on its way. */
+  replacedDestinationMs: 1_000,
   /** When to send again after a key could not be had. */
   keyRetryAfterMs: 10_000,
   /** Purposes are bits of one small integer. */

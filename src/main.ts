@@ -7,6 +7,9 @@
  * forces a collection of the whole heap first, many times a second (docs/decisions/020-small-young-generation.md).
  * V8 takes these flags only at the start of a process, so the process replaces itself: same id, same files, same arguments.
  */
+import { enableCompileCache } from 'node:module'
+import { join } from 'node:path'
+
 const heapFlags = ['--max-semi-space-size=2', '--single-threaded-gc']
 
 const isTuned = heapFlags.every((flag) => process.execArgv.includes(flag))
@@ -15,4 +18,7 @@ if (process.argv[2] === 'run' && !isTuned && process.execve !== undefined && pro
   const quiet = '--disable-warning=ExperimentalWarning'
   process.execve(node, [node, ...process.execArgv, ...heapFlags, quiet, ...args], process.env as Record<string, string>)
 }
+// Reading the program's own files again and again costs more than most verbs: their compiled form is kept beside it,
+// where only who installed it may write.
+enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/douane'))
 await import('./cli.ts')

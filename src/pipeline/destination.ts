@@ -48,6 +48,7 @@ export class Destination {
   readonly id: string
   readonly #options: DestinationOptions
   readonly #queue: ChunkLog | undefined
+  #firstTry: Promise<void> | undefined
   readonly #sender: Sender
   #delivery: Delivery | Unqueued | undefined
   readonly deadLetters: DeadLetters
@@ -97,7 +98,13 @@ export class Destination {
       this.#delivery = new Unqueued(shared)
     }
     void this.deadLetters.open().catch((error) => log.error('dead_letters.failing', { code: diskErrorCode(error) }))
-    void this.#sender.start()
+    this.#firstTry = this.#sender.start()
+  }
+
+  /** Why the exporter could not start at the first try; undefined: it could. It is tried again either way. */
+  async firstFailure(): Promise<string | undefined> {
+    await this.#firstTry
+    return this.#sender.started ? undefined : this.#sender.lastFailure
   }
 
   /**

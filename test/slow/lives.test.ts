@@ -2,6 +2,7 @@
  * The quickstart killed in its first seconds, over and over; an account that balances at every moment, kills included;
  * a store that cannot be reached at the start.
  */
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import type { StoredRecord } from '../../exporters/postgres/query.ts'
@@ -96,6 +97,10 @@ it('a PostgreSQL that cannot be reached: records wait, health is red and says so
     'gateway.yaml': passThrough({ postgres: 'url: "postgres://u@127.0.0.1:1/x", region: eu' }),
   })
   const dataDir = join(folder, 'data')
+  const first = await run(['run', '--config', config, '--data-dir', dataDir])
+  expect([first.code, first.stderr]).toEqual([3, expect.stringContaining('exporters.postgres.url')])
+  // As after a start that reached it: from then on it is an outage, and no mistake.
+  writeFileSync(join(dataDir, 'queue', 'postgres', 'reached'), '')
   const gateway = await start(config, dataDir)
   const red = await until(async () => {
     const answer = await getText(gateway.endpoints.health, '/')
