@@ -23,9 +23,11 @@ import { TenantFault } from './tenant.ts'
 /** A plan that is being filled. */
 export class OpenPlan implements Plan {
   records = new Int32Array(256)
-  formOf = new Uint16Array(256)
+  formOf = new Int32Array(256)
   count = 0
   readonly forms: CopyForm[] = []
+  /** Each form's place in `forms`. */
+  readonly #places = new Map<CopyForm, number>()
   /** Records by form. */
   readonly #uses: number[] = []
   #lastForm: CopyForm | undefined
@@ -36,6 +38,7 @@ export class OpenPlan implements Plan {
     this.count = 0
     this.forms.length = 0
     this.#uses.length = 0
+    this.#places.clear()
     this.#lastForm = undefined
     this.#tenants.clear()
   }
@@ -44,11 +47,12 @@ export class OpenPlan implements Plan {
     if (this.count === this.records.length) this.#grow()
     if (form !== this.#lastForm) {
       this.#lastForm = form
-      this.#lastIndex = this.forms.indexOf(form)
-      if (this.#lastIndex === -1) {
+      const known = this.#places.get(form)
+      if (known === undefined) {
         this.#lastIndex = this.forms.push(form) - 1
+        this.#places.set(form, this.#lastIndex)
         this.#uses.push(0)
-      }
+      } else this.#lastIndex = known
     }
     this.#uses[this.#lastIndex]!++
     this.records[this.count] = record
@@ -66,8 +70,11 @@ export class OpenPlan implements Plan {
    */
   get selection(): number {
     const { records, formOf, count } = this
-    let sum = count
-    for (let i = 0; i < count; i++) sum = mix(sum, Math.imul(records[i]!, 0x10001) ^ formOf[i]!)
+    if (count === 0) return 0
+    let sum = mix(count, records[0]!)
+    // One form has each record once, in order: then the ends tell whether any is left out.
+    const isWhole = this.forms.length === 1 && records[count - 1]! - records[0]! === count - 1
+    for (let i = isWhole ? count : 1; i < count; i++) sum = mix(sum, Math.imul(records[i]!, 0x10001) ^ formOf[i]!)
     for (const form of this.forms) sum = mix(sum, idOfForm(form))
     return sum
   }
@@ -87,7 +94,7 @@ export class OpenPlan implements Plan {
     const records = new Int32Array(this.count * 2)
     records.set(this.records)
     this.records = records
-    const formOf = new Uint16Array(this.count * 2)
+    const formOf = new Int32Array(this.count * 2)
     formOf.set(this.formOf)
     this.formOf = formOf
   }
@@ -128,7 +135,9 @@ export const untouched: Form = {
 export class FanOut {
   readonly plans: OpenPlan[]
   readonly quarantine = new OpenPlan()
+  /** Of the resource that is being sorted: copies that count, by destination, and the destinations that have any. */
   readonly #counts: Int32Array
+  readonly #counted: number[] = []
   #reason: string | undefined
 
   constructor(destinations: number) {
@@ -163,7 +172,6 @@ export class FanOut {
     const tally: Tally = { received: end - first, dropped: 0, rejected: 0, quarantined: 0 }
     let lastMask = -1
     let route: Route | undefined
-    this.#counts.fill(0)
     for (let record = first; record < end; record++) {
       const row = record * RECORD_ROW
       const verdict = table[row + RecordCol.Verdict]!
@@ -189,7 +197,11 @@ export class FanOut {
       } else this.#copy(record, route!.copies)
     }
     this.quarantine.account(tenant, tally.quarantined)
-    for (let i = 0; i < this.plans.length; i++) this.plans[i]!.account(tenant, this.#counts[i]!)
+    for (const destination of this.#counted) {
+      this.plans[destination]!.account(tenant, this.#counts[destination]!)
+      this.#counts[destination] = 0
+    }
+    this.#counted.length = 0
     onResource(tenant, tally)
   }
 
@@ -197,7 +209,7 @@ export class FanOut {
     for (let i = 0; i < copies.length; i++) {
       const copy = copies[i]!
       this.plans[copy.destination]!.push(record, copy.form)
-      if (copy.counts) this.#counts[copy.destination]!++
+      if (copy.counts && this.#counts[copy.destination]!++ === 0) this.#counted.push(copy.destination)
     }
   }
 }
