@@ -33,7 +33,7 @@ export interface Form {
 export interface Plan {
   readonly records: Int32Array
   /** Index into `forms`, by position in `records`. */
-  readonly formOf: Uint16Array
+  readonly formOf: ArrayLike<number>
   readonly count: number
   readonly forms: readonly Form[]
 }
@@ -45,6 +45,7 @@ export class Splicer {
   #order = new Int32Array(64)
   #ordered = 0
   #overridden: number[] = []
+  #positions = new Int32Array(64)
   readonly #paths = {
     [Tag.resource.attributes]: new KeyMemo((key) => `resource.attributes[${JSON.stringify(key)}]`),
     [Tag.scope.attributes]: new KeyMemo((key) => `scope.attributes[${JSON.stringify(key)}]`),
@@ -57,26 +58,38 @@ export class Splicer {
     this.#out.begin(request.body)
     // Content in a resource or a scope follows the records' form: records of different forms then cannot share it.
     const isShared = request.sharedMarks === 0 && plan.forms.every((form) => form.allows === undefined)
-    if (isShared || plan.forms.length === 1) this.#pass(plan, -1)
-    else for (let form = plan.forms.length - 1; form >= 0; form--) this.#pass(plan, form)
+    this.#pass(plan, isShared || plan.forms.length === 1 ? undefined : this.#byForm(plan))
     return this.#out.finish()
   }
 
-  #pass(plan: Plan, only: number): void {
+  /** Positions in the plan, by form; within a form in order. */
+  #byForm({ formOf, forms, count }: Plan): Int32Array {
+    if (this.#positions.length < count) this.#positions = new Int32Array(Math.max(count, this.#positions.length * 2))
+    const next = new Int32Array(forms.length + 1)
+    for (let i = 0; i < count; i++) next[formOf[i]! + 1]!++
+    for (let form = 1; form < next.length; form++) next[form]! += next[form - 1]!
+    for (let i = 0; i < count; i++) this.#positions[next[formOf[i]!]!++] = i
+    return this.#positions
+  }
+
+  /** Writes the records from the last to the first. With `order` each form has resources and scopes of its own. */
+  #pass(plan: Plan, order: Int32Array | undefined): void {
     const { records, scopes } = this.#request
     let scope = -1
     let resource = -1
     let scopeMark = 0
     let resourceMark = 0
-    let form = plan.forms[Math.max(0, only)]!
+    let form = plan.forms[0]!
     for (let i = plan.count - 1; i >= 0; i--) {
-      if (only !== -1 && plan.formOf[i] !== only) continue
-      const row = plan.records[i]! * RECORD_ROW
+      const position = order === undefined ? i : order[i]!
+      const row = plan.records[position]! * RECORD_ROW
+      const itsForm = plan.forms[plan.formOf[position]!]!
       const itsScope = records.at[row + RecordCol.Scope]!
-      if (itsScope !== scope) {
+      const isNewForm = order !== undefined && itsForm !== form
+      if (itsScope !== scope || isNewForm) {
         if (scope !== -1) this.#closeScope(scope, scopeMark, form)
         const itsResource = scopes.at[itsScope * SCOPE_ROW + ScopeCol.Resource]!
-        if (itsResource !== resource) {
+        if (itsResource !== resource || isNewForm) {
           if (resource !== -1) this.#closeResource(resource, resourceMark, form)
           resource = itsResource
           resourceMark = this.#out.written
@@ -86,7 +99,7 @@ export class Splicer {
         scopeMark = this.#out.written
         this.#schemaUrl(scopes.at, scope * SCOPE_ROW + ScopeCol.SchemaUrlFrom)
       }
-      form = plan.forms[plan.formOf[i]!]!
+      form = itsForm
       this.#record(row, form)
     }
     if (scope !== -1) this.#closeScope(scope, scopeMark, form)

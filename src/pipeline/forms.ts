@@ -48,7 +48,7 @@ export function buildForm(spec: FormSpec, policy: Policy, purposes: Purposes, se
     retention: retentionOf(spec, policy, sealedFor)?.text ?? '',
   }
   const content = spec.withoutContent ? 'drop' : kept ? 'keep' : sealed.length === 0 ? 'drop' : 'seal'
-  const allows = allowedKeys(names.map((name) => policy.purposes.get(name)?.allowedKeys))
+  const allows = allowedKeys(names, policy)
   return {
     holding: { tenant: spec.tenant, purposes: names, content: content === 'seal' ? 'encrypt' : content },
     content,
@@ -76,14 +76,24 @@ function longestKept(names: readonly string[], retention: (name: string) => Rete
   return longest
 }
 
+/** By policy and purposes: what is allowed does not depend on the tenant, and what is known of a key serves all. */
+const allowedMemos = new WeakMap<Policy, Map<string, KeyMemo<boolean>>>()
+
 /** What at least one of the purposes allows; undefined where one of them allows all. */
-function allowedKeys(lists: readonly (readonly string[] | undefined)[]): KeyMemo<boolean> | undefined {
+function allowedKeys(purposes: readonly string[], policy: Policy): KeyMemo<boolean> | undefined {
   const globs: string[] = []
-  for (const list of lists) {
+  for (const purpose of purposes) {
+    const list = policy.purposes.get(purpose)?.allowedKeys
     if (list === undefined) return undefined
     globs.push(...list)
   }
-  return lists.length === 0 ? undefined : new KeyMemo(keyMatcher(globs))
+  if (purposes.length === 0) return undefined
+  const memos = allowedMemos.get(policy) ?? new Map<string, KeyMemo<boolean>>()
+  allowedMemos.set(policy, memos)
+  const name = purposes.join(' ')
+  const memo = memos.get(name) ?? new KeyMemo(keyMatcher(globs))
+  memos.set(name, memo)
+  return memo
 }
 
 /** `douane.purpose`, `douane.tenant` and `douane.region` as encoded attribute fields. */

@@ -85,8 +85,11 @@ export class Router {
 
   /** All routes of a tenant that were used so far, by purposes: look here first. `''` is nobody. */
   routesOf(tenant: string): Map<number, Route> {
+    // A name that is kept is the right one: only what is not there has to be asked for.
+    let routes = this.#routes.get(tenant)
+    if (routes !== undefined) return routes
     const named = this.#named(tenant)
-    let routes = this.#routes.get(named)
+    routes = this.#routes.get(named)
     if (routes === undefined) {
       routes = new Map()
       this.#routes.set(named, routes)
