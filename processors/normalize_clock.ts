@@ -137,9 +137,9 @@ class NormalizeClock implements Processor {
     const { sources, tenants } = this.#tracker
     const tenant = tenants.of(resource.tenant)
     const key = readSource(resource)
-    let row = sources.find(tenant.index, key)
+    let row = sources.find(tenant.index, found.kind, key)
     if (row === -1) {
-      row = sources.add(tenant.index, key, tenant.name)
+      row = sources.add(tenant.index, found.kind, key, tenant.name)
       this.#waiting.claim(sources, row)
     }
     let index = sources.i32[row * I_ROW + I.Batch]!
@@ -161,15 +161,13 @@ class NormalizeClock implements Processor {
     this.#reading.isUnset = batch.isUnset
     const end = resources.at[resource * RESOURCE_ROW + ResourceCol.EndScope]!
     for (let scope = resources.at[resource * RESOURCE_ROW + ResourceCol.FirstScope]!; scope < end; scope++) {
-      const last = scopes.at[scope * SCOPE_ROW + ScopeCol.EndRecord]! * RECORD_ROW
-      for (let row = scopes.at[scope * SCOPE_ROW + ScopeCol.FirstRecord]! * RECORD_ROW; row < last; row += RECORD_ROW) {
-        this.#reading.read(records.at, row, this.#now)
-        batch.add(this.#reading)
-      }
+      const from = scopes.at[scope * SCOPE_ROW + ScopeCol.FirstRecord]! * RECORD_ROW
+      const to = scopes.at[scope * SCOPE_ROW + ScopeCol.EndRecord]! * RECORD_ROW
+      batch.addRows(records.at, from, to, this.#now, this.#reading)
     }
   }
 
-  /** A few of the batch's traces, where they can say something. */
+  /** The traces of a few of the batch's records, where they can say something. */
   #seeTraces(request: LogsRequest, resource: number): void {
     const batch = this.#batches.ofResource(resource)
     const standing = this.#tracker.standing(batch.source)
@@ -180,10 +178,10 @@ class NormalizeClock implements Processor {
     for (let scope = resources.at[resource * RESOURCE_ROW + ResourceCol.FirstScope]!; scope < end; scope++) {
       const last = scopes.at[scope * SCOPE_ROW + ScopeCol.EndRecord]!
       for (let record = scopes.at[scope * SCOPE_ROW + ScopeCol.FirstRecord]!; record < last && left > 0; record++) {
+        left--
         const row = record * RECORD_ROW
         if (records.at[row + RecordCol.TraceIdAt] === -1) continue
         this.#tracker.traces.see(body, records.at, row, batch.tenant, batch.source, standing === 1)
-        left--
       }
     }
   }

@@ -26,8 +26,10 @@ const written = (ms: number): bigint => (ms < 1e10 ? BigInt(Math.floor(ms * 1e6)
 const FIXED = 9
 const TRACE = 18
 
+type Encodable = Pick<Delivery, 'events'> & { readonly machine: Pick<Delivery['machine'], 'id'> }
+
 /** The bytes are valid until the next call. */
-export function encode({ machine, events }: Delivery): Buffer {
+export function encode({ machine, events }: Encodable): Buffer {
   at = 0
   room(256 + events.length * 64)
   const key = 'host.id'
@@ -52,8 +54,8 @@ export function encode({ machine, events }: Delivery): Buffer {
     if (event.trace !== 0) {
       field(0x4a, 16)
       out.fill(0x5a, at, at + 16)
-      out.writeUInt32LE(event.trace, at)
-      out.writeUInt32LE(Math.imul(event.trace, 0x9e3779b1) >>> 0, at + 8)
+      out.writeUInt32LE(event.trace, at + 8)
+      out.writeUInt32LE(Math.imul(event.trace, 0x9e3779b1) >>> 0, at + 12)
       at += 16
     }
     if (event.observed !== 0) instant(0x59, event.observed)

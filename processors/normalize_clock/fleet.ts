@@ -11,6 +11,8 @@ const SAMPLE = 512
 const HEARD_WITHIN = 10 * MINUTE
 const SOURCES_MIN = 10
 const TENANTS_MIN = 5
+const RIGHT_ABOVE = -2.5 * SECOND
+const RIGHT_BELOW = 150e6
 
 export interface Mode {
   /** The middle level, how much of the fleet is within a second of it, and how much of it has a right clock. */
@@ -48,7 +50,7 @@ export class Fleet {
     levels.sort((a, b) => a.level - b.level)
     const centre = middle(levels)
     const share = weigh(levels, centre - SECOND, centre + SECOND)
-    const healthy = weigh(levels, -2.5 * SECOND, 150e6)
+    const healthy = weigh(levels, RIGHT_ABOVE, RIGHT_BELOW)
     return { centre, share, healthy, isEnough: levels.length >= SOURCES_MIN || sizes.size >= TENANTS_MIN }
   }
 }

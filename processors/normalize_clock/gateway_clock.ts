@@ -12,8 +12,8 @@ import { MINUTE, SECOND } from './instant.ts'
 
 /** A step of the wall clock is at least this much; slews stay below. */
 const STEP_MIN = SECOND
-/** Votes are counted as soon as three sources have spoken, or after this. */
-const VOTERS = 3
+/** Votes are counted as soon as five sources have spoken, or after this. */
+const VOTERS = 5
 const DOUBT_MAX = MINUTE
 const SETTLED = 150e6
 /** A common offset is believed once it has stood for this long. */
@@ -29,6 +29,9 @@ export class GatewayClock {
   /** The step that is in question; 0: none. */
   #step = 0
   #stepAt = 0
+  /** The step was seen without a monotonic clock: it is only known to about what passed between two requests. */
+  #isRough = false
+  #deviations: number[] = []
   readonly #votes = new Map<number, Map<number, boolean>>()
   #voters = 0
   #commonSince = Number.NaN
@@ -69,7 +72,7 @@ export class GatewayClock {
       const sinceMonotonic = Number(monotonic - this.#monotonic)
       // A monotonic clock that steps back is none (a capture without one): then only steps back are seen.
       const step = sinceMonotonic < 0 ? sinceWall : sinceWall - sinceMonotonic
-      if (Math.abs(step) > STEP_MIN + Math.abs(sinceMonotonic) / 1000) this.#doubt(step)
+      if (Math.abs(step) > STEP_MIN + Math.abs(sinceMonotonic) / 1000) this.#doubt(step, sinceMonotonic < 0)
       if (sinceMonotonic > 0) this.#elapsed += sinceMonotonic
     }
     this.#wall = wall
@@ -78,8 +81,10 @@ export class GatewayClock {
     return wall + BigInt(Math.round(this.offset))
   }
 
-  #doubt(step: number): void {
+  #doubt(step: number, isRough: boolean): void {
     this.#step += step
+    this.#isRough = isRough
+    this.#deviations.length = 0
     this.#stepAt = this.#elapsed
     this.#votes.clear()
     this.#voters = 0
@@ -89,11 +94,12 @@ export class GatewayClock {
   vote(tenant: number, row: number, level: number, envelope: number, tolerance: number): void {
     const asIs = Math.abs(level - envelope)
     const compensated = Math.abs(level + this.#step - envelope)
-    if (Math.min(asIs, compensated) > tolerance || Math.abs(asIs - compensated) < tolerance / 2) return
+    if (Math.min(asIs, compensated) > tolerance || Math.abs(asIs - compensated) < Math.abs(this.#step) / 3) return
     const own = this.#votes.get(tenant) ?? new Map<number, boolean>()
     this.#votes.set(tenant, own)
     if (!own.has(row)) this.#voters++
     own.set(row, compensated < asIs)
+    if (compensated < asIs) this.#deviations.push(level - envelope)
   }
 
   /** After each request: counts the votes. `known`: how many sources could vote. */
@@ -116,7 +122,8 @@ export class GatewayClock {
     const step = this.#step
     this.#step = 0
     if (isCompensated) {
-      this.offset -= step
+      const deviations = this.#deviations.sort((a, b) => a - b)
+      this.offset += this.#isRough ? deviations[deviations.length >> 1]! : -step
       if (Math.abs(this.offset) < SETTLED) this.offset = 0
     } else if (step < 0) this.onRetime(step)
   }
@@ -124,15 +131,20 @@ export class GatewayClock {
   /** What the fleet's levels have in common, every few seconds. */
   consider({ share, centre, healthy, isEnough }: Mode, fleet: Fleet): void {
     this.commonPast = Number.NaN
-    if (!isEnough || share <= 0.6 || (centre > -2.5 * SECOND && centre < SETTLED) || healthy > 0.3) {
-      this.#commonSince = Number.NaN
-      return
-    }
-    if (this.offset > 0 && centre < 0 && Math.abs(centre + this.offset) < SECOND + this.offset / 20) {
+    const isRight = (centre > -2.5 * SECOND && centre < SETTLED) || healthy > 0.3
+    if (
+      isEnough &&
+      share > 0.6 &&
+      Math.abs(centre + this.offset) < Math.min(0.4 * this.offset, SECOND + this.offset / 20)
+    ) {
       const by = this.offset
       this.offset = 0
       this.#commonSince = Number.NaN
       this.onRecover(by)
+      return
+    }
+    if (!isEnough || share <= 0.6 || isRight) {
+      this.#commonSince = Number.NaN
       return
     }
     if (centre < 0) {

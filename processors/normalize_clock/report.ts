@@ -1,6 +1,7 @@
 /** What people see of clocks: each source with offset, uncertainty, evidence, drift, and its levels of late. */
 import { limits } from '../../src/limits.ts'
 import { evidenceKinds } from './evidence.ts'
+import { labelOf } from './source_key.ts'
 import { B, B_ROW, BUCKETS, F, F_ROW, G, G_ROW, I, I_ROW, type Sources, type State, stateNames } from './sources.ts'
 import type { Tracker } from './tracker.ts'
 
@@ -64,7 +65,7 @@ function clockOf(sources: Sources, row: number, tenant: string): ClockOfSource {
   return {
     id: sources.id(row),
     tenant,
-    source: sources.labels[row]!,
+    source: labelOf(u8[row * B_ROW + B.KeyKind]!, sources.keys[row]!),
     state: stateNames[state]!,
     offsetMs: offset / 1e6,
     uncertaintyMs: f32[row * G_ROW + G.Uncertainty]! / 1e6,

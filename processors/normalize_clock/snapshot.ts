@@ -8,7 +8,7 @@
  */
 import { DouaneError } from '../../src/errors.ts'
 import { DAY } from './instant.ts'
-import { B_ROW, BUCKETS, F, F_ROW, Flag, G_ROW, I, I_ROW, ID, type Sources, U_ROW } from './sources.ts'
+import { B, B_ROW, BUCKETS, F, F_ROW, Flag, G_ROW, I, I_ROW, ID, type Sources, U_ROW } from './sources.ts'
 
 const VERSION = 1
 const HEADER = 8
@@ -52,6 +52,7 @@ export class Waiting {
     if (known === undefined) return
     this.#rows.delete(id)
     const tenant = sources.i32[row * I_ROW + I.Tenant]!
+    const kind = sources.u8[row * B_ROW + B.KeyKind]!
     let at = 0
     for (const [name, columns, bytes] of parts) {
       bytesOf(sources[name]).set(known.subarray(at, at + columns * bytes), row * columns * bytes)
@@ -59,6 +60,7 @@ export class Waiting {
     }
     sources.i32[row * I_ROW + I.Tenant] = tenant
     sources.i32[row * I_ROW + I.Batch] = -1
+    sources.u8[row * B_ROW + B.KeyKind] = kind
     sources.setFlag(row, Flag.Restored, true)
   }
 

@@ -18,10 +18,12 @@ const rank = new KeyMemo((name: string): number => {
   return at !== -1 ? at : name === exportTimestamp ? EXPORT : NONE
 })
 
-/** What `readSource` found besides the key: the slot of an export timestamp, or -1. */
-export const found = { exportSlot: -1 }
+/** What `readSource` found besides the key: what kind it is, and the slot of an export timestamp or -1. */
+export const found = { kind: 0, exportSlot: -1 }
+/** Kinds of keys: one for each name, and one for hashes. */
+export const KEY_KINDS = NONE + 1
 
-/** A resource's key among its tenant's: `host.id=…`, or a hash of all attributes where none of them names a clock. */
+/** A resource's key among its tenant's of the same kind: the host's id, or a hash of all where nothing names a clock. */
 export function readSource(resource: Resource): string {
   const { slots, first, end } = resource
   let best: number = NONE
@@ -39,9 +41,13 @@ export function readSource(resource: Resource): string {
       at = slot
     }
   }
-  if (best !== NONE && slots.end(at) - slots.start(at) <= 256) return `${names[best]}=${slots.text(at)}`
-  return `resource=${hashOf(resource).toString(16)}`
+  const isNamed = best !== NONE && slots.end(at) - slots.start(at) <= 256
+  found.kind = isNamed ? best : NONE
+  return isNamed ? slots.text(at) : hashOf(resource).toString(16)
 }
+
+/** A key as people read it. */
+export const labelOf = (kind: number, key: string): string => `${names[kind] ?? 'resource'}=${key}`
 
 /** FNV-1a over what the resource holds, without what changes from one export to the next. */
 function hashOf({ slots, first, end }: Resource): number {

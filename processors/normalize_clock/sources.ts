@@ -11,6 +11,7 @@
  */
 import { hash } from 'node:crypto'
 import { limits } from '../../src/limits.ts'
+import { KEY_KINDS, labelOf } from './source_key.ts'
 
 export const BUCKETS = 8
 export const F = {
@@ -40,8 +41,8 @@ export const ID = 8
 export const U_ROW = 10
 export const I = { Tenant: 0, Count: 1, BucketCount: 2, WindowCount: 3, Largest: 4, Batch: 5, Hints: 6 } as const
 export const I_ROW = 7
-export const B = { Cursor: 0, Filled: 1, State: 2, Evidence: 3, Flags: 4 } as const
-export const B_ROW = 5
+export const B = { Cursor: 0, Filled: 1, State: 2, Evidence: 3, Flags: 4, KeyKind: 5 } as const
+export const B_ROW = 6
 
 export const State = { cold: 0, healthy: 1, fast: 2, slow: 3, late: 4 } as const
 export type State = (typeof State)[keyof typeof State]
@@ -72,12 +73,15 @@ export class Sources {
   u8 = new Uint8Array(0)
   /** Rows in use; they are always the first ones. */
   count = 0
-  readonly labels: string[] = []
+  readonly keys: string[] = []
   readonly max: number
   evicted = 0
   #capacity = 0
   #hand = 0
-  readonly #byKey: Map<string, number>[] = []
+  /** Rows by key, a map for each tenant and kind of key. */
+  readonly #byKey: (Map<string, number> | undefined)[] = []
+  readonly #sizes: number[] = []
+  #tenants = 0
   /** Told when a row is given to another source. */
   onEvict: (row: number) => void = () => {}
 
@@ -85,26 +89,26 @@ export class Sources {
     this.max = max
   }
 
-  /** Sources of a tenant. */
-  ofTenant(tenant: number): number {
-    return this.#byKey[tenant]?.size ?? 0
-  }
-
-  find(tenant: number, key: string): number {
-    return this.#byKey[tenant]?.get(key) ?? -1
+  find(tenant: number, kind: number, key: string): number {
+    return this.#byKey[tenant * KEY_KINDS + kind]?.get(key) ?? -1
   }
 
   /** A row for a new source, blank. `tenantName` goes into its id. */
-  add(tenant: number, key: string, tenantName: string): number {
+  add(tenant: number, kind: number, key: string, tenantName: string): number {
     const row = this.count < this.max ? this.#grow() : this.#evict(tenant)
     this.clear(row)
-    this.labels[row] = key
+    this.keys[row] = key
     this.i32[row * I_ROW + I.Tenant] = tenant
-    const digest = hash('sha256', `${tenantName}\n${key}`, 'buffer')
+    this.u8[row * B_ROW + B.KeyKind] = kind
+    const digest = hash('sha256', `${tenantName}\n${labelOf(kind, key)}`, 'buffer')
     this.u32[row * U_ROW + ID] = digest.readUInt32LE(0)
     this.u32[row * U_ROW + ID + 1] = digest.readUInt32LE(4)
-    while (this.#byKey.length <= tenant) this.#byKey.push(new Map())
-    this.#byKey[tenant]!.set(key, row)
+    const at = tenant * KEY_KINDS + kind
+    const rows = this.#byKey[at] ?? new Map<string, number>()
+    this.#byKey[at] = rows
+    rows.set(key, row)
+    if ((this.#sizes[tenant] ?? 0) === 0) this.#tenants++
+    this.#sizes[tenant] = (this.#sizes[tenant] ?? 0) + 1
     return row
   }
 
@@ -157,18 +161,14 @@ export class Sources {
    * one that changes its name with every batch pushes out its own. Rows of the request in work are left alone.
    */
   #evict(newcomer: number): number {
-    const tenants = Math.max(
-      1,
-      this.#byKey.reduce((sum, { size }) => sum + (size > 0 ? 1 : 0), 0),
-    )
-    const share = this.max / tenants
+    const share = this.max / Math.max(1, this.#tenants)
     let best = -1
     let bestRank = Number.POSITIVE_INFINITY
     for (let probe = 0; probe < 4 * PROBES; probe++) {
       this.#hand = (this.#hand + 1) % this.max
       if (this.i32[this.#hand * I_ROW + I.Batch] !== -1) continue
       const tenant = this.i32[this.#hand * I_ROW + I.Tenant]!
-      const isLarge = this.ofTenant(tenant) >= share || tenant === newcomer
+      const isLarge = this.#sizes[tenant]! >= share || tenant === newcomer
       const rank = this.f64[this.#hand * F_ROW + F.LastHeard]! + (isLarge ? 0 : 1e19)
       if (rank < bestRank) {
         best = this.#hand
@@ -177,7 +177,9 @@ export class Sources {
       if (probe >= PROBES && bestRank < 1e19) break
     }
     if (best === -1) best = this.#hand
-    this.#byKey[this.i32[best * I_ROW + I.Tenant]!]!.delete(this.labels[best]!)
+    const tenant = this.i32[best * I_ROW + I.Tenant]!
+    this.#byKey[tenant * KEY_KINDS + this.u8[best * B_ROW + B.KeyKind]!]!.delete(this.keys[best]!)
+    if (--this.#sizes[tenant]! === 0) this.#tenants--
     this.onEvict(best)
     this.evicted++
     return best

@@ -49,6 +49,8 @@ const bounded = (value: number, min: number, max: number): number => Math.min(Ma
 export class Tenant {
   readonly name: string
   readonly index: number
+  /** Sources of this tenant that have turned out to be on time. */
+  healthy = 0
   readonly #floors = [new Floor(priors[0]), new Floor(priors[1])] as const
   constructor(name: string, index: number) {
     this.name = name

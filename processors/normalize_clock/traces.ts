@@ -10,8 +10,8 @@ import { approximate, SECOND } from './instant.ts'
 const PLACES = 1 << 16
 const KEPT = 16
 const NEEDED = 9
-/** Traces looked at in one batch. */
-export const TRACES_A_BATCH = 16
+/** Records of one resource whose traces are looked at. */
+export const TRACES_A_BATCH = 32
 
 class Differences {
   readonly #values = new Float64Array(KEPT)
@@ -41,6 +41,10 @@ export class Traces {
   readonly #times = new Float64Array(PLACES)
   readonly #rows = new Int32Array(PLACES).fill(-1)
   readonly #trusted = new Uint8Array(PLACES)
+  /** How often a row was given to another source: places of earlier ones count no more. */
+  readonly #epochs = new Map<number, number>()
+  readonly #seenRows = new Set<number>()
+  readonly #epochOf = new Int32Array(PLACES)
   readonly #differences = new Map<number, Differences>()
 
   /** What traces say of a source's offset; undefined: nothing, or nothing that agrees. */
@@ -51,9 +55,7 @@ export class Traces {
 
   forget(row: number): void {
     this.#differences.delete(row)
-    for (let place = 0; place < PLACES && this.#differences.size > 0; place++) {
-      if (this.#rows[place] === row) this.#rows[place] = -1
-    }
+    if (this.#seenRows.delete(row)) this.#epochs.set(row, (this.#epochs.get(row) ?? 0) + 1)
   }
   /** A clock was set: what was seen before says nothing any more. */
   restart(row: number): void {
@@ -66,12 +68,14 @@ export class Traces {
     const hi = records[at + RecordCol.TimeHi]! >>> 0
     if (id === -1 || hi === 0) return
     const time = approximate(hi, records[at + RecordCol.TimeLo]! >>> 0)
-    // Ids of one tenant never meet those of another: the tenant is part of the key.
-    const low = (body.readUInt32LE(id) ^ Math.imul(tenant + 1, 0x9e3779b1)) >>> 0
-    const key = (body.readUInt32LE(id + 8) & 0x1fffff) * 2 ** 32 + low
+    // The last 8 bytes are the random ones, in every scheme. Ids of one tenant never meet those of another: the tenant is part of the key.
+    const a = body.readUInt32LE(id + 8)
+    const b = body.readUInt32LE(id + 12)
+    const low = (a ^ Math.imul(b, 0x9e3779b1) ^ Math.imul(tenant + 1, 0xc2b2ae35)) >>> 0
+    const key = ((Math.imul(b, 0x85ebca6b) ^ a) >>> 11) * 2 ** 32 + low
     const place = Math.imul(low ^ (low >>> 15), 0x85ebca6b) >>> 16
     const other = this.#rows[place]!
-    const isKnown = this.#keys[place] === key && other !== -1
+    const isKnown = this.#keys[place] === key && other !== -1 && this.#epochOf[place] === (this.#epochs.get(other) ?? 0)
     if (isKnown && other !== row) {
       const isOtherTrusted = this.#trusted[place] === 1
       if (isOtherTrusted && !isTrusted) this.#add(row, time - this.#times[place]!)
@@ -81,6 +85,8 @@ export class Traces {
     this.#keys[place] = key
     this.#times[place] = time
     this.#rows[place] = row
+    this.#epochOf[place] = this.#epochs.get(row) ?? 0
+    this.#seenRows.add(row)
     this.#trusted[place] = isTrusted ? 1 : 0
   }
 

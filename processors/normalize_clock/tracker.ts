@@ -15,7 +15,7 @@ import { Fleet } from './fleet.ts'
 import { GatewayClock } from './gateway_clock.ts'
 import { DAY, MINUTE, SECOND } from './instant.ts'
 import type { Now } from './reading.ts'
-import { B, B_ROW, F, F_ROW, Flag, G, G_ROW, I, I_ROW, Sources, State, U_ROW } from './sources.ts'
+import { B, B_ROW, F, F_ROW, Flag, G, G_ROW, I, I_ROW, ID, Sources, State, U_ROW } from './sources.ts'
 import { Tenants } from './tenants.ts'
 import { Traces } from './traces.ts'
 
@@ -25,6 +25,8 @@ const FLEET_EVERY = 5 * SECOND
 /** For so long after the start small offsets wait, until it is known whether they are ours. */
 const EARLY = MINUTE
 const EARLY_OFFSET_MAX = 10 * SECOND
+/** So many sources of the same tenant that are on time say that ours is right. */
+const WITNESSES = 5
 
 /** Told when a source turns fast, slow, late or healthy. */
 export type OnTurn = (row: number, from: State, to: State) => void
@@ -39,7 +41,6 @@ export class Tracker {
   readonly #onTurn: OnTurn
   readonly #allowed: Allowed
   #lookedAt = Number.NEGATIVE_INFINITY
-  #isFleetHealthy = false
 
   constructor(allowed: Allowed, onTurn: OnTurn, sourcesMax?: number) {
     this.sources = new Sources(sourcesMax)
@@ -91,7 +92,6 @@ export class Tracker {
   #lookAtFleet(now: Now): void {
     this.#lookedAt = now.at
     const mode = this.#fleet.look(now.at)
-    this.#isFleetHealthy = mode.isEnough && mode.healthy > 0.5
     this.gateway.consider(mode, this.#fleet)
   }
 
@@ -110,7 +110,7 @@ export class Tracker {
   }
   #voters(): number {
     let count = 0
-    for (let row = 0; row < this.sources.count && count < 3; row++) if (this.#mayVote(row)) count++
+    for (let row = 0; row < this.sources.count && count < 5; row++) if (this.#mayVote(row)) count++
     return count
   }
 
@@ -144,13 +144,14 @@ export class Tracker {
   #judge(batch: Batch, level: number, now: Now): void {
     const { sources, gateway } = this
     const row = batch.source
+    const tenant = this.tenants.all[batch.tenant]!
     const before = sources.u8[row * B_ROW + B.State] as State
     const envelope = sources.f64[row * F_ROW + F.Envelope]!
     const isTurning =
       (before !== State.fast && envelope > AHEAD_MAX) || (before !== State.late && envelope < -2.5 * SECOND)
     if (isTurning && now.at - this.#lookedAt > SECOND) this.#lookAtFleet(now)
-    const isEarly = gateway.age < EARLY && !this.#isFleetHealthy && envelope < EARLY_OFFSET_MAX
-    this.#estimate.settle(row, this.tenants.all[batch.tenant]!, {
+    const isEarly = gateway.age < EARLY && tenant.healthy < WITNESSES && envelope < EARLY_OFFSET_MAX
+    this.#estimate.settle(row, tenant, {
       at: now.at,
       newest: now.at + level,
       isSupplied: batch.isSupplied,
@@ -161,7 +162,10 @@ export class Tracker {
       isEarly: isEarly && before !== State.fast,
     })
     const after = sources.u8[row * B_ROW + B.State] as State
-    if (after !== before) this.#onTurn(row, before, after)
+    if (after === before) return
+    if (after === State.healthy) tenant.healthy++
+    else if (before === State.healthy) tenant.healthy--
+    this.#onTurn(row, before, after)
   }
 
   /** What the sender says of its sending, where it may count: never to make a source fast, and only while it is live. */
@@ -187,12 +191,13 @@ export class Tracker {
     if (level < envelope + SECOND && level > envelope - 10 * SECOND) return
     const tenant = sources.i32[row * I_ROW + I.Tenant]!
     const batch = sources.i32[row * I_ROW + I.Batch]!
-    const at = row * U_ROW
-    const id = sources.u32.slice(at + 8, at + 10)
+    const kind = sources.u8[row * B_ROW + B.KeyKind]!
+    const id = sources.u32.slice(row * U_ROW + ID, (row + 1) * U_ROW)
     sources.clear(row)
     sources.i32[row * I_ROW + I.Tenant] = tenant
     sources.i32[row * I_ROW + I.Batch] = batch
-    sources.u32.set(id, at + 8)
+    sources.u8[row * B_ROW + B.KeyKind] = kind
+    sources.u32.set(id, row * U_ROW + ID)
   }
 
   /** Silence for about as long as what comes then is late: held back, by a pause or an outage. */
