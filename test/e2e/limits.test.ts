@@ -32,7 +32,7 @@ describe('limits of tenants', () => {
     files(folder, {
       'gateway.yaml': passThrough({ nop: '' }),
       'limits.yaml': limits(
-        'per_tenant: { records_per_second: 10, records_burst: 100 }, tenants: { big: { records_per_second: 100000 } }',
+        'per_tenant: { records_per_second: 2, records_burst: 100 }, tenants: { big: { records_per_second: 100000 } }',
       ),
     })
     gateway = await start([config, more], join(folder, 'data'))
@@ -47,7 +47,8 @@ describe('limits of tenants', () => {
     const called = await callOnce(gateway.endpoints.grpc, of('noisy', 1))
     expect(called.code).toBe(8)
     expect(called.details?.retryInfo?.retryDelay).toBeDefined()
-    for (let n = 0; n < 20; n++) {
+    // Ten records too many are five seconds of waiting: enough for this, also on a busy machine.
+    for (let n = 0; n < 8; n++) {
       const answers = await Promise.all([
         send(http, of('noisy', 1)),
         send(http, of('quiet', 1)),
@@ -55,7 +56,7 @@ describe('limits of tenants', () => {
       ])
       expect(answers.map(({ status }) => status)).toEqual([429, 200, 200])
     }
-    await until(async () => (await send(http, of('noisy', 1))).status === 200, 5000)
+    await until(async () => (await send(http, of('noisy', 1))).status === 200, 20_000)
   })
 
   it('metrics count them as refused, the account not at all', async () => {
@@ -63,7 +64,7 @@ describe('limits of tenants', () => {
     expect(status.tenants['noisy']!.received).toBe(111)
     const { text } = await getText(gateway.endpoints.metrics, '/metrics')
     const refused = /^otelcol_receiver_refused_log_records(?:_total)?\{[^}]*http[^}]*\} (\d+)/m.exec(text)?.[1]
-    expect(Number(refused)).toBeGreaterThanOrEqual(21)
+    expect(Number(refused)).toBeGreaterThanOrEqual(9)
   })
 })
 
