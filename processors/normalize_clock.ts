@@ -170,8 +170,7 @@ class NormalizeClock implements Processor {
   /** The traces of a few of the batch's records, where they can say something. */
   #seeTraces(request: LogsRequest, resource: number): void {
     const batch = this.#batches.ofResource(resource)
-    const standing = this.#tracker.standing(batch.source)
-    if (standing === -1) return
+    if (this.#tracker.standing(batch.source) === -1) return
     const { resources, scopes, records, body } = request
     const end = resources.at[resource * RESOURCE_ROW + ResourceCol.EndScope]!
     let left = TRACES_A_BATCH
@@ -181,7 +180,7 @@ class NormalizeClock implements Processor {
         left--
         const row = record * RECORD_ROW
         if (records.at[row + RecordCol.TraceIdAt] === -1) continue
-        this.#tracker.traces.see(body, records.at, row, batch.tenant, batch.source, standing === 1)
+        this.#tracker.traces.see(body, records.at, row, batch.tenant, batch.source)
       }
     }
   }

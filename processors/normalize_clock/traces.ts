@@ -40,12 +40,17 @@ export class Traces {
   readonly #keys = new Float64Array(PLACES)
   readonly #times = new Float64Array(PLACES)
   readonly #rows = new Int32Array(PLACES).fill(-1)
-  readonly #trusted = new Uint8Array(PLACES)
+  /** Whether a source's clock is known: asked when a trace comes again, it may have turned out since. */
+  readonly #isTrusted: (row: number) => boolean
   /** How often a row was given to another source: places of earlier ones count no more. */
   readonly #epochs = new Map<number, number>()
   readonly #seenRows = new Set<number>()
   readonly #epochOf = new Int32Array(PLACES)
   readonly #differences = new Map<number, Differences>()
+
+  constructor(isTrusted: (row: number) => boolean) {
+    this.#isTrusted = isTrusted
+  }
 
   /** What traces say of a source's offset; undefined: nothing, or nothing that agrees. */
   of(row: number): Differences | undefined {
@@ -63,7 +68,7 @@ export class Traces {
   }
 
   /** A record of a source with a trace id at `traceIdAt` in the body. */
-  see(body: Buffer, records: Int32Array, at: number, tenant: number, row: number, isTrusted: boolean): void {
+  see(body: Buffer, records: Int32Array, at: number, tenant: number, row: number): void {
     const id = records[at + RecordCol.TraceIdAt]!
     const hi = records[at + RecordCol.TimeHi]! >>> 0
     if (id === -1 || hi === 0) return
@@ -76,18 +81,18 @@ export class Traces {
     const place = Math.imul(low ^ (low >>> 15), 0x85ebca6b) >>> 16
     const other = this.#rows[place]!
     const isKnown = this.#keys[place] === key && other !== -1 && this.#epochOf[place] === (this.#epochs.get(other) ?? 0)
+    const isOtherTrusted = isKnown && this.#isTrusted(other)
     if (isKnown && other !== row) {
-      const isOtherTrusted = this.#trusted[place] === 1
+      const isTrusted = this.#isTrusted(row)
       if (isOtherTrusted && !isTrusted) this.#add(row, time - this.#times[place]!)
       else if (!isOtherTrusted && isTrusted) this.#add(other, this.#times[place]! - time)
     }
-    if (isKnown && this.#trusted[place] === 1) return
+    if (isOtherTrusted) return
     this.#keys[place] = key
     this.#times[place] = time
     this.#rows[place] = row
     this.#epochOf[place] = this.#epochs.get(row) ?? 0
     this.#seenRows.add(row)
-    this.#trusted[place] = isTrusted ? 1 : 0
   }
 
   #add(row: number, difference: number): void {

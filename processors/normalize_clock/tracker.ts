@@ -34,7 +34,7 @@ export type OnTurn = (row: number, from: State, to: State) => void
 export class Tracker {
   readonly sources: Sources
   readonly tenants = new Tenants(limits.clockTenantsMax)
-  readonly traces = new Traces()
+  readonly traces = new Traces((row) => this.standing(row) === 1)
   readonly gateway = new GatewayClock()
   readonly #fleet: Fleet
   readonly #estimate: Estimate

@@ -41,7 +41,7 @@ function play(rig: Rig, senders: readonly Sender[], seconds: number, from = T0, 
   expect(rig.failures).toEqual([])
   return out
 }
-const traceId = (n: number): Buffer => Buffer.from(n.toString(16).padStart(32, '7'), 'hex')
+const traceId = (n: number): Buffer => Buffer.from(`7${n.toString(16).padStart(31, '0')}`, 'hex')
 const healthy = (count: number, tenant = 'acme'): Sender[] =>
   Array.from({ length: count }, (_, i) => ({ host: `healthy-${i}`, offset: 0n, tenant, userAgent: SDK }))
 const altered = (batches: readonly Seen[][]): number => batches.flat().filter(({ clock }) => clock !== undefined).length
