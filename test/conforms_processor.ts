@@ -13,7 +13,7 @@ import type { LogRecord as LogRecordView } from '../src/otlp/record.ts'
 import type { LogRecord, Request } from './oracle/otlp.ts'
 import { randomRequest, seeded } from './oracle/random.ts'
 import { Bench, type Seen } from './poisoned.ts'
-import { countingHost } from './processors/host.ts'
+import { type CountingHost, countingHost } from './processors/host.ts'
 
 export interface Subject {
   readonly component: ProcessorComponent
@@ -75,112 +75,126 @@ const hourAhead = (from: number, to: number): Request[] =>
   }))
 const seeds = Array.from({ length: 40 }, (_, n) => 7 + n)
 
+type Make = (keyError?: Error) => { host: CountingHost; processor: Processor }
+
 export function conformsProcessor({ component, options, moves }: Subject): void {
-  const make = (keyError?: Error) => {
+  const make: Make = (keyError) => {
     const host = countingHost(component.name, keyError)
     return { host, processor: component.create(component.config.parse(options), host) }
   }
-  const runAll = (bench: Bench, sent: readonly Request[], from = 0): Seen[] =>
-    sent.map((each, n) => bench.run(each, startNano + BigInt(from + n) * 1_000_000_000n))
-
   describe(`${component.name} keeps to the contract of processors:`, () => {
-    options_(component, options)
-
-    test('views, slots and rows are not used after their call', () => {
-      const free = runAll(new Bench([make().processor], false), requests(seeds))
-      const guarded = runAll(new Bench([make().processor], true), requests(seeds))
-      expect(guarded).toEqual(free)
-      expect(free.flatMap(({ failures }) => failures)).toEqual([])
-    })
-    test('the same input gives the same output', () => {
-      const first = make()
-      const second = make()
-      expect(runAll(new Bench([first.processor], false), requests(seeds))).toEqual(
-        runAll(new Bench([second.processor], false), requests(seeds)),
-      )
-      expect(second.host.counts).toEqual(first.host.counts)
-    })
-    test('the next processor sees what leaves', () => {
-      const witness = new Witness()
-      const { leaves } = new Bench([make().processor, witness], true).run(sample, startNano)
-      const left = recordsOf(leaves).map((each) => keysAndTexts(each))
-      expect(witness.seen).toEqual(left)
-    })
-    test('a record is not reached once it was taken out', () => {
-      const out: Processor = { record: () => 'drop' }
-      const { host, processor } = make()
-      const { verdicts, leaves } = new Bench([out, processor], true).run(sample, startNano)
-      expect(new Set(verdicts)).toEqual(new Set(['drop']))
-      expect(recordsOf(leaves)).toEqual([])
-      expect(host.counts.get('failures') ?? 0).toBe(0)
-    })
-    test('a throw behind it takes out the record, and nothing of it leaves', () => {
-      const failing = new Failing(3)
-      const bench = new Bench([make().processor, failing], true)
-      const { verdicts, leaves, failures } = bench.run(sample, startNano)
-      expect(verdicts[failing.failedAt]).toBe('reject')
-      expect(failures).toHaveLength(1)
-      const left = verdicts.filter((verdict) => verdict === 'keep').length
-      expect(recordsOf(leaves)).toHaveLength(left)
-      const whole = new Bench([make().processor], false).run(sample, startNano)
-      expect(recordsOf(whole.leaves)).toHaveLength(left + 1)
-      // The next request is none the wiser.
-      expect(bench.run(sample, startNano + 1_000_000_000n).verdicts).not.toContain('reject')
-    })
-    test('where a key cannot be had, nothing leaves in the clear that would not otherwise', () => {
-      const good = JSON.stringify(new Bench([make().processor], false).run(sample, startNano).leaves, digits)
-      let left = ''
-      try {
-        left = JSON.stringify(
-          new Bench([make(new KeyError('no key')).processor], false).run(sample, startNano).leaves,
-          digits,
-        )
-      } catch (error) {
-        expect(error).toBeInstanceOf(KeyError)
-      }
-      const clear = (all: string): string[] => [...new Set(all.match(/canary-\w*-?\d+/g))]
-      expect(clear(left).filter((canary) => !good.includes(canary))).toEqual([])
-    })
-    test('its counters move', () => {
-      const { host, processor } = make()
-      new Bench([processor], true).run(sample, startNano)
-      const still = moves.filter((name) => !(host.counts.get(name)! > 0))
-      expect(still).toEqual([])
-      expect([...host.counts.keys()].filter((name) => !/^[a-z][a-z0-9_]*$/.test(name))).toEqual([])
-    })
-    test('what it remembers goes over a restart, and over another one right after', () => {
-      const before = make().processor
-      expect(before.snapshot === undefined).toBe(before.restore === undefined)
-      runAll(new Bench([before], false), hourAhead(0, 40))
-      const snapshot = before.snapshot?.()
-      if (snapshot === undefined) return
-      const restarted = (from: Uint8Array): Processor => {
-        const { processor } = make()
-        processor.restore!(from)
-        return processor
-      }
-      const [once, twice, fresh] = [
-        restarted(snapshot),
-        restarted(restarted(snapshot).snapshot!()),
-        make().processor,
-      ].map((processor) => runAll(new Bench([processor], true), hourAhead(40, 44), 40))
-      expect(twice).toEqual(once)
-      expect(once!.flatMap(({ failures }) => failures)).toEqual([])
-      expect(once, 'what was learnt makes a difference').not.toEqual(fresh)
-    })
-    test('a snapshot that is not one is refused, and it starts afresh', () => {
-      const { processor } = make()
-      const damaged = processor.snapshot?.().slice(0, -1) ?? new Uint8Array()
-      for (const bytes of [damaged, new Uint8Array(), Buffer.from('not a snapshot'), new Uint8Array(300).fill(0xff)]) {
-        if (processor.restore !== undefined) expect(() => processor.restore!(bytes)).toThrow(DouaneError)
-      }
-      const expected = runAll(new Bench([make().processor], false), requests(seeds).slice(0, 5))
-      expect(runAll(new Bench([processor], true), requests(seeds).slice(0, 5))).toEqual(expected)
-    })
+    optionTests(component, options)
+    viewTests(make)
+    failureTests(make)
+    stateTests(make, moves)
   })
 }
 
-function options_(component: ProcessorComponent, options: Record<string, unknown>): void {
+/** One request a second. */
+const runAll = (bench: Bench, sent: readonly Request[], from = 0): Seen[] =>
+  sent.map((each, n) => bench.run(each, startNano + BigInt(from + n) * 1_000_000_000n))
+
+function viewTests(make: Make): void {
+  test('views, slots and rows are not used after their call', () => {
+    const free = runAll(new Bench([make().processor], false), requests(seeds))
+    const guarded = runAll(new Bench([make().processor], true), requests(seeds))
+    expect(guarded).toEqual(free)
+    expect(free.flatMap(({ failures }) => failures)).toEqual([])
+  })
+  test('the same input gives the same output', () => {
+    const first = make()
+    const second = make()
+    expect(runAll(new Bench([first.processor], false), requests(seeds))).toEqual(
+      runAll(new Bench([second.processor], false), requests(seeds)),
+    )
+    expect(second.host.counts).toEqual(first.host.counts)
+  })
+  test('the next processor sees what leaves', () => {
+    const witness = new Witness()
+    const { leaves } = new Bench([make().processor, witness], true).run(sample, startNano)
+    const left = recordsOf(leaves).map((each) => keysAndTexts(each))
+    expect(witness.seen).toEqual(left)
+  })
+}
+
+function failureTests(make: Make): void {
+  test('a record is not reached once it was taken out', () => {
+    const out: Processor = { record: () => 'drop' }
+    const { host, processor } = make()
+    const { verdicts, leaves } = new Bench([out, processor], true).run(sample, startNano)
+    expect(new Set(verdicts)).toEqual(new Set(['drop']))
+    expect(recordsOf(leaves)).toEqual([])
+    expect(host.counts.get('failures') ?? 0).toBe(0)
+  })
+  test('a throw behind it takes out the record, and nothing of it leaves', () => {
+    const failing = new Failing(3)
+    const bench = new Bench([make().processor, failing], true)
+    const { verdicts, leaves, failures } = bench.run(sample, startNano)
+    expect(verdicts[failing.failedAt]).toBe('reject')
+    expect(failures).toHaveLength(1)
+    const left = verdicts.filter((verdict) => verdict === 'keep').length
+    expect(recordsOf(leaves)).toHaveLength(left)
+    const whole = new Bench([make().processor], false).run(sample, startNano)
+    expect(recordsOf(whole.leaves)).toHaveLength(left + 1)
+    // The next request is none the wiser.
+    expect(bench.run(sample, startNano + 1_000_000_000n).verdicts).not.toContain('reject')
+  })
+  test('where a key cannot be had, nothing leaves in the clear that would not otherwise', () => {
+    const good = JSON.stringify(new Bench([make().processor], false).run(sample, startNano).leaves, digits)
+    let left = ''
+    try {
+      left = JSON.stringify(
+        new Bench([make(new KeyError('no key')).processor], false).run(sample, startNano).leaves,
+        digits,
+      )
+    } catch (error) {
+      expect(error).toBeInstanceOf(KeyError)
+    }
+    const clear = (all: string): string[] => [...new Set(all.match(/canary-\w*-?\d+/g))]
+    expect(clear(left).filter((canary) => !good.includes(canary))).toEqual([])
+  })
+}
+
+function stateTests(make: Make, moves: readonly string[]): void {
+  test('its counters move', () => {
+    const { host, processor } = make()
+    new Bench([processor], true).run(sample, startNano)
+    const still = moves.filter((name) => !(host.counts.get(name)! > 0))
+    expect(still).toEqual([])
+    expect([...host.counts.keys()].filter((name) => !/^[a-z][a-z0-9_]*$/.test(name))).toEqual([])
+  })
+  test('what it remembers goes over a restart, and over another one right after', () => {
+    const before = make().processor
+    expect(before.snapshot === undefined).toBe(before.restore === undefined)
+    runAll(new Bench([before], false), hourAhead(0, 40))
+    const snapshot = before.snapshot?.()
+    if (snapshot === undefined) return
+    const restarted = (from: Uint8Array): Processor => {
+      const { processor } = make()
+      processor.restore!(from)
+      return processor
+    }
+    const [once, twice, fresh] = [
+      restarted(snapshot),
+      restarted(restarted(snapshot).snapshot!()),
+      make().processor,
+    ].map((processor) => runAll(new Bench([processor], true), hourAhead(40, 44), 40))
+    expect(twice).toEqual(once)
+    expect(once!.flatMap(({ failures }) => failures)).toEqual([])
+    expect(once, 'what was learnt makes a difference').not.toEqual(fresh)
+  })
+  test('a snapshot that is not one is refused, and it starts afresh', () => {
+    const { processor } = make()
+    const damaged = processor.snapshot?.().slice(0, -1) ?? new Uint8Array()
+    for (const bytes of [damaged, new Uint8Array(), Buffer.from('not a snapshot'), new Uint8Array(300).fill(0xff)]) {
+      if (processor.restore !== undefined) expect(() => processor.restore!(bytes)).toThrow(DouaneError)
+    }
+    const expected = runAll(new Bench([make().processor], false), requests(seeds).slice(0, 5))
+    expect(runAll(new Bench([processor], true), requests(seeds).slice(0, 5))).toEqual(expected)
+  })
+}
+
+function optionTests(component: ProcessorComponent, options: Record<string, unknown>): void {
   test('every option is described, and unknown ones are refused', () => {
     expect(component.config.safeParse(options).success).toBe(true)
     expect(component.config.safeParse({ ...options, no_such_option: 1 }).success).toBe(false)

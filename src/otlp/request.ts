@@ -168,7 +168,7 @@ export class SlotRange {
   readonly slots: Slots
   first = 0
   end = 0
-  protected constructor(request: LogsRequest) {
+  constructor(request: LogsRequest) {
     this.request = request
     this.slots = request.slots
   }
@@ -181,9 +181,6 @@ export class SlotRange {
 /** A resource. Valid only during the hook call that receives it. */
 export class Resource extends SlotRange {
   index = 0
-  constructor(request: LogsRequest) {
-    super(request)
-  }
   /** The customer that this resource's records belong to; `''` = nobody that the gateway knows. */
   get tenant(): string {
     return this.request.tenants[this.index] ?? ''
@@ -205,9 +202,6 @@ export class Scope extends SlotRange {
   /** Slots, or -1. */
   name = -1
   version = -1
-  constructor(request: LogsRequest) {
-    super(request)
-  }
   visit(index: number): this {
     const { at } = this.request.scopes
     const row = index * SCOPE_ROW
