@@ -110,49 +110,17 @@ describe('a report', () => {
     expect(told(lines.toSpliced(at, 1))).toContain('not those that were signed')
     expect(told(lines.toSpliced(at, 0, lines[at]!))).toContain('out of order')
     expect(told(lines.with(at, lines[at + 1]!).with(at + 1, lines[at]!))).toContain('out of order')
-    expect(
-      told(
-        lines.with(
-          at,
-          edit(lines[at]!, (entry) => (entry['index'] = 49)),
-        ),
-      ),
-    ).toContain('not in the signed tree')
-    expect(
-      told(
-        lines.with(
-          at,
-          edit(lines[at]!, (entry) => (entry['proof'] as string[]).pop()),
-        ),
-      ),
-    ).toContain('not in the')
-    expect(
-      told(
-        lines.with(
-          0,
-          edit(lines[0]!, (entry) => (entry['tenant'] = 'globex')),
-        ),
-      ),
-    ).toContain('not of this tenant')
-    expect(
-      told(
-        lines.with(
-          0,
-          edit(lines[0]!, (entry) => (entry['until'] = '2028-01-01T00:00:00.000Z')),
-        ),
-      ),
-    ).toContain('not those that were signed')
+    const edited = (n: number, change: (entry: Record<string, unknown>) => void) =>
+      told(lines.with(n, edit(lines.at(n)!, change)))
+    expect(edited(at, (entry) => (entry['index'] = 49))).toContain('not in the signed tree')
+    expect(edited(at, (entry) => (entry['proof'] as string[]).pop())).toContain('not in the')
+    expect(edited(0, (entry) => (entry['tenant'] = 'globex'))).toContain('not of this tenant')
+    const later = '2028-01-01T00:00:00.000Z'
+    expect(edited(0, (entry) => (entry['until'] = later))).toContain('not those that were signed')
     const smaller = (entry: Record<string, unknown>) =>
       (entry['checkpoint'] = String(entry['checkpoint']).replace('\n50\n', '\n49\n'))
-    expect(told(lines.with(0, edit(lines[0]!, smaller)))).toContain('the checkpoint was changed')
-    expect(
-      told(
-        lines.with(
-          -1,
-          edit(lines.at(-1)!, (entry) => (entry['leaves'] = 3)),
-        ),
-      ),
-    ).toContain('signed with 3 leaves')
+    expect(edited(0, smaller)).toContain('the checkpoint was changed')
+    expect(edited(-1, (entry) => (entry['leaves'] = 3))).toContain('signed with 3 leaves')
     expect(told(lines.slice(0, -1))).not.toBe('')
     expect(told([])).not.toBe('')
 
