@@ -122,8 +122,9 @@ export class GatewayClock {
     const step = this.#step
     this.#step = 0
     if (isCompensated) {
-      const deviations = this.#deviations.sort((a, b) => a - b)
-      this.offset += this.#isRough ? deviations[deviations.length >> 1]! : -step
+      // Neither what passed unseen nor a delay can make a step look larger: the largest is the nearest.
+      const deviations = this.#deviations.sort((a, b) => b - a)
+      this.offset += this.#isRough ? Math.max(-step, deviations[1] ?? deviations[0]!) : -step
       if (Math.abs(this.offset) < SETTLED) this.offset = 0
     } else if (step < 0) this.onRetime(step)
   }
