@@ -1,6 +1,6 @@
 /** What several verbs share: the options for config and data directory, the loader, how problems are told. */
 
-import { createReadStream, fstatSync, openSync, readFileSync } from 'node:fs'
+import { createReadStream, fstatSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { type Command, InvalidArgumentError, Option } from 'commander'
@@ -79,6 +79,20 @@ export function openInput(file: string | undefined): Readable {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown error'
     throw new ConfigError(`the file ${file} cannot be read (${code})`, [], 'Check its name and the right to read it.')
+  }
+}
+
+/** A result into a file that the user named. Throws `ConfigError` where it cannot be written. */
+export function writeNamed(file: string, text: string): void {
+  try {
+    writeFileSync(file, text)
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error'
+    throw new ConfigError(
+      `the file ${file} cannot be written (${code})`,
+      [],
+      'Check its folder and the right to write there.',
+    )
   }
 }
 

@@ -1,9 +1,8 @@
 /** `douane keys …`: what the key holder does. What is printed goes to stdout, remarks to stderr. */
-import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import Table from 'cli-table3'
 import type { Command } from 'commander'
-import { KeyError } from '../errors.ts'
+import { ConfigError, KeyError } from '../errors.ts'
 import { AccessLog, verifyAccessLog } from '../keys/audit.ts'
 import { exportBundle, openBundle } from '../keys/bundle.ts'
 import { rotateHashKeys } from '../keys/hash_keys.ts'
@@ -18,7 +17,7 @@ import {
   rotateKey,
 } from '../keys/operations.ts'
 import { parseDurationMs } from '../units.ts'
-import { positiveInteger, withDataDir, withFormat } from './common.ts'
+import { positiveInteger, readInput, withDataDir, withFormat, writeNamed } from './common.ts'
 
 interface Place {
   readonly dataDir: string
@@ -45,8 +44,9 @@ function withUse(command: Command): Command {
 function wholeUse({ tenant, region, retention }: Use): Required<Use> | undefined {
   if (tenant === undefined && region === undefined && retention === undefined) return undefined
   if (tenant === undefined || region === undefined || retention === undefined) {
-    throw new KeyError(
+    throw new ConfigError(
       'a key is for a tenant, a region and a retention',
+      [],
       'Give all of --tenant, --region and --retention.',
     )
   }
@@ -117,7 +117,7 @@ function rotateCommand(keys: Command): void {
       return
     }
     const use = wholeUse(flags)
-    if (!use) throw new KeyError('which key?', 'Give --tenant, --region and --retention, or --hash.')
+    if (!use) throw new ConfigError('which key?', [], 'Give --tenant, --region and --retention, or --hash.')
     const holder = await openKeyHolder(dirOf(flags), passphrase())
     print(JSON.stringify({ id: await rotateKey(holder, use, Date.now()) }))
     remark('Gateways use it within the hour; those with a bundle need a new one: douane keys export-bundle')
@@ -150,7 +150,7 @@ function destroyCommand(keys: Command): void {
       (key) => flags.id?.includes(key.id) || key.tenant === flags.tenant || (flags.expired && key.state === 'expired'),
     )
     const unknown = flags.id?.find((id) => !chosen.some((key) => key.id === id))
-    if (unknown !== undefined) throw new KeyError(`there is no key ${unknown}`, 'See: douane keys list')
+    if (unknown !== undefined) throw new ConfigError(`there is no key ${unknown}`, [], 'See: douane keys list')
     if (!flags.yes) {
       for (const key of chosen) print(JSON.stringify(key))
       remark(`${chosen.length} keys would be destroyed. Add --yes to do it. It cannot be undone.`)
@@ -173,19 +173,19 @@ function bundleCommands(keys: Command): void {
     const bundle = exportBundle(dir, folder, signer, { nowMs, expiresMs: nowMs + parseDurationMs(flags.expires) })
     const text = JSON.stringify(bundle)
     if (flags.out === undefined) print(text)
-    else writeFileSync(flags.out, `${text}\n`)
+    else writeNamed(flags.out, `${text}\n`)
     remark(`version ${bundle.version}, ${bundle.keys.length} keys`)
   })
   keys
     .command('verify-bundle <file>')
     .description('whether a bundle is whole, signed by a signer, and not expired')
     .requiredOption('--trust <signer>', 'the signer that `keys init` printed: ed25519:…')
-    .action((file: string, flags: { trust: string }) => {
+    .action(async (file: string, flags: { trust: string }) => {
       const {
         version,
         keys: entries,
         expiresMs,
-      } = openBundle(readFileSync(file, 'utf8'), flags.trust, Date.now(), file)
+      } = openBundle((await readInput(file)).toString(), flags.trust, Date.now(), file)
       print(JSON.stringify({ version, keys: entries.length, expires: new Date(expiresMs).toISOString() }))
     })
 }
@@ -215,7 +215,7 @@ function auditCommands(keys: Command): void {
     .description('proves that no entry was changed, removed or moved')
     .option('--witness <file>', 'a checkpoint that was kept elsewhere')
   withDataDir(verifying).action(async (flags: Place & { witness?: string }) => {
-    const witness = flags.witness === undefined ? undefined : readFileSync(flags.witness, 'utf8')
+    const witness = flags.witness === undefined ? undefined : (await readInput(flags.witness)).toString()
     const verdict = await verifyAccessLog(dirOf(flags), witness)
     print(JSON.stringify(verdict))
     if (!verdict.ok) throw new KeyError('the access log was tampered with', 'Compare it with a backup.')

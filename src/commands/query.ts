@@ -1,5 +1,5 @@
 /** `douane query`: reads records back from a PostgreSQL store, also while the gateway runs. */
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { followStore } from '../../exporters/postgres/follow.ts'
 import { csvHead, csvLine, formatTable, jsonLine } from '../../exporters/postgres/format.ts'
 import { queryStore, type StoredRecord, type StoreQuery } from '../../exporters/postgres/query.ts'
@@ -46,7 +46,11 @@ export function queryCommand(program: Command): void {
     .option('--follow', 'go on with what is stored from now on; what is there already needs --since or --limit')
     .option('--reason <text>', 'why, for the access audit')
     .option('--who <name>', 'who reads, where the system user is not the person; the system user is logged too')
-    .option('--format <format>', 'table, csv or json (one object a line); --follow has no table')
+    .addOption(
+      new Option('--format <format>', 'how it is printed; json is one object a line, --follow has no table')
+        .choices(Object.keys(writers))
+        .default(undefined, 'table on a terminal, otherwise json'),
+    )
   withDataDir(withConfig(command)).action(query)
 }
 
