@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util'
 import { figures } from './clock/figures.ts'
 import { runScenario, type Score } from './clock/run.ts'
 import { scenarios } from './clock/scenarios.ts'
+import { pool } from './clock/summary.ts'
 import { Chance, MINUTES } from './clock/world.ts'
 
 const { values } = parseArgs({
@@ -29,8 +30,6 @@ const names = values.scenario?.split(',') ?? (values.quick ? quick : Object.keys
 const minutes = Number(values.minutes ?? (values.quick ? 25 : 90))
 const seeds = values.seed.split(',').map(Number)
 
-const at = (sorted: Float64Array, share: number): number =>
-  sorted.length === 0 ? Number.NaN : sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!
 const span = (ms: number): string =>
   Number.isNaN(ms)
     ? '-'
@@ -51,32 +50,9 @@ for (const name of names) {
   if (make === undefined) throw new Error(`no scenario ${name}; there are ${Object.keys(scenarios).join(', ')}`)
   const scores: Score[] = []
   for (const seed of seeds) scores.push(runScenario(make(new Chance(seed)), seed, minutes * MINUTES))
-  const sum = (of: (score: Score) => number): number => scores.reduce((total, score) => total + of(score), 0)
-  const errors = Float64Array.from(scores.flatMap((score) => score.errors)).sort()
-  const [p50, p95, max] = [at(errors, 0.5), at(errors, 0.95), at(errors, 1)]
-  const covered = sum((score) => score.judged) === 0 ? 1 : sum((score) => score.covered) / sum((score) => score.judged)
-  const inversions = sum((score) => score.inversions)
-  const figure = figures[name]
-  const result = {
-    p50,
-    p95,
-    covered,
-    altered:
-      sum((score) => score.wronglyAltered) /
-      Math.max(
-        1,
-        sum((score) => score.healthy),
-      ),
-    alteredAfter: sum((score) => score.alteredAfter),
-    inversions:
-      inversions /
-      Math.max(
-        1,
-        sum((score) => score.pairs),
-      ),
-    alarmed: scores.every((score) => score.alarmed),
-  }
-  const misses = figure?.(result) ?? []
+  const result = pool(scores)
+  const { p50, p95, max, sum } = result
+  const misses = figures[name]?.(result) ?? []
   missed += misses.length
   if (name.startsWith('gateway') === false) {
     healthy += sum((score) => score.healthy)
@@ -96,7 +72,7 @@ for (const name of names) {
       sum((score) => score.covered),
       sum((score) => score.judged),
     ),
-    `${inversions} / ${sum((score) => score.pairs)}`,
+    `${sum((score) => score.inversions)} / ${sum((score) => score.pairs)}`,
     result.alarmed ? 'yes' : 'no',
   ]
   console.log(`| ${cells.join(' | ')} |${misses.length > 0 ? ` MISSED: ${misses.join(', ')}` : ''}`)

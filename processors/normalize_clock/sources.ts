@@ -95,7 +95,7 @@ export class Sources {
 
   /** A row for a new source, blank. `tenantName` goes into its id. */
   add(tenant: number, kind: number, key: string, tenantName: string): number {
-    const row = this.count < this.max ? this.#grow() : this.#evict(tenant)
+    const row = this.count < this.max ? this.#grow() : this.#evict()
     this.clear(row)
     this.keys[row] = key
     this.i32[row * I_ROW + I.Tenant] = tenant
@@ -160,15 +160,15 @@ export class Sources {
    * Takes the row that was heard of least recently among some: of tenants with more than their share first, so that
    * one that changes its name with every batch pushes out its own. Rows of the request in work are left alone.
    */
-  #evict(newcomer: number): number {
+  #evict(): number {
     const share = this.max / Math.max(1, this.#tenants)
     let best = -1
     let bestRank = Number.POSITIVE_INFINITY
-    for (let probe = 0; probe < 4 * PROBES; probe++) {
+    for (let probe = 0; probe < this.max; probe++) {
       this.#hand = (this.#hand + 1) % this.max
       if (this.i32[this.#hand * I_ROW + I.Batch] !== -1) continue
       const tenant = this.i32[this.#hand * I_ROW + I.Tenant]!
-      const isLarge = this.#sizes[tenant]! >= share || tenant === newcomer
+      const isLarge = this.#sizes[tenant]! >= share
       const rank = this.f64[this.#hand * F_ROW + F.LastHeard]! + (isLarge ? 0 : 1e19)
       if (rank < bestRank) {
         best = this.#hand
