@@ -136,8 +136,10 @@ describe('the pages of components', () => {
     const inTable = firstCells(page('delivery.md'), 'option')
     expect(all.filter((option) => option.includes('.') || option === 'timeout').toSorted()).toEqual(inTable.toSorted())
   })
-  const ofExtensions = Object.values(sections['extensions']!.patternProperties!)
+  /** docs/receive.md also tells of authenticators, which are extensions, and of limits, which the service has. */
+  const besides = Object.values(sections['extensions']!.patternProperties!)
     .flatMap(({ anyOf }) => optionsOf(anyOf![0]!))
+    .concat(optionsOf(sections['service']!))
     .flatMap((option) => option.split('.'))
   test('no page tells an option that there is not', () => {
     const wrong = [...new Set(components.map(([, , file]) => file))].flatMap((file) => {
@@ -145,7 +147,7 @@ describe('the pages of components', () => {
       const known = new Set(
         of.flatMap(([section, name]) => optionsOf(schemaOf(section, name))).flatMap((option) => option.split('.')),
       )
-      if (file === 'receive.md') for (const name of ofExtensions) known.add(name)
+      if (file === 'receive.md') for (const name of besides) known.add(name)
       return firstCells(page(file), 'option')
         .flatMap((option) => option.split('.'))
         .filter((name) => !known.has(name) && !sectionWords.has(name))
