@@ -1,7 +1,7 @@
 /** What the demo prints: two tables, plain text where nobody looks. */
 import Table from 'cli-table3'
-import pc from 'picocolors'
 import type { StoredRecord } from '../exporters/postgres/query.ts'
+import { colours as pc } from '../src/commands/colours.ts'
 
 const plain = process.stdout.isTTY ? {} : { head: [], border: [] }
 

@@ -1,8 +1,8 @@
 /** `douane explain`: a sample in, what each step changes, and what each destination would get. */
 import type { Command } from 'commander'
-import pc from 'picocolors'
 import { DouaneError } from '../errors.ts'
 import { type Explanation, explain, type OtlpJson } from '../explain.ts'
+import { colours as pc } from './colours.ts'
 import { loadAccepted, readInput, withConfig, withFormat } from './common.ts'
 
 interface ExplainOptions {
