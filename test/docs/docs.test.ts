@@ -8,6 +8,7 @@ import { configJsonSchema, type JsonSchema } from '../../config/schema.ts'
 import { makeProgram } from '../../src/commands/program.ts'
 import { examples, verbGroups, verbsOf } from '../../src/commands/teach.ts'
 import { errorCodes, exitCodes } from '../../src/errors.ts'
+import { readSources } from '../source_tree.ts'
 import { pagePath, rewritten, writtenPages } from './pages.ts'
 
 const page = (name: string): string => readFileSync(pagePath(name), 'utf8')
@@ -159,7 +160,36 @@ describe('the pages of components', () => {
   const sectionWords = new Set(['protocols', 'grpc', 'http', 'auth', 'tenant', 'tls'])
 })
 
+describe('metrics of components', () => {
+  const made = ['processors', 'exporters'].flatMap((folder) =>
+    readSources([folder]).flatMap(({ path, text }) =>
+      [...text.matchAll(/\b(?:host|this\.#host)\.(?:counter|gauge)\(\s*'(\w+)'/g)].map(
+        ([, name]): [string, string, string] => [folder, path.split('/')[1]!.replace('.ts', ''), name!],
+      ),
+    ),
+  )
+  test('there are some', () => {
+    expect(made.length).toBeGreaterThan(5)
+  })
+  test.each(made)('%s: %s tells of %s on its page', (_, component, name) => {
+    const own = existsSync(pagePath(`${component}.md`)) ? `${component}.md` : 'exporters.md'
+    const bareName = name.replace(`${component}_`, '')
+    expect(page(own)).toMatch(new RegExp(`[\`_]${bareName}\\b`))
+  })
+})
+
 describe('links', () => {
+  test('lead to every page', () => {
+    const all = readdirSync(pagePath('.')).filter((name) => name.endsWith('.md'))
+    const readme = page('../README.md')
+    expect(
+      all.filter(
+        (name) =>
+          !readme.includes(`(docs/${name})`) &&
+          !all.some((other) => other !== name && page(other).includes(`(${name}`)),
+      ),
+    ).toEqual([])
+  })
   const pages = [
     ...readdirSync(join(pagePath('.'))).filter((name) => name.endsWith('.md')),
     '../README.md',
