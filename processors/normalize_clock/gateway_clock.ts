@@ -14,6 +14,8 @@ import { MINUTE, SECOND } from './instant.ts'
 const STEP_MIN = SECOND
 /** Votes are counted as soon as five sources have spoken, or after this. */
 const VOTERS = 5
+/** Without a monotonic clock they also say how large the step was: more of them, nearer. */
+export const VOTERS_ROUGH = 10
 const DOUBT_MAX = MINUTE
 const SETTLED = 150e6
 /** A common offset is believed once it has stood for this long. */
@@ -106,7 +108,9 @@ export class GatewayClock {
   count(known: number): void {
     if (!this.isDoubtful) return
     if (known === 0) this.#settle(false)
-    const isEnough = this.#voters >= Math.min(VOTERS, known) || this.#elapsed - this.#stepAt > 10 * SECOND
+    const isEnough =
+      this.#voters >= Math.min(this.#isRough ? VOTERS_ROUGH : VOTERS, known) ||
+      this.#elapsed - this.#stepAt > 10 * SECOND
     if (!isEnough || this.#voters === 0) return
     let balance = 0
     for (const own of this.#votes.values()) {
@@ -124,7 +128,7 @@ export class GatewayClock {
     if (isCompensated) {
       // Neither what passed unseen nor a delay can make a step look larger: the largest is the nearest.
       const deviations = this.#deviations.sort((a, b) => b - a)
-      this.offset += this.#isRough ? Math.max(-step, deviations[1] ?? deviations[0]!) : -step
+      this.offset += this.#isRough ? Math.max(-step, deviations[0]!) : -step
       if (Math.abs(this.offset) < SETTLED) this.offset = 0
     } else if (step < 0) this.onRetime(step)
   }

@@ -12,7 +12,7 @@ import { recent, recentAge, recentMax, restart, stamp, takeLevel } from './envel
 import { Estimate } from './estimate.ts'
 import { type Allowed, Evidence } from './evidence.ts'
 import { Fleet } from './fleet.ts'
-import { GatewayClock } from './gateway_clock.ts'
+import { GatewayClock, VOTERS_ROUGH } from './gateway_clock.ts'
 import { DAY, MINUTE, SECOND } from './instant.ts'
 import type { Now } from './reading.ts'
 import { B, B_ROW, F, F_ROW, Flag, G, G_ROW, I, I_ROW, ID, Sources, State, U_ROW } from './sources.ts'
@@ -110,7 +110,7 @@ export class Tracker {
   }
   #voters(): number {
     let count = 0
-    for (let row = 0; row < this.sources.count && count < 5; row++) if (this.#mayVote(row)) count++
+    for (let row = 0; row < this.sources.count && count < VOTERS_ROUGH; row++) if (this.#mayVote(row)) count++
     return count
   }
 
