@@ -172,10 +172,17 @@ const migrations: readonly string[] = [logsTable + bookTables + ensurePartition,
 
 export const schemaVersion = migrations.length
 
-/** Brings the schema up to date. Throws `DependencyError` where it is newer than this program. */
-export async function migrate(client: pg.Client | pg.PoolClient, schema: string): Promise<void> {
+/**
+ * Brings the schema up to date, or only to an older version `to`: what a backup of that version is loaded into. Throws
+ * `DependencyError` where it is newer than this program.
+ */
+export async function migrate(
+  client: pg.Client | pg.PoolClient,
+  schema: string,
+  to: number = schemaVersion,
+): Promise<void> {
   const name = pg.escapeIdentifier(schema)
-  if ((await versionOf(client, name)) === schemaVersion) return
+  if ((await versionOf(client, name)) === to) return
   await client.query('BEGIN')
   try {
     await client.query('SELECT pg_advisory_xact_lock(hashtext($1))', [`douane migrate ${schema}`])
@@ -193,7 +200,7 @@ export async function migrate(client: pg.Client | pg.PoolClient, schema: string)
         'CREATE TABLE schema_version (version integer PRIMARY KEY, applied timestamptz NOT NULL DEFAULT now())',
       )
     }
-    for (let next = version; next < schemaVersion; next++) {
+    for (let next = version; next < to; next++) {
       await client.query(migrations[next]!.replaceAll('$SCHEMA$', () => name))
       await client.query('INSERT INTO schema_version (version) VALUES ($1)', [next + 1])
     }
@@ -205,7 +212,7 @@ export async function migrate(client: pg.Client | pg.PoolClient, schema: string)
 }
 
 /** 0: there is no schema yet. `name` is quoted. */
-async function versionOf(client: pg.Client | pg.PoolClient, name: string): Promise<number> {
+export async function versionOf(client: pg.Client | pg.PoolClient, name: string): Promise<number> {
   const table = `${name}.schema_version`
   const { rows } = await client.query('SELECT to_regclass($1) IS NOT NULL AS there', [table])
   if (!rows[0].there) return 0
