@@ -64,6 +64,26 @@ export const limits = {
   configWatchIntervalMs: 1_000,
   /** What a reload gives a destination that it replaces to end what is on its way. */
   replacedDestinationMs: 1_000,
+
+  // Workers: processes that share the ports.
+  workersMax: 64,
+  /** How often they tell each other what tenants sent, who failed to say who he is, and what clocks showed. */
+  workerShareMs: 100,
+  /** How often they report; and after so many that are missing in a row a worker counts as stuck and is killed. */
+  workerReportMs: 500,
+  workerReportsMissedMax: 60,
+  /** A worker that ended is started again after the least wait, doubled each time; from the start if it held so long. */
+  workerRestartMsMin: 100,
+  workerRestartMsMax: 30_000,
+  workerStableMs: 60_000,
+  /** What a worker may take, beyond its drain, to end; then it is killed. */
+  workerStopGraceMs: 15_000,
+  /** How long a start waits for workers of a gateway that was killed. */
+  orphanWaitMsMax: 5_000,
+  /** Sources and traces that a worker tells of at a time, and rows that it is told. */
+  clockSightingsMax: 4_000,
+  clockRowsToldMax: 4_000,
+
   /** When to send again after a key could not be had. */
   keyRetryAfterMs: 10_000,
   /** Purposes are bits of one small integer. */
@@ -129,6 +149,22 @@ export const limits = {
   /** Tenants' keys of hashes that are held ready, and the length of a hash as text. */
   hashKeysMax: 20_000,
   hashTextBytesMax: 128,
+  /** A user's own pattern: its length, its states, and the pairs of states that are looked at to judge it. */
+  customPatternLengthMax: 1000,
+  customPatternStatesMax: 6000,
+  customPatternPairsMax: 4_000_000,
+  /** How far before a finding of such a pattern its context words may stand, in characters. */
+  customContextLengthMax: 80,
+  /** Finds times length of one value; beyond it the value is masked whole. */
+  customStepsMax: 4 * 1024 * 1024,
+  /** Base64 or percent-encoding inside a value: how deep it is opened. */
+  encodedDepthMax: 3,
+  /** Attribute keys that have a metric of their own; further ones are counted as `other`. */
+  countedKeysMax: 500,
+  /** Changes that `annotations: debug` lists for one record. */
+  listedChangesMax: 64,
+  /** Words of a message that its template is made of; the rest is one `<*>`. */
+  templateWordsMax: 64,
 
   // Queues on disk, and delivery out of them.
   /** A segment is closed when it has grown beyond this; a chunk larger than it has a segment to itself. */
@@ -198,10 +234,33 @@ export const limits = {
   copyBufferBytesMax: 8 * MiB,
   /** So long a store knows a batch that comes again. */
   batchIdsKeptMs: 90 * 86_400_000,
+  /** How long a store that closes waits for a retention run to end by itself. */
+  retentionStopMsMax: 2000,
   /** `query` fetches so many rows at first, and then as many as make up about this many UTF-16 units. */
   queryRowsFirst: 16,
   queryRowsMax: 2000,
   queryPortionUnits: 2 * MiB,
+
+  // Backups. A part is built in memory and stored in one piece; rows go into it in sections of this size of text.
+  backupPartBytesMax: 32 * MiB,
+  backupSectionBytesMax: 1 * MiB,
+  /** Sections of this size and less are compressed at once; larger ones in a thread. */
+  backupAtOnceBytesMax: 32 * KiB,
+  /** The longest that a backup can be kept. */
+  backupKeptMax: '400d',
+  /** A part is deleted so long before the last of its rows is due, so that its first ones are at most a day late. */
+  backupExpiresEarlyMs: 3_600_000,
+  /** How often the gateway looks whether a backup or a deletion is due, and tries again after a failure. */
+  backupCheckMs: 60_000,
+  backupRepeatMs: 600_000,
+  /** A backup without a manifest that is older was interrupted for good, and is removed. */
+  backupUnfinishedMsMax: 24 * 3_600_000,
+  /** Deleting backups follows the clock at most so far beyond the last time. */
+  backupClockStepMsMax: 26 * 3_600_000,
+  /** Object storage: tries of one request, the first wait between them, how long an answer may take. */
+  backupTriesMax: 4,
+  backupRetryMs: 250,
+  backupAnswerMsMax: 60_000,
 
   // Receive. What one sender, or all of them, may take before they are told to wait or to go.
   /** Bytes of all bodies in memory at once; beyond it: 503 with Retry-After. */
@@ -251,6 +310,23 @@ export const limits = {
   clockJumpMsMax: 5000,
   /** After a key could not be had, the next try waits this long; until then sealing fails at once. */
   keyRetryMs: 1000,
+  /** How often a gateway looks whether its key store still stands under its name, and whether somebody was erased. */
+  keyStoreLookMs: 1000,
+  // People whose content can be erased: rows a tenant may have and all together; secrets held ready, and how long.
+  subjectsPerTenantMax: 2_000_000,
+  subjectsMax: 4_000_000,
+  subjectsCachedMax: 16_384,
+  subjectCachedMsMax: 10 * 60 * 1000,
+  /** Keys derived from one person's secret that are held ready: one for each live purpose, region and retention. */
+  subjectKeysMax: 8,
+  /** A person's id, in characters of text: longer ones are cut from use, not from the record. */
+  subjectIdCharsMax: 1024,
+  /** Tenants whose keys of rows are held ready; rows whose random bytes are drawn, and are written, in one go. */
+  subjectTenantsMax: 1024,
+  subjectRowsPooled: 256,
+  subjectRowsPending: 4096,
+  /** Inputs of a derivation in WebAssembly memory. */
+  sodiumHeapBytesMax: 4 * KiB,
 
   /** Roots of hash keys that are kept for looking values up; tenants' keys that are kept derived. */
   hashRootsMax: 24,
@@ -287,6 +363,7 @@ export const limits = {
 function assert(holds: boolean, relation: string): void {
   if (!holds) throw new Error(`limits: ${relation} does not hold`)
 }
+assert(limits.backupCheckMs < limits.backupExpiresEarlyMs, 'a due part of a backup is deleted before it is late')
 assert(limits.ledgerHeldBytesMax < limits.merkleEntryBytesMax, 'a leaf fits in an entry')
 assert(limits.purposesMax < 31, 'purposesMax < 31 (a mask is a positive small integer)')
 assert(limits.internedKeyBytesMax < limits.bodyBytesMax, 'internedKeyBytesMax < bodyBytesMax')

@@ -11,6 +11,7 @@ import {
   fdatasyncSync,
   fstatSync,
   fsyncSync,
+  ftruncateSync,
   linkSync,
   mkdirSync,
   openSync,
@@ -161,6 +162,22 @@ export function parseDocument<Document extends { format: string }>(
     throw new KeyError(`${path} is damaged or is no ${format} file`, 'Restore it from a backup.')
   }
   return document
+}
+
+/** Whether an open file is the one that stands under its name: not removed, not replaced. */
+export function sameFile(file: number, path: string): boolean {
+  const named = statSync(path, { throwIfNoEntry: false })
+  const opened = fstatSync(file)
+  return named !== undefined && opened.nlink > 0 && named.ino === opened.ino && named.dev === opened.dev
+}
+
+/** Takes back what a failed append left. */
+export function undoAppend(file: number, size: number): void {
+  try {
+    if (fstatSync(file).size !== size) ftruncateSync(file, size)
+  } catch {
+    // The next opening removes what is cut.
+  }
 }
 
 /** A file of lines that only grows. A line is on disk when `append` returns; a cut last line is removed at opening. */

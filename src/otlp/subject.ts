@@ -1,0 +1,19 @@
+/**
+ * Whose content a record holds: a handle that the gateway's keys gave out for this request. What stands behind it is
+ * the keys' own affair (src/keys/subjects.ts); here only what a processor and the splice must know.
+ */
+
+/**
+ * `live`: has a secret. `erased`: his content may not be kept. `over_quota`: his tenant has too many people for a
+ * secret each. `failed`: keys cannot be had now; sealing throws, and the sender tries again.
+ */
+export type SubjectState = 'live' | 'erased' | 'over_quota' | 'failed'
+
+export interface Subject {
+  readonly state: SubjectState
+  /** What stores and tokens call the person: 22 characters of base64url, random. Empty unless `live`. */
+  readonly ref: string
+}
+
+/** The attribute that holds `ref` in copies with content: `subject find` searches by it. */
+export const subjectRefAttribute = 'douane.subject_ref'
