@@ -28,6 +28,8 @@ export interface RetentionOptions {
   readonly dryRun?: boolean
   /** Somebody has checked the clock. */
   readonly confirmed?: boolean
+  /** Ends the run between two partitions. The next run goes on from there. */
+  readonly signal?: AbortSignal
 }
 
 /** What was deleted (or would be). receipts.ts makes a receipt of it. */
@@ -100,7 +102,10 @@ class Run {
     const { rows: leaves } = await this.#client.query<Leaf>(
       `SELECT name, purpose, retention, starts, ends FROM ${this.#schema}.partitions ORDER BY starts, name`,
     )
-    for (const leaf of leaves) await this.#leaf(leaf)
+    for (const leaf of leaves) {
+      if (this.#options.signal?.aborted) return this.#report(heldBack)
+      await this.#leaf(leaf)
+    }
     if (!this.#options.dryRun) {
       await this.#client.query(`INSERT INTO ${this.#schema}.retention_runs (as_of, held_back) VALUES ($1, $2)`, [
         new Date(this.#asOfMs),
@@ -109,6 +114,10 @@ class Run {
       const repeatsEnd = new Date(this.#asOfMs - limits.batchIdsKeptMs)
       await this.#client.query(`DELETE FROM ${this.#schema}.batches WHERE stored < $1`, [repeatsEnd])
     }
+    return this.#report(heldBack)
+  }
+
+  #report(heldBack: boolean): RetentionReport {
     return { asOfMs: this.#asOfMs, heldBack, deletions: this.#deletions, busy: false }
   }
 

@@ -3,6 +3,7 @@
  */
 import type pg from 'pg'
 import type { Host } from '../../src/contract.ts'
+import { limits } from '../../src/limits.ts'
 import { type Access, connect, errorCode } from './access.ts'
 import { handOverReceipts } from './receipts.ts'
 import { runRetention } from './retention.ts'
@@ -16,7 +17,7 @@ export class RetentionSchedule {
   readonly #host: Host
   #timer: NodeJS.Timeout | undefined
   #lastDay: number | undefined
-  #stopped = false
+  readonly #stop = new AbortController()
   #isRunning = false
   #client: pg.Client | undefined
   #running: Promise<void> = Promise.resolve()
@@ -33,13 +34,19 @@ export class RetentionSchedule {
     this.#check()
   }
 
-  /** Cuts a run that is under way: the next one goes on where it stopped. */
+  /**
+   * Ends a run that is under way after the partition it is at, or cuts it where that takes long: the next one goes on
+   * where it stopped. It is not cut at once, since the server would hold the lock of a run that is gone for a while.
+   */
   async stop(): Promise<void> {
-    this.#stopped = true
+    this.#stop.abort()
     clearInterval(this.#timer)
-    const client = this.#client as unknown as { connection: pg.Connection } | undefined
-    client?.connection.stream.destroy()
+    const cut = setTimeout(() => {
+      const client = this.#client as unknown as { connection: pg.Connection } | undefined
+      client?.connection.stream.destroy()
+    }, limits.retentionStopMsMax)
     await this.#running
+    clearTimeout(cut)
   }
 
   #check(): void {
@@ -53,21 +60,24 @@ export class RetentionSchedule {
     const { log } = this.#host
     try {
       this.#client = await connect(this.#access)
-      if (this.#stopped) return
+      if (this.#stop.signal.aborted) return
       const { busy, heldBack, deletions } = await runRetention(this.#client, this.#schema, {
         asOfMs: this.#host.nowMs(),
         retentionOf: (purpose, tenant) => this.#host.retention?.(purpose, tenant),
         policyVersion: this.#host.policyVersion?.() ?? '',
+        signal: this.#stop.signal,
       })
       const { keepReceipts } = this.#host
       if (keepReceipts) await handOverReceipts(this.#client, this.#schema, this.#host.id, keepReceipts)
+      // Where another process is at it, this one looks again: the other may not come to its end.
+      if (busy || this.#stop.signal.aborted) return
       this.#lastDay = day
       if (heldBack) log.warn('retention held back: the clock is more than a day ahead of the last run')
       const records = deletions.reduce((sum, deletion) => sum + deletion.records, 0)
       const partitions = deletions.filter(({ whole }) => whole).length
-      if (!busy && records + partitions > 0) log.info('retention', { records, partitions })
+      if (records + partitions > 0) log.info('retention', { records, partitions })
     } catch (error) {
-      if (!this.#stopped) log.error('retention failed', { code: errorCode(error) })
+      if (!this.#stop.signal.aborted) log.error('retention failed', { code: errorCode(error) })
     } finally {
       await this.#client?.end().catch(() => {})
       this.#client = undefined

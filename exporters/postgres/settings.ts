@@ -1,6 +1,7 @@
 /**
  * The embedded server's settings, given on its command line at each start: nobody has to edit a file, and a new
- * version of Douane brings its own. Durability as PostgreSQL's default: fsync, full pages, synchronous commit.
+ * version of Douane brings its own. Durability is PostgreSQL's default (fsync, full pages, synchronous commit), which
+ * nothing here touches.
  */
 const settings: Record<string, string> = {
   // Reached by its socket only, in a folder that nobody else can enter.
@@ -8,10 +9,6 @@ const settings: Record<string, string> = {
   unix_socket_directories: '.',
   unix_socket_permissions: '0700',
   port: '5432',
-
-  fsync: 'on',
-  full_page_writes: 'on',
-  synchronous_commit: 'on',
 
   // A small guest on somebody's machine.
   max_connections: '60',

@@ -11,6 +11,7 @@ import { queryStore, type StoredRecord, type StoreQuery } from '../../../exporte
 import { PostgresStore } from '../../../exporters/postgres/store.ts'
 import type { Batch, Host } from '../../../src/contract.ts'
 import { encodeRequest, type LogRecord, type Request } from '../../oracle/otlp.ts'
+import { seedCluster } from './made_cluster.ts'
 
 export const nowMs = Date.UTC(2026, 10, 21, 12)
 export const nowNanos = BigInt(nowMs) * 1_000_000n
@@ -49,6 +50,7 @@ export interface TestServer {
 export async function startServer(): Promise<TestServer> {
   const root = await temporaryFolder()
   const folder = join(root, 'postgres')
+  await seedCluster(folder)
   const embedded = await openEmbedded(folder)
   return {
     folder,
