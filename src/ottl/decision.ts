@@ -20,6 +20,7 @@
  * memory.
  */
 import { limits } from '../limits.ts'
+import { Kind } from '../otlp/fields.ts'
 import type { LogRecord } from '../otlp/record.ts'
 import { Col, ROW } from '../otlp/slots.ts'
 import type { Condition, Typed } from './checker.ts'
@@ -28,7 +29,7 @@ import { ConditionSet } from './condition_set.ts'
 import { type Field, fieldOf, Group, NO_SYMBOL, SeverityGroup, TextGroup, ValueGroup } from './decision_group.ts'
 import type { Path } from './paths.ts'
 import type { Value } from './values.ts'
-import type { View } from './view.ts'
+import { BY_NAME, type View } from './view.ts'
 
 /** What a combination of classes means. Shared by all records that have it: read only, but for `count`. */
 export interface Outcome {
@@ -71,6 +72,9 @@ export class Decision {
   readonly #body: ValueGroup[] = []
   /** Groups of each attribute that leaves name, by its index in the view. */
   readonly #byAttribute: ValueGroup[][] = []
+  /** By attribute: the visit in which it was met last. */
+  #seen = new Int32Array(0)
+  #visits = 0
   #symbols = 0
   #stride = 64
   #statesMax = 0
@@ -87,6 +91,7 @@ export class Decision {
     this.#view = this.#set.view
     this.#masks = masks
     this.#trees = conditions.map(({ root }) => this.#treeOf(root))
+    this.#seen = new Int32Array(this.#view.log.names.length)
     // No attribute was found yet, so this is what absent ones answer; the other groups take a step for each record.
     this.#absent = this.#groups.map((group) => (group.field.kind === 'attribute' ? group.ask(this.#view) : 0))
     this.#clear()
@@ -99,7 +104,8 @@ export class Decision {
   /** The outcome for a record, which is then the one that `holds`, `value` and `slot` speak of. */
   decide(record: LogRecord): Outcome {
     const view = this.#view
-    view.enter(record)
+    this.#visits = (this.#visits + 1) | 0
+    view.visit(record)
     if (view.epoch !== this.#epoch) this.#enterScope(view)
     let state = this.#epochState
     const severity = this.#severity
@@ -113,22 +119,38 @@ export class Decision {
       state = this.#step(state, severityText[i]!, severityText[i]!.of(view, record.severityText))
     const body = this.#body
     for (let i = 0; i < body.length; i++) state = this.#step(state, body[i]!, body[i]!.of(view, record.body))
-    const hitCount = view.findAttributes()
-    const { hits, found } = view.log
-    const { rows } = view
-    for (let i = 0; i < hitCount; i++) {
-      const index = hits[i]!
-      const groups = this.#byAttribute[index]
-      if (groups === undefined) continue
-      const slot = found[index]!
-      const kind = rows[slot * ROW + Col.Kind]!
-      for (let j = 0; j < groups.length; j++) {
-        const group = groups[j]!
-        const known = group.byKind[kind]!
-        state = this.#step(state, group, known === NO_SYMBOL ? group.of(view, slot) : known)
-      }
+    if (this.#byAttribute.length !== 0) {
+      state = this.#attributes(state, record.first, record.end)
+      if (record.firstAdded !== record.endAdded) state = this.#attributes(state, record.firstAdded, record.endAdded)
     }
     return this.#outcomes[state] ?? this.#conclude(state)
+  }
+
+  /** A step for each attribute in [first, end) that a leaf names. Of equal keys the first that is still there counts. */
+  #attributes(from: number, first: number, end: number): number {
+    const view = this.#view
+    const { rows, log, slots } = view
+    const { byId } = log
+    const known = byId.length
+    let state = from
+    for (let slot = first, row = first * ROW; slot < end; slot++, row += ROW) {
+      // Unsigned, so that the roles of other fields, which are negative, are past the end too.
+      const id = rows[row + Col.KeyId]! >>> 0
+      if (id >= known) continue
+      const wanted = byId[id]!
+      if (wanted === 0) continue
+      const index = wanted === BY_NAME ? log.indexByName(slots, slot) : wanted - 1
+      const groups = this.#byAttribute[index]
+      const kind = rows[row + Col.Kind]!
+      if (groups === undefined || kind === Kind.Removed || this.#seen[index] === this.#visits) continue
+      this.#seen[index] = this.#visits
+      for (let j = 0; j < groups.length; j++) {
+        const group = groups[j]!
+        const symbol = group.byKind[kind]!
+        state = this.#step(state, group, symbol === NO_SYMBOL ? group.of(view, slot) : symbol)
+      }
+    }
+    return state
   }
 
   #enterScope(view: View): void {

@@ -4,21 +4,19 @@
  *
  * The subclasses know a quicker way to the same symbol than asking all leaves.
  */
-import { limits } from '../limits.ts'
 import { Kind } from '../otlp/fields.ts'
 import { Col, ROW } from '../otlp/slots.ts'
 import type { Call, Typed } from './checker.ts'
 import type { Test } from './compiler.ts'
 import type { Path } from './paths.ts'
 import { isShared } from './quick_tests.ts'
+import { RecentTexts, UNKNOWN } from './recent_texts.ts'
 import { OttlError, type Value } from './values.ts'
 import type { View } from './view.ts'
 
 /** Leaves of a group: two bits each in a signed 32-bit integer. */
 const leavesMax = 15
 export const NO_SYMBOL = -1
-/** A power of two. */
-const recentMax = 256
 const kindsMax = 16
 const exactMax = 2 ** 52
 
@@ -257,11 +255,9 @@ function literalOf({ left, right }: Extract<Typed, { is: 'compare' }>): Value | 
 
 /**
  * A text field with few values, such as event_name: the same text has the same symbol, whatever the leaves ask of it.
- * Texts seen last stand in a small table by their length and three of their bytes, which is quicker than a hash of all.
  */
 export class TextGroup extends Group {
-  readonly #recent: (Buffer | undefined)[] = new Array(recentMax).fill(undefined)
-  readonly #symbols = new Int32Array(recentMax).fill(NO_SYMBOL)
+  readonly #recent = new RecentTexts()
   #absent = NO_SYMBOL
 
   of(view: View, slot: number): number {
@@ -269,24 +265,10 @@ export class TextGroup extends Group {
       if (this.#absent === NO_SYMBOL) this.#absent = this.symbol(view)
       return this.#absent
     }
-    const { rows } = view
-    const row = slot * ROW
-    const from = rows[row + Col.ValueFrom]!
-    const length = rows[row + Col.ValueTo]! - from
-    if (length === 0 || length > limits.internedKeyBytesMax) return this.symbol(view)
-    const bytes = rows[row + Col.Edit]! < 0 ? view.slots.body : view.slots.arena.bytes
-    const at =
-      (length * 7 + bytes[from]! + bytes[from + (length >> 1)]! * 3 + bytes[from + length - 1]! * 5) & (recentMax - 1)
-    const recent = this.#recent[at]
-    if (recent !== undefined && recent.length === length && isAt(bytes, from, recent)) return this.#symbols[at]!
+    const known = this.#recent.find(view, slot)
+    if (known !== UNKNOWN) return known
     const symbol = this.symbol(view)
-    this.#recent[at] = Buffer.from(bytes.subarray(from, from + length))
-    this.#symbols[at] = symbol
+    this.#recent.learn(view, symbol)
     return symbol
   }
-}
-
-function isAt(bytes: Uint8Array, from: number, text: Uint8Array): boolean {
-  for (let i = 0; i < text.length; i++) if (bytes[from + i] !== text[i]) return false
-  return true
 }

@@ -27,7 +27,7 @@ export function slotOf(path: Path, view: View): SlotOf | undefined {
   if (typeof name !== 'string') return undefined
   const wanted = view[path.of]
   const index = wanted.index(name)
-  return () => wanted.found[index]!
+  return path.of === 'log' ? (seen) => seen.attribute(index) : () => wanted.found[index]!
 }
 
 /** What reads a path. */

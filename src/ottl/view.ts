@@ -15,18 +15,17 @@ import { Col, ROW, type Slots } from '../otlp/slots.ts'
 import { readVarint64, wire } from '../otlp/wire.ts'
 
 const ABSENT = -1
-const BY_NAME = 0xffff
+/** Stands for keys without an id of their own. */
+export const BY_NAME = 0xffff
 
 /** The attributes of one kind of place (log, resource, scope) that conditions name. */
 class Wanted {
   readonly names: string[] = []
   found = new Int32Array(0)
-  /** The indices that were found, in the order of the record. */
-  hits = new Int32Array(0)
   #keys: Key[] = []
-  #byId = new Uint16Array(0)
-  #table: KeyTable | undefined
-  #generation = 0
+  /** By key id: 0 is not wanted, `BY_NAME` tells nothing, else the index + 1. */
+  byId = new Uint16Array(0)
+  #generation = -1
 
   /** The index of a name, in `found`. */
   index(name: string): number {
@@ -35,35 +34,36 @@ class Wanted {
     this.names.push(name)
     this.#keys.push(new Key(name))
     this.found = new Int32Array(this.names.length).fill(ABSENT)
-    this.hits = new Int32Array(this.names.length)
-    this.#table = undefined
+    this.#generation = -1
     return this.names.length - 1
   }
 
-  /** Forgets what was found, and learns the ids of the names when the table of keys is another one. */
-  begin(keys: KeyTable): void {
-    if (this.#table !== keys || this.#generation !== keys.generation) {
-      const ids = this.#keys.map((key) => key.id(keys))
-      this.#byId = new Uint16Array(Math.max(0, ...ids) + 1)
-      for (const [i, id] of ids.entries()) this.#byId[id] = i + 1
-      // Keys that are not interned, on either side, are found by their names.
-      this.#byId[0] = BY_NAME
-      this.#table = keys
-      this.#generation = keys.generation
-    }
-    const { found } = this
-    for (let i = 0; i < found.length; i++) found[i] = ABSENT
+  /** Learns the ids of the names when the table of keys is another one. */
+  learn(keys: KeyTable): void {
+    if (this.#generation === keys.generation) return
+    const ids = this.#keys.map((key) => key.id(keys))
+    this.byId = new Uint16Array(Math.max(0, ...ids) + 1)
+    for (const [i, id] of ids.entries()) this.byId[id] = i + 1
+    // Keys that are not interned, on either side, are found by their names.
+    this.byId[0] = BY_NAME
+    this.#generation = keys.generation
   }
 
-  /**
-   * Finds the names among the attributes in [first, end). Of equal keys the first one that is still there counts.
-   * `count` of them were found before; returns how many are now.
-   */
-  find(slots: Slots, first: number, end: number, count: number): number {
-    let hitCount = count
+  /** The index of a slot's name, where `byId` tells none; -1: not wanted. */
+  indexByName(slots: Slots, slot: number): number {
+    return this.names.indexOf(slots.key(slot))
+  }
+
+  /** Forgets what was found. */
+  begin(keys: KeyTable): void {
+    this.learn(keys)
+    this.found.fill(ABSENT)
+  }
+
+  /** Finds the names among the attributes in [first, end). Of equal keys the first one that is still there counts. */
+  find(slots: Slots, first: number, end: number): void {
     const { rows } = slots
-    const { found, hits } = this
-    const byId = this.#byId
+    const { found, byId } = this
     const known = byId.length
     for (let slot = first, row = first * ROW; slot < end; slot++, row += ROW) {
       // Unsigned, so that the roles of other fields, which are negative, are past the end too.
@@ -71,12 +71,10 @@ class Wanted {
       if (id >= known) continue
       const wanted = byId[id]!
       if (wanted === 0) continue
-      const index = wanted === BY_NAME ? this.names.indexOf(slots.key(slot)) : wanted - 1
+      const index = wanted === BY_NAME ? this.indexByName(slots, slot) : wanted - 1
       if (index < 0 || found[index] !== ABSENT || rows[row + Col.Kind] === Kind.Removed) continue
       found[index] = slot
-      hits[hitCount++] = index
     }
-    return hitCount
   }
 }
 
@@ -94,6 +92,10 @@ export class View {
   #scopeIndex = ABSENT
   #textSlot = ABSENT
   #text = ''
+  /** Before the first record nothing is there to be found. */
+  #hasFound = true
+  /** The body, four bytes at a time. */
+  words: DataView = new DataView(new ArrayBuffer(0))
 
   /** To be called once a request: a new request may lie in the same memory. */
   begin(): void {
@@ -101,17 +103,12 @@ export class View {
   }
 
   visit(record: LogRecord): void {
-    this.enter(record)
-    this.findAttributes()
-  }
-
-  /** The first half of a visit: all but the record's attributes. */
-  enter(record: LogRecord): void {
     const { slots } = record
     this.record = record
     this.slots = slots
     this.rows = slots.rows
     this.#textSlot = ABSENT
+    this.#hasFound = false
     if (
       this.#body !== slots.body ||
       this.#resourceIndex !== record.resource.index ||
@@ -121,19 +118,27 @@ export class View {
     }
   }
 
-  /** The second half. Returns how many there are in `log.hits`. */
-  findAttributes(): number {
-    const { log, record, slots } = this
-    if (log.names.length === 0) return 0
-    log.begin(slots.keys)
-    const count = log.find(slots, record.first, record.end, 0)
-    if (record.firstAdded === record.endAdded) return count
-    return log.find(slots, record.firstAdded, record.endAdded, count)
+  /** The slot of the record's attribute `index` in `log`, or -1. All are found when the first one is asked for. */
+  attribute(index: number): number {
+    const { log } = this
+    if (!this.#hasFound) {
+      const { slots, record } = this
+      log.begin(slots.keys)
+      log.find(slots, record.first, record.end)
+      if (record.firstAdded !== record.endAdded) log.find(slots, record.firstAdded, record.endAdded)
+      this.#hasFound = true
+    }
+    return log.found[index]!
   }
 
   #enterScope(record: LogRecord): void {
     this.epoch++
-    this.#body = record.slots.body
+    const { body, keys } = record.slots
+    if (this.#body !== body) {
+      this.#body = body
+      this.words = new DataView(body.buffer, body.byteOffset, body.length)
+      this.log.learn(keys)
+    }
     this.#resourceIndex = record.resource.index
     this.#scopeIndex = record.scope.index
     findAll(this.resource, record.resource)
@@ -153,7 +158,10 @@ export class View {
   intNumber(slot: number): number {
     const bytes = this.slots.bytes(slot)
     const from = this.slots.start(slot)
-    if (bytes[from]! < 0x80) return bytes[from]!
+    const first = bytes[from]!
+    if (first < 0x80) return first
+    const second = bytes[from + 1]!
+    if (second < 0x80) return (first & 0x7f) | (second << 7)
     const low = readVarint64(bytes, from, this.slots.end(slot))
     return (wire.hi | 0) * 2 ** 32 + low
   }
@@ -184,5 +192,5 @@ export class View {
 function findAll(wanted: Wanted, range: SlotRange): void {
   if (wanted.names.length === 0) return
   wanted.begin(range.slots.keys)
-  wanted.find(range.slots, range.first, range.end, 0)
+  wanted.find(range.slots, range.first, range.end)
 }
