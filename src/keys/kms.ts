@@ -27,6 +27,13 @@ export interface KmsProvider {
 export interface LocalKms extends KmsProvider {
   wrapNow(blob: Uint8Array, context: string): Buffer
   readonly hasPassphrase: boolean
+  /** The public half of the root pair: `wrapTo` wraps for this provider, also on another machine. */
+  readonly rootPublic: string
+}
+
+/** What the local provider with this root (its public half, base64url) unwraps. */
+export function wrapTo(rootPublic: string, blob: Uint8Array, context: string): Buffer {
+  return hpkeSeal(publicKeyOf(Buffer.from(rootPublic, 'base64url')), wrapInfo, canonical(context), blob)
 }
 
 interface LocalRoot {
@@ -134,11 +141,11 @@ export async function openLocalKms(
   }
   if (!root) return undefined
   const found = root
-  const publicKey = publicKeyOf(Buffer.from(found.public, 'base64url'))
   let privateKey: Promise<KeyObject> | undefined
-  const wrapNow = (blob: Uint8Array, context: string): Buffer => hpkeSeal(publicKey, wrapInfo, canonical(context), blob)
+  const wrapNow = (blob: Uint8Array, context: string): Buffer => wrapTo(found.public, blob, context)
   return {
     name: 'local',
+    rootPublic: found.public,
     hasPassphrase: found.scrypt !== undefined,
     wrapNow,
     wrap: (blob, context) => Promise.resolve(wrapNow(blob, context)),
