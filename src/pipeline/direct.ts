@@ -5,7 +5,7 @@
 import type { Purposes, Sealer } from '../contract.ts'
 import type { Routes } from './fan_out.ts'
 import { appendix, type CopyForm } from './forms.ts'
-import { bits, type Route, type RoutedCopy, type RouteTarget } from './residency.ts'
+import { bits, type Route, RoutedCopy, type RouteTarget, TenantRoutes } from './residency.ts'
 
 export interface DirectTarget extends RouteTarget {
   /** The exporter's region; `''` where it has none. */
@@ -17,7 +17,7 @@ export class DirectRoutes implements Routes {
   readonly #purposes: Purposes
   readonly #sealer: Sealer
   /** One map for all: stores are the only ones that need to know the tenant, and get it by their own. */
-  readonly #byTenant = new Map<string, Map<number, Route>>()
+  readonly #byTenant = new Map<string, TenantRoutes>()
   readonly #tenantsMax: number
 
   constructor(targets: readonly DirectTarget[], purposes: Purposes, sealer: Sealer, tenantsMax: number) {
@@ -27,27 +27,26 @@ export class DirectRoutes implements Routes {
     this.#tenantsMax = tenantsMax
   }
 
-  routesOf(tenant: string): Map<number, Route> {
+  routesOf(tenant: string): TenantRoutes {
     let routes = this.#byTenant.get(tenant)
     if (routes === undefined) {
       if (this.#byTenant.size >= this.#tenantsMax) this.#byTenant.clear()
-      routes = new Map()
+      routes = new TenantRoutes()
       this.#byTenant.set(tenant, routes)
     }
     return routes
   }
 
-  route(tenant: string, mask: number, routes: Map<number, Route>): Route {
+  route(tenant: string, mask: number, routes: TenantRoutes): Route {
     const copies: RoutedCopy[] = []
     for (const target of this.#targets) {
       const masks = target.purposes === 'apart' && mask !== 0 ? bits(mask) : [mask]
       for (const part of masks) {
-        const form = this.#form(target, tenant, part)
-        copies.push({ destination: target.destination, form, counts: copies.length === 0 })
+        copies.push(new RoutedCopy(target.destination, this.#form(target, tenant, part), copies.length === 0))
       }
     }
     const route: Route = { is: 'copies', copies }
-    routes.set(mask, route)
+    routes.byMask.set(mask, route)
     return route
   }
 
@@ -58,6 +57,7 @@ export class DirectRoutes implements Routes {
     return {
       holding: { tenant, purposes: names, content: 'keep' },
       content: 'as_marked',
+      ...(mask !== 0 && { purposes: mask }),
       appendix: appendix(names, isStore ? tenant : '', isStore ? target.region : ''),
       seal: (value, field) => this.#sealer.seal(value, context, field),
     }

@@ -17,8 +17,11 @@ import type { Tally } from './account.ts'
 import { VerdictCode } from './chain.ts'
 import type { CopyForm } from './forms.ts'
 import type { Holding, TenantCounts } from './parcel.ts'
-import type { Route, RoutedCopy } from './residency.ts'
+import { RoutedCopy, type TenantRoutes } from './residency.ts'
 import { TenantFault } from './tenant.ts'
+
+/** Numbers the sortings of all fan-outs: what was noted in another one does not count. */
+let sortings = 0
 
 /** A plan that is being filled. */
 export class OpenPlan implements Plan {
@@ -26,42 +29,47 @@ export class OpenPlan implements Plan {
   formOf = new Int32Array(256)
   count = 0
   readonly forms: CopyForm[] = []
-  /** Each form's place in `forms`. */
-  readonly #places = new Map<CopyForm, number>()
-  /** Records by form. */
+  /** By form: the copy that it is of, and its records. */
+  readonly #copies: RoutedCopy[] = []
   readonly #uses: number[] = []
-  #lastForm: CopyForm | undefined
-  #lastIndex = 0
-  readonly #tenants = new Map<string, number>()
+  /** Tenants in the order of their resources, and their records: of neighbours with the same tenant one. */
+  readonly #tenants: string[] = []
+  readonly #counts: number[] = []
+  #hasRepeats = false
 
   clear(): void {
     this.count = 0
     this.forms.length = 0
+    this.#copies.length = 0
     this.#uses.length = 0
-    this.#places.clear()
-    this.#lastForm = undefined
-    this.#tenants.clear()
+    this.#tenants.length = 0
+    this.#counts.length = 0
+    this.#hasRepeats = false
   }
 
-  push(record: number, form: CopyForm): void {
+  push(record: number, copy: RoutedCopy): void {
     if (this.count === this.records.length) this.#grow()
-    if (form !== this.#lastForm) {
-      this.#lastForm = form
-      const known = this.#places.get(form)
-      if (known === undefined) {
-        this.#lastIndex = this.forms.push(form) - 1
-        this.#places.set(form, this.#lastIndex)
-        this.#uses.push(0)
-      } else this.#lastIndex = known
+    if (copy.sorting !== sortings) {
+      copy.sorting = sortings
+      copy.place = this.forms.push(copy.form) - 1
+      this.#copies.push(copy)
+      this.#uses.push(0)
     }
-    this.#uses[this.#lastIndex]!++
+    this.#uses[copy.place]!++
     this.records[this.count] = record
-    this.formOf[this.count++] = this.#lastIndex
+    this.formOf[this.count++] = copy.place
   }
 
-  /** Counts `records` of a tenant: those whose one counting copy is in this plan. */
-  account(tenant: string, records: number): void {
-    if (records > 0) this.#tenants.set(tenant, (this.#tenants.get(tenant) ?? 0) + records)
+  /** Counts `records` of a tenant: those whose one counting copy is in this plan. `isKnown`: it may be here already. */
+  account(tenant: string, records: number, isKnown: boolean): void {
+    if (records === 0) return
+    const last = this.#tenants.length - 1
+    if (last >= 0 && this.#tenants[last] === tenant) this.#counts[last]! += records
+    else {
+      this.#tenants.push(tenant)
+      this.#counts.push(records)
+      this.#hasRepeats ||= isKnown
+    }
   }
 
   /**
@@ -75,12 +83,16 @@ export class OpenPlan implements Plan {
     // One form has each record once, in order: then the ends tell whether any is left out.
     const isWhole = this.forms.length === 1 && records[count - 1]! - records[0]! === count - 1
     for (let i = isWhole ? count : 1; i < count; i++) sum = mix(sum, Math.imul(records[i]!, 0x10001) ^ formOf[i]!)
-    for (const form of this.forms) sum = mix(sum, idOfForm(form))
+    for (const { id } of this.#copies) sum = mix(sum, id)
     return sum
   }
 
   get tenants(): TenantCounts {
-    return [...this.#tenants]
+    const counts = this.#tenants.map((tenant, i): [string, number] => [tenant, this.#counts[i]!])
+    if (!this.#hasRepeats) return counts
+    const sums = new Map<string, number>()
+    for (const [tenant, records] of counts) sums.set(tenant, (sums.get(tenant) ?? 0) + records)
+    return [...sums]
   }
 
   /** What is in it, by tenant, purposes and form. */
@@ -105,32 +117,25 @@ function mix(sum: number, value: number): number {
   return product ^ (product >>> 15)
 }
 
-const formIds = new WeakMap<Form, number>()
-let formsSeen = 0
-function idOfForm(form: Form): number {
-  const known = formIds.get(form)
-  if (known !== undefined) return known
-  formIds.set(form, ++formsSeen)
-  return formsSeen
-}
-
 /** Where records of a request may go: the residency route, or one fixed list of copies. */
 export interface Routes {
-  routesOf(tenant: string): Map<number, Route>
-  route(tenant: string, mask: number, routes: Map<number, Route>): Route
+  routesOf(tenant: string): TenantRoutes
+  route(tenant: string, mask: number, routes: TenantRoutes): Route
 }
 
 /** Told what one resource's records came to, apart from those that are copied. */
 export type OnResource = (tenant: string, tally: Tally) => void
 
 /** The form of records that are set aside: as they came, before the chain, so that the chain can judge them anew. */
-export const untouched: Form = {
+const untouched: Form = {
   content: 'original',
   appendix: Buffer.alloc(0),
   seal: () => {
     throw new Error('nothing is sealed here')
   },
 }
+/** It has a plan of its own: the number says of no destination. */
+const setAside = new RoutedCopy(-1, untouched, false)
 
 export class FanOut {
   readonly plans: OpenPlan[]
@@ -147,6 +152,7 @@ export class FanOut {
 
   /** Fills the plans from the chain's verdicts and the routes. Returns why the policy refused the first record. */
   sort(request: LogsRequest, routes: Routes, faults: Uint8Array, onResource: OnResource): string | undefined {
+    sortings++
     for (const plan of this.plans) plan.clear()
     this.quarantine.clear()
     this.#reason = undefined
@@ -169,9 +175,9 @@ export class FanOut {
     const table = request.records.at
     const tenant = request.tenants[resource]!
     const known = routes.routesOf(tenant)
+    const isRepeated = known.sorting === sortings
+    known.sorting = sortings
     const tally: Tally = { received: end - first, dropped: 0, rejected: 0, quarantined: 0 }
-    let lastMask = -1
-    let route: Route | undefined
     for (let record = first; record < end; record++) {
       const row = record * RECORD_ROW
       const verdict = table[row + RecordCol.Verdict]!
@@ -184,21 +190,22 @@ export class FanOut {
         continue
       }
       const mask = table[row + RecordCol.Purposes]!
-      if (mask !== lastMask) {
-        lastMask = mask
-        route = known.get(mask) ?? routes.route(tenant, mask, known)
+      if (mask !== known.lastMask) {
+        known.last = known.byMask.get(mask) ?? routes.route(tenant, mask, known)
+        known.lastMask = mask
       }
-      if (isAmbiguous || verdict === VerdictCode.quarantine || route!.is === 'quarantine') {
-        this.quarantine.push(record, untouched)
+      const route = known.last
+      if (isAmbiguous || verdict === VerdictCode.quarantine || route.is === 'quarantine') {
+        this.quarantine.push(record, setAside)
         tally.quarantined++
-      } else if (route!.is === 'reject') {
+      } else if (route.is === 'reject') {
         tally.rejected++
-        this.#reason ??= route!.reason
-      } else this.#copy(record, route!.copies)
+        this.#reason ??= route.reason
+      } else this.#copy(record, route.copies)
     }
-    this.quarantine.account(tenant, tally.quarantined)
+    this.quarantine.account(tenant, tally.quarantined, isRepeated)
     for (const destination of this.#counted) {
-      this.plans[destination]!.account(tenant, this.#counts[destination]!)
+      this.plans[destination]!.account(tenant, this.#counts[destination]!, isRepeated)
       this.#counts[destination] = 0
     }
     this.#counted.length = 0
@@ -208,7 +215,7 @@ export class FanOut {
   #copy(record: number, copies: readonly RoutedCopy[]): void {
     for (let i = 0; i < copies.length; i++) {
       const copy = copies[i]!
-      this.plans[copy.destination]!.push(record, copy.form)
+      this.plans[copy.destination]!.push(record, copy)
       if (copy.counts && this.#counts[copy.destination]!++ === 0) this.#counted.push(copy.destination)
     }
   }

@@ -19,18 +19,43 @@ export interface RouteTarget {
   readonly purposes: 'apart' | 'merged'
 }
 
+let copiesMade = 0
+
 /** One copy that a record gets. */
-export interface RoutedCopy {
+export class RoutedCopy {
   readonly destination: number
   readonly form: CopyForm
   /** Of all copies of one record exactly one counts in the account: the first. */
   readonly counts: boolean
+  /** Its own, of all that were ever made. */
+  readonly id = ++copiesMade
+  /** The form's place in the plan that is being filled, as long as `sorting` is the number of that sorting. */
+  place = 0
+  sorting = 0
+
+  constructor(destination: number, form: CopyForm, counts: boolean) {
+    this.destination = destination
+    this.form = form
+    this.counts = counts
+  }
 }
 
 export type Route =
   | { readonly is: 'copies'; readonly copies: readonly RoutedCopy[] }
   | { readonly is: 'quarantine'; readonly reason: string }
   | { readonly is: 'reject'; readonly reason: string }
+
+const nowhere: Route = { is: 'quarantine', reason: 'no_purpose' }
+
+/** All routes of a tenant that were used so far, by purposes. */
+export class TenantRoutes {
+  readonly byMask = new Map<number, Route>()
+  /** The one that was asked for last: it is here, where it costs no look into the map. -1: none yet. */
+  lastMask = -1
+  last: Route = nowhere
+  /** The sorting that met the tenant last: who meets it twice in one has to add up. */
+  sorting = 0
+}
 
 /** What one region gets of a record: purposes with their own content rule, and purposes without content. */
 interface Share {
@@ -48,7 +73,7 @@ export class Router {
   readonly #sealer: Sealer
   readonly #local: readonly RouteTarget[]
   readonly #letsStrangersOut: boolean
-  readonly #routes = new Map<string, Map<number, Route>>()
+  readonly #routes = new Map<string, TenantRoutes>()
   #down: ReadonlySet<string> = new Set()
   #count = 0
 
@@ -83,15 +108,15 @@ export class Router {
     this.#count = 0
   }
 
-  /** All routes of a tenant that were used so far, by purposes: look here first. `''` is nobody. */
-  routesOf(tenant: string): Map<number, Route> {
+  /** Look here first. `''` is nobody. */
+  routesOf(tenant: string): TenantRoutes {
     // A name that is kept is the right one: only what is not there has to be asked for.
     let routes = this.#routes.get(tenant)
     if (routes !== undefined) return routes
     const named = this.#named(tenant)
     routes = this.#routes.get(named)
     if (routes === undefined) {
-      routes = new Map()
+      routes = new TenantRoutes()
       this.#routes.set(named, routes)
     }
     return routes
@@ -99,14 +124,14 @@ export class Router {
 
   /** The route of a tenant's record with these purposes, compiled on first use. */
   route(tenant: string, mask: number, routes = this.routesOf(tenant)): Route {
-    const known = routes.get(mask)
+    const known = routes.byMask.get(mask)
     if (known !== undefined) return known
     if (this.#count++ > limits.routesMax) {
       this.#routes.clear()
       this.#count = 0
     }
     const route = this.#compile(this.#named(tenant), mask)
-    routes.set(mask, route)
+    routes.byMask.set(mask, route)
     return route
   }
 
@@ -120,7 +145,7 @@ export class Router {
 
   #compile(tenant: string, mask: number): Route {
     const rule = this.#policy.tenants.get(tenant) ?? this.#policy.default
-    if (mask === 0) return { is: 'quarantine', reason: 'no_purpose' }
+    if (mask === 0) return nowhere
     const names = this.#purposes.names(mask)
     const unknown = names.find((name) => !this.#policy.purposes.has(name))
     if (unknown !== undefined) return { is: 'quarantine', reason: 'unknown_purpose' }
@@ -137,7 +162,7 @@ export class Router {
       if (!this.#targets.get(region)?.length) return { is: 'quarantine', reason: 'no_destination' }
     }
     const copies = this.#copies(tenant, rule, shares)
-    for (const { destination } of this.#local) copies.push({ destination, form: withoutContent, counts: false })
+    for (const { destination } of this.#local) copies.push(new RoutedCopy(destination, withoutContent, false))
     return { is: 'copies', copies }
   }
 
@@ -168,7 +193,7 @@ export class Router {
           for (const part of target.purposes === 'apart' ? bits(mask) : mask === 0 ? [] : [mask]) {
             const spec = { tenant, rule, region, mask: part, withoutContent }
             const form = buildForm(spec, this.#policy, this.#purposes, this.#sealer)
-            copies.push({ destination: target.destination, form, counts: copies.length === 0 })
+            copies.push(new RoutedCopy(target.destination, form, copies.length === 0))
           }
         }
       }
