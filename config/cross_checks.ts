@@ -7,6 +7,7 @@
  */
 
 import type { ReceiverConfig } from '../src/receive/config.ts'
+import { checkBackups } from './backup_checks.ts'
 import type {
   ConnectorSection,
   ExporterSection,
@@ -16,6 +17,7 @@ import type {
   Section,
 } from './gateway_config.ts'
 import { checkListeners } from './listener_checks.ts'
+import { plainTextWarnings, uselessCertificates } from './plain_text_checks.ts'
 import { type Complaint, type ConfigPath, listed, type Problem, problemAt, suggestion } from './problem.ts'
 import type { ServiceOptions } from './service.ts'
 import { spotOf, type Tree } from './tree.ts'
@@ -62,7 +64,9 @@ class CrossChecks {
     this.#extensions()
     this.#connectors()
     this.#unused()
-    this.problems.push(...checkListeners(this.#found, this.#tree))
+    checkBackups(this.#found, (path, complaint) => this.#problem(path, complaint))
+    this.problems.push(...checkListeners(this.#found, this.#tree), ...uselessCertificates(this.#found, this.#tree))
+    this.warnings.push(...plainTextWarnings(this.#found, this.#tree))
     const cycle = this.#cycle()
     if (cycle) return
     for (const connector of this.#found.connectors.values()) this.#regions(connector)

@@ -156,8 +156,30 @@ describe('listeners', () => {
     const text = `${config.replace('{ http: }', open)}extensions: { api_keys: { file: k } }`
     const loaded = load({ 'gw.yaml': text, 'policy.yaml': policy })
     expect(told(loaded)).toEqual([])
-    expect(loaded.warnings).toEqual([])
+    expect(told({ problems: loaded.warnings })).toEqual([
+      'gw.yaml:3:42 receivers.otlp.protocols.http.endpoint: credentials and records come to it unencrypted from other machines; set tls',
+    ])
     expect(loaded.config?.extensions.get('api_keys')?.options).toEqual({ file: 'k' })
+  })
+  test('mutual_tls needs an endpoint that asks for certificates', () => {
+    const to = (tls: string) =>
+      load({
+        'gw.yaml': `${config.replace('{ http: }', `{ http: { tls: ${tls} } }, auth: { authenticator: mutual_tls }`)}extensions: { mutual_tls: { } }`,
+        'policy.yaml': policy,
+      })
+    expect(told(to('{ cert_file: c, key_file: k }'))[0]).toBe(
+      'gw.yaml:3:30 receivers.otlp.protocols.http: mutual_tls looks at client certificates, and this endpoint asks for none; set tls.client_ca_file to the authorities that sign your clients’ certificates',
+    )
+    expect(told(to('{ cert_file: c, key_file: k, client_ca_file: a }')).join()).not.toContain('asks for none')
+  })
+  test('records that leave in plain text get a warning', () => {
+    const warned = (from: string, to: string) =>
+      told({ problems: load({ 'gw.yaml': config.replace(from, to), 'policy.yaml': policy }).warnings })
+    expect(warned('otlp_http/de: { endpoint: x', 'otlp_http/de: { endpoint: "http://logs.example"')).toEqual([
+      'gw.yaml:7:29 exporters.otlp_http/de.endpoint: records go to another machine unencrypted; write https://',
+    ])
+    expect(warned('otlp_http/de: { endpoint: x', 'otlp_http/de: { endpoint: "https://logs.example"')).toEqual([])
+    expect(warned('otlp_http/de: { endpoint: x', 'otlp_http/de: { endpoint: "http://[::1]:4318"')).toEqual([])
   })
   test('two listeners on one port', () => {
     expect(changed('{ http: }', '{ http: , grpc: { endpoint: "localhost:4318" } }')).toEqual([
