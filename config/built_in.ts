@@ -3,6 +3,7 @@
  */
 import { exporters } from '../exporters/registry.ts'
 import { processors } from '../processors/registry.ts'
+import { backupOptions } from '../src/backup/options.ts'
 import { authenticators } from '../src/receive/authenticate/open.ts'
 import type { Registries } from './gateway_config.ts'
 import type { ExtensionComponent } from './service.ts'
@@ -11,4 +12,7 @@ const extensions = Object.entries(authenticators).map(([name, { schema }]): Exte
   return { kind: 'extension', name, config: schema }
 })
 
-export const builtIn: Registries = { processors, exporters, extensions }
+/** What the gateway does besides its pipelines. */
+const backup: ExtensionComponent = { kind: 'extension', name: 'backup', config: backupOptions }
+
+export const builtIn: Registries = { processors, exporters, extensions: [...extensions, backup] }

@@ -71,6 +71,7 @@ export const limits = {
   workerShareMs: 100,
   /** How often they report; and after so many that are missing in a row a worker counts as stuck and is killed. */
   workerReportMs: 500,
+  workerMetricsMs: 5_000,
   workerReportsMissedMax: 60,
   /** A worker that ended is started again after the least wait, doubled each time; from the start if it held so long. */
   workerRestartMsMin: 100,
@@ -234,6 +235,13 @@ export const limits = {
   copyBufferBytesMax: 8 * MiB,
   /** So long a store knows a batch that comes again. */
   batchIdsKeptMs: 90 * 86_400_000,
+  /** Combinations of purpose, tenant and region that a store's writer remembers. */
+  storePlacesMax: 10_000,
+  /** Events that one batch counts apart; the others are counted together. How much of an event's name is kept. */
+  usageEventsMax: 500,
+  usageEventCharsMax: 200,
+  /** Days and midnights of time zones that are remembered. */
+  calendarDaysMax: 20_000,
   /** How long a store that closes waits for a retention run to end by itself. */
   retentionStopMsMax: 2000,
   /** `query` fetches so many rows at first, and then as many as make up about this many UTF-16 units. */
@@ -253,6 +261,7 @@ export const limits = {
   /** How often the gateway looks whether a backup or a deletion is due, and tries again after a failure. */
   backupCheckMs: 60_000,
   backupRepeatMs: 600_000,
+  backupPruneMs: 30 * 60_000,
   /** A backup without a manifest that is older was interrupted for good, and is removed. */
   backupUnfinishedMsMax: 24 * 3_600_000,
   /** Deleting backups follows the clock at most so far beyond the last time. */
@@ -306,6 +315,12 @@ export const limits = {
   /** One sealed value's plaintext: a whole request's body at most. */
   sealValueBytesMax: 64 * MiB,
   sealNoncesPooled: 4096,
+  /** The buffer for long tokens that is kept between them. */
+  sealLongBytesKept: 256 * KiB,
+  /** A bucket that lengths are filled up to, in bytes. */
+  sealPadBytesMax: MiB,
+  /** Keys of blind indexes that are held ready: one a tenant, field and month. */
+  blindKeysCachedMax: 4096,
   /** Wall clock against monotonic clock: more apart, and the process may be a restored copy: all epochs end. */
   clockJumpMsMax: 5000,
   /** After a key could not be had, the next try waits this long; until then sealing fails at once. */
@@ -319,6 +334,8 @@ export const limits = {
   subjectCachedMsMax: 10 * 60 * 1000,
   /** Keys derived from one person's secret that are held ready: one for each live purpose, region and retention. */
   subjectKeysMax: 8,
+  /** People over the quota have no secret of their own; their content is sealed to keys of this retention at most. */
+  overQuotaRetention: '6d',
   /** A person's id, in characters of text: longer ones are cut from use, not from the record. */
   subjectIdCharsMax: 1024,
   /** Tenants whose keys of rows are held ready; rows whose random bytes are drawn, and are written, in one go. */
@@ -332,8 +349,16 @@ export const limits = {
   hashRootsMax: 24,
   hashKeysCachedMax: 16_384,
 
+  // Key providers. What is wrapped is a key: a few dozen bytes. An answer is JSON or base64 around it.
+  kmsBlobBytesMax: 4 * KiB,
+  kmsWrappedBytesMax: 16 * KiB,
+  kmsAnswerBytesMax: 64 * KiB,
+  /** A busy server is asked again after this time, then after twice as long, within the provider's own bound. */
+  kmsAttemptsMax: 3,
+  kmsRetryMs: 150,
   // Opening. Epoch and recipient keys that are kept open; lines read and told to the access log in one go.
   openEpochsMax: 4096,
+  openPersonalMax: 16_384,
   openRecipientsMax: 1024,
   decryptGroupLinesMax: 256,
   decryptGroupWaitMs: 20,
@@ -363,7 +388,7 @@ export const limits = {
 function assert(holds: boolean, relation: string): void {
   if (!holds) throw new Error(`limits: ${relation} does not hold`)
 }
-assert(limits.backupCheckMs < limits.backupExpiresEarlyMs, 'a due part of a backup is deleted before it is late')
+assert(limits.backupPruneMs < limits.backupExpiresEarlyMs, 'a due part of a backup is deleted before it is late')
 assert(limits.ledgerHeldBytesMax < limits.merkleEntryBytesMax, 'a leaf fits in an entry')
 assert(limits.purposesMax < 31, 'purposesMax < 31 (a mask is a positive small integer)')
 assert(limits.internedKeyBytesMax < limits.bodyBytesMax, 'internedKeyBytesMax < bodyBytesMax')

@@ -1,6 +1,7 @@
 /** The command line as commander knows it: every verb, its options, its help. Nothing runs here. */
 import { Command } from 'commander'
 import { apiKeysCommand } from './api_keys.ts'
+import { backupCommand } from './backup.ts'
 import { clocksCommand } from './clocks.ts'
 import { version } from './common.ts'
 import { decryptCommand } from './decrypt.ts'
@@ -40,6 +41,7 @@ export function makeProgram(): Command {
     replayCommand,
     queryCommand,
     retentionCommand,
+    backupCommand,
     statusCommand,
     clocksCommand,
     decryptCommand,

@@ -31,6 +31,7 @@ export const verbGroups: Readonly<Record<string, Readonly<Record<string, string>
   },
   'Look after what is kept:': {
     retention: 'what is deleted when, and what was; legal holds',
+    backup: 'backups of stores: make, check, restore, delete',
     quarantine: 'records that no rule gives a way out',
     'dead-letters': 'batches that a destination refused for good',
   },
@@ -136,6 +137,24 @@ export const examples: Readonly<Record<string, readonly Example[]>> = {
     ['douane residency verify acme.jsonl --trust ed25519:…', 'a report that somebody gave you'],
     ['douane residency verify', 'the whole ledger of this data directory'],
   ],
+  'backup run': [['douane backup run', 'now, whatever the schedule says']],
+  'backup list': [['douane backup list', 'which there are, until when they are kept']],
+  'backup verify': [
+    ['douane backup verify', 'opens the newest of each store; run it now and then'],
+    ['douane backup verify --sealed', 'without keys: all parts are there, and nobody changed one'],
+  ],
+  'backup restore': [
+    [
+      "douane backup restore --store postgres/eu_de --reason 'the disk is gone'",
+      'the newest, into a new data directory',
+    ],
+    [
+      "douane backup restore 20261121T010000Z-3f9a1c --store postgres/eu_de --database look --reason 'case 17'",
+      'into a database beside the store',
+    ],
+  ],
+  'backup prune': [['douane backup prune', 'deletes what is due']],
+  'backup keys': [['douane backup keys', 'on the decrypt side: what to write as `recipient`']],
   'retention status': [['douane retention status', 'by store and purpose; ends with 1 if anything is overdue']],
   'retention run': [
     ['douane retention run --dry-run', 'only tells what would be deleted'],

@@ -6,7 +6,7 @@ import { type AuditVerdict, type LogPlace, SignedLog, verifySignedLog } from './
 
 /** One entry. Ids and counts, never plaintext. */
 export interface AccessEntry {
-  readonly action: 'decrypt' | 'destroy' | 'erase' | 'readmit' | 'find' | 'query' | 'queried'
+  readonly action: 'decrypt' | 'destroy' | 'erase' | 'readmit' | 'find' | 'query' | 'queried' | 'restore'
   readonly atMs: number
   readonly who: string
   readonly reason: string
