@@ -6,9 +6,9 @@
  * stands, only its operator knows.
  */
 
-import { awsCountry } from '../src/backup/aws_regions.ts'
-import type { BackupOptions } from '../src/backup/options.ts'
 import type { Region } from '../src/policy.ts'
+import { awsCountry } from './aws_regions.ts'
+import type { BackupOptions } from './backup_options.ts'
 import type { ConnectorSection, ExporterSection, ExtensionSection } from './gateway_config.ts'
 import { type Complaint, type ConfigPath, listed, suggestion } from './problem.ts'
 

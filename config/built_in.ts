@@ -3,8 +3,8 @@
  */
 import { exporters } from '../exporters/registry.ts'
 import { processors } from '../processors/registry.ts'
-import { backupOptions } from '../src/backup/options.ts'
 import { authenticators } from '../src/receive/authenticate/open.ts'
+import { backupOptions } from './backup_options.ts'
 import type { Registries } from './gateway_config.ts'
 import type { ExtensionComponent } from './service.ts'
 

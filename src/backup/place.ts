@@ -2,8 +2,8 @@
  * Where backups lie: named objects in a folder or in S3-compatible storage. An object appears whole or not at all.
  */
 
+import type { BackupOptions } from '../../config/backup_options.ts'
 import { FolderPlace } from './folder_place.ts'
-import type { BackupOptions } from './options.ts'
 import { S3Place } from './s3_place.ts'
 
 /** Names are `a/b/c` of letters, digits and `._-`. All reject with `DependencyError`. */

@@ -4,9 +4,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent, request } from 'undici'
+import type { S3Options } from '../../config/backup_options.ts'
 import { DependencyError } from '../errors.ts'
 import { limits } from '../limits.ts'
-import type { S3Options } from './options.ts'
 import type { BackupPlace } from './place.ts'
 import { encodePart, queryText, signed } from './s3_signature.ts'
 

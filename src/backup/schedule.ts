@@ -31,6 +31,8 @@ export function slotMs(schedule: BackupJob['options']['schedule'], nowMs: number
 
 export interface ScheduleParts {
   readonly dataDir: string
+  /** Of several workers of a gateway the first looks after backups; undefined: there is one. */
+  readonly worker: number | undefined
   readonly nowMs: () => number
   readonly log: Log
   readonly health: Health
@@ -55,9 +57,11 @@ export class BackupSchedule {
 
   /** What is under way goes on under the configuration that it began with. */
   apply(config: GatewayConfig): void {
+    const { dataDir, worker = 1 } = this.#parts
+    if (worker !== 1) return
     const before = this.#jobs
     this.#config = config
-    this.#jobs = backupJobs(config, this.#parts.dataDir)
+    this.#jobs = backupJobs(config, dataDir)
     for (const { id } of before) {
       if (!this.#jobs.some((job) => job.id === id)) this.#parts.health.remove(`extension ${id}`)
     }

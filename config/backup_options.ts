@@ -2,8 +2,8 @@
  * The options of the extension `backup`, as they stand in a configuration.
  */
 import { z } from 'zod'
-import { limits } from '../limits.ts'
-import { compareRetention, parseRetention, retention } from '../units.ts'
+import { limits } from '../src/limits.ts'
+import { compareRetention, parseRetention, retention } from '../src/units.ts'
 
 const keptMax = parseRetention(limits.backupKeptMax)
 
@@ -36,7 +36,7 @@ export const backupOptions = z
     region: z.string().min(1).describe('The region in which the backups lie.'),
     stores: z.array(z.string()).min(1).optional().describe('Ids of postgres exporters. Left out: all of this region.'),
     path: z.string().min(1).optional().describe('A folder, relative to this file; or `s3`.'),
-    s3: s3Options.optional(),
+    s3: s3Options.optional().describe('S3-compatible object storage.'),
     schedule: z
       .enum(['hourly', 'nightly', 'none'])
       .default('nightly')
