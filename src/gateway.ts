@@ -106,7 +106,7 @@ export class Gateway {
         const place = { destination: id, region }
         return (batch) => this.#ledger.witness(batch, place)
       },
-      permits: (section) => (version, holdings) => mayStillGo(this.#judging!, section, version, holdings),
+      permits: (section) => (version, holdings, body) => mayStillGo(this.#judging!, section, version, holdings, body),
     })
     this.#failOver = new FailOver(log.log)
     const { health } = telemetry

@@ -247,7 +247,7 @@ export class Delivery {
       return true
     }
     const policyVersion = chunk.meta.group
-    if (permits?.(policyVersion, holdingsOf(chunk.meta, from, to)) === false) {
+    if (permits?.(policyVersion, holdingsOf(chunk.meta, from, to), body) === false) {
       this.breaker.unsent()
       const edges = parcelEdges(chunk.meta, from, to)
       if (edges.length > 0) return this.#cut(chunk, range, parked, edges)

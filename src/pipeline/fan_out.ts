@@ -17,7 +17,7 @@ import type { Tally } from './account.ts'
 import { VerdictCode } from './chain.ts'
 import type { CopyForm } from './forms.ts'
 import type { Holding, TenantCounts } from './parcel.ts'
-import { RoutedCopy, type TenantRoutes } from './residency.ts'
+import { type Route, RoutedCopy, type TenantRoutes } from './residency.ts'
 import { TenantFault } from './tenant.ts'
 
 /** Numbers the sortings of all fan-outs: what was noted in another one does not count. */

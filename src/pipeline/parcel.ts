@@ -46,7 +46,7 @@ export interface Delivered {
 /** Told of each batch that a destination took, before the queue forgets it. Rejects: then it is sent again. */
 export type Witness = (batch: Delivered) => Promise<void>
 /** Whether what waits may still go to this destination under today's policy. */
-export type Permit = (policyVersion: string, holdings: readonly Holding[] | undefined) => boolean
+export type Permit = (policyVersion: string, holdings: readonly Holding[] | undefined, body: Uint8Array) => boolean
 
 /**
  * Why a parcel was not taken. `full`: the queue is at its bound. `failing`: its disk cannot be written.

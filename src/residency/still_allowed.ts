@@ -2,11 +2,13 @@
  * Judges what waits in a queue under today's policy, where the connector says `strict_reroute`.
  *
  * A batch that was routed under another version may go on if each of its tenants' purposes may still be in that region,
- * with at least the content that the copy holds. A batch that does not say what it holds may not.
+ * with at least the content that the copy holds, and the attributes that it holds. A batch that does not say what it
+ * holds may not.
  */
 import type { ConnectorSection, ExporterSection, GatewayConfig } from '../../config/gateway_config.ts'
 import type { Holding } from '../pipeline/parcel.ts'
 import type { ContentRule, Policy } from '../policy.ts'
+import { keysStillAllowed } from './keys_still_allowed.ts'
 import { reachOf } from './reach.ts'
 
 export function mayStillGo(
@@ -14,11 +16,14 @@ export function mayStillGo(
   exporter: ExporterSection,
   version: string,
   holdings: readonly Holding[] | undefined,
+  body: Uint8Array,
 ): boolean {
   const connector = connectorTo(config, exporter)
   if (!connector?.options.strict_reroute || version === connector.policy.version) return true
   const region = exporter.region ?? ''
-  return holdings?.every((holding) => isAllowed(holding, region, connector.policy)) ?? false
+  if (holdings === undefined) return false
+  const { policy } = connector
+  return holdings.every((holding) => isAllowed(holding, region, policy)) && keysStillAllowed(body, policy)
 }
 
 /** The connector whose policy brings records to this exporter; undefined: none does any more. */

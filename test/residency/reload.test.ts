@@ -160,6 +160,24 @@ describe('strict_reroute', () => {
     expect(names(home.records())).toEqual(['export.bare'])
   })
 
+  test('attributes that are not allowed any more hold a batch back', async () => {
+    const [home, central] = await stores()
+    home.status = 503
+    const tenants = '  acme: { residency: local, region: eu-de }'
+    const files = {
+      'config.yaml': config(home.url, central.url, '', ', strict_reroute: true'),
+      'residency.yaml': policy(tenants),
+    }
+    const one = await startGateway(files)
+    await one.send('acme', ['auth.login'])
+    await one.send('acme', ['export.docx'])
+    one.write('residency.yaml', policy(tenants).replace(/(security: \{[^}]*?) \}/, '$1, allowed_keys: ["http.*"] }'))
+    await one.gateway.reload()
+    home.status = 200
+    await until(() => one.gateway.status().total.in_flight === 0)
+    expect(names(home.records())).toEqual(['export.docx'])
+  })
+
   test('left out, what was queued goes where it was routed to', async () => {
     const { central } = await waiting('')
     central.status = 200
