@@ -16,8 +16,13 @@ export interface Registries {
   readonly extensions?: readonly ExtensionComponent[]
 }
 
+/** Gives the text of a file; throws what Node throws. */
+export type ReadText = (file: string) => string
+
 export interface LoadOptions {
   readonly env: Environment
+  /** Left out: from the disk. */
+  readonly read?: ReadText
   readonly registries: Registries
 }
 

@@ -9,7 +9,7 @@ import type { ConfigError } from '../src/errors.ts'
 import { limits } from '../src/limits.ts'
 import { crossCheck, startedExtensions } from './cross_checks.ts'
 import { expandAll } from './expand.ts'
-import type { ConnectorSection, GatewayConfig, LoadOptions, PipelineConfig } from './gateway_config.ts'
+import type { ConnectorSection, GatewayConfig, LoadOptions, PipelineConfig, ReadText } from './gateway_config.ts'
 import { loadPolicyApart } from './policy_thread.ts'
 import { type Complaint, type ConfigPath, listed, type Problem, problemAt, suggestion } from './problem.ts'
 import { readYaml } from './read_yaml.ts'
@@ -46,14 +46,17 @@ export function loadConfig(files: readonly string[], options: LoadOptions): Load
   const draft = readFiles(files, options)
   return finish(
     draft,
-    draft.policies.map(({ file, name }) => loadPolicy(file, name)),
+    draft.policies.map(({ file, name }) => loadPolicy(file, name, options.read)),
   )
 }
 
 /** The same, with large policies read in another thread: a running gateway does not stand still meanwhile. */
 export async function loadConfigApart(files: readonly string[], options: LoadOptions): Promise<LoadedConfig> {
   const draft = readFiles(files, options)
-  return finish(draft, await Promise.all(draft.policies.map(({ file, name }) => loadPolicyApart(file, name))))
+  return finish(
+    draft,
+    await Promise.all(draft.policies.map(({ file, name }) => loadPolicyApart(file, name, options.read))),
+  )
 }
 
 /** What the configuration files say, before the policies that they name are read. */
@@ -72,9 +75,9 @@ interface NamedPolicy {
   readonly name: string
 }
 
-function readFiles(files: readonly string[], { env, registries }: LoadOptions): Draft {
+function readFiles(files: readonly string[], { env, registries, read = readText }: LoadOptions): Draft {
   const problems: Problem[] = []
-  const tree = readAll(files, problems)
+  const tree = readAll(files, read, problems)
   problems.push(...expandAll(tree, env))
   if (problems.length > 0) return { tree, problems, policies: [] }
   problems.push(...unknownSections(tree))
@@ -98,7 +101,12 @@ function finish({ tree, problems, sections, service, policies }: Draft, loaded: 
     const policy = loaded[index]?.policy
     if (policy) connectors.set(connector, { ...sections.connectors.get(connector)!, policyFile: file, policy })
   }
-  const found = { ...sections, connectors, pipelines: pipelinesOf(tree), service: service ?? { pipelines: {} } }
+  const found = {
+    ...sections,
+    connectors,
+    pipelines: pipelinesOf(tree),
+    service: service ?? { pipelines: {}, workers: 1 },
+  }
   const { problems: crossed, warnings } = crossCheck(found, tree)
   const all = [...problems, ...loaded.flatMap((policy) => policy.problems), ...crossed]
   if (all.length > 0) return { ...result, problems: sorted(all), warnings: sorted(warnings) }
@@ -107,21 +115,23 @@ function finish({ tree, problems, sections, service, policies }: Draft, loaded: 
   return { ...result, config: { ...found, extensions }, problems: [], warnings: sorted(warnings) }
 }
 
-function readAll(files: readonly string[], problems: Problem[]): Tree {
+const readText: ReadText = (file) => readFileSync(file, 'utf8')
+
+function readAll(files: readonly string[], read: ReadText, problems: Problem[]): Tree {
   let tree: Tree | undefined
   for (const file of files) {
-    const source = readSource(file, problems)
+    const source = readSource(file, read, problems)
     if (!source) continue
-    const read = readYaml(source)
-    problems.push(...read.problems)
-    tree = tree ? merge(tree, read.tree) : read.tree
+    const yaml = readYaml(source)
+    problems.push(...yaml.problems)
+    tree = tree ? merge(tree, yaml.tree) : yaml.tree
   }
   return tree ?? { kind: 'map', spot: { source: new Source(files[0] ?? 'config', ''), offset: 0 }, entries: new Map() }
 }
 
-function readSource(file: string, problems: Problem[]): Source | undefined {
+function readSource(file: string, read: ReadText, problems: Problem[]): Source | undefined {
   try {
-    return new Source(file, readFileSync(file, 'utf8'))
+    return new Source(file, read(file))
   } catch (error) {
     const what = `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`
     const spot = { source: new Source(file, ''), offset: 0 }

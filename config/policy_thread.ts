@@ -5,13 +5,15 @@
 import { statSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { limits } from '../src/limits.ts'
+import type { ReadText } from './gateway_config.ts'
 import { type LoadedPolicy, loadPolicy } from './residency.ts'
 
 /** Same result as `loadPolicy`. A small policy is read at once: a thread would cost more. */
-export function loadPolicyApart(file: string, name: string = file): Promise<LoadedPolicy> {
-  if (!isLarge(file)) return Promise.resolve(loadPolicy(file, name))
+export function loadPolicyApart(file: string, name: string = file, read?: ReadText): Promise<LoadedPolicy> {
+  if (!isLarge(file)) return Promise.resolve(loadPolicy(file, name, read))
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL('./policy_worker.ts', import.meta.url), { workerData: { file, name } })
+    const workerData = { file, name, text: read?.(file) }
+    const worker = new Worker(new URL('./policy_worker.ts', import.meta.url), { workerData })
     worker.once('message', resolve)
     worker.once('error', reject)
     worker.once('exit', (code) => reject(new Error(`the thread that reads policies ended with ${code}`)))

@@ -2,5 +2,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { loadPolicy } from './residency.ts'
 
-const { file, name } = workerData as { file: string; name: string }
-parentPort!.postMessage(loadPolicy(file, name))
+const { file, name, text } = workerData as { file: string; name: string; text: string | undefined }
+parentPort!.postMessage(loadPolicy(file, name, text === undefined ? undefined : () => text))

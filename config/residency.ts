@@ -20,6 +20,7 @@ import type { z } from 'zod'
 import { limits } from '../src/limits.ts'
 import type { Policy, PurposeRule, Region, TenantPurpose, TenantRule } from '../src/policy.ts'
 import { compareRetention } from '../src/units.ts'
+import type { ReadText } from './gateway_config.ts'
 import { type Complaint, type ConfigPath, listed, type Problem, problemAt, suggestion } from './problem.ts'
 import { readYamlFast } from './read_sections.ts'
 import { policySchema, purposeSchema, regionSchema, type TenantOptions, tenantSchema } from './residency_schema.ts'
@@ -32,11 +33,13 @@ export interface LoadedPolicy {
   readonly problems: readonly Problem[]
 }
 
+const fromDisk: ReadText = (file) => readFileSync(file, 'utf8')
+
 /** `name` is what problems call the file; by default its path. */
-export function loadPolicy(file: string, name: string = file): LoadedPolicy {
+export function loadPolicy(file: string, name: string = file, read: ReadText = fromDisk): LoadedPolicy {
   let text: string
   try {
-    text = readFileSync(file, 'utf8')
+    text = read(file)
   } catch (error) {
     const what = `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`
     const spot = { source: new Source(name, ''), offset: 0 }

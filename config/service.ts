@@ -2,6 +2,7 @@
  * The sections that belong to the gateway itself, not to a component: `service`, `extensions`, `connectors`.
  */
 import { z } from 'zod'
+import { limits } from '../src/limits.ts'
 import { isLoopback, parseEndpoint } from '../src/receive/listen.ts'
 import { byteSize, duration } from '../src/units.ts'
 
@@ -96,12 +97,9 @@ export const serviceSchema = z
     workers: z
       .int()
       .min(1)
-      .max(
-        1,
-        'more than one worker is not supported by this version: leave it out, or run several gateways side by side',
-      )
-      .optional()
-      .describe('Processes that share the ports: only 1.'),
+      .max(limits.workersMax)
+      .default(1)
+      .describe('Processes that share the ports. 1: all in one process. A change counts from the next start on.'),
   })
   .describe('What runs.')
 export type ServiceOptions = z.output<typeof serviceSchema>

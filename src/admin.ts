@@ -2,11 +2,38 @@
  * The admin API: what `douane status` and other verbs ask a running gateway. Loopback only, JSON only, no payload.
  */
 import Fastify from 'fastify'
+import type { GatewayConfig } from '../config/gateway_config.ts'
 import type { AdminOptions } from '../config/service.ts'
-import { setAsideRoutes } from './admin/set_aside.ts'
+import { type SetAside, setAsideOf, setAsideRoutes } from './admin/set_aside.ts'
+import type { Log } from './contract.ts'
 import { DependencyError, DouaneError } from './errors.ts'
 import type { Gateway } from './gateway.ts'
 import { parseEndpoint } from './receive/listen.ts'
+import type { GatewayStatus } from './status.ts'
+import type { HealthReport } from './telemetry/health.ts'
+
+/** What the API tells of: a gateway, or all workers of one. */
+export interface Administered {
+  readonly log: Log
+  /** Where it listens; undefined: it is not asked for. */
+  readonly options: AdminOptions | undefined
+  status(): Promise<GatewayStatus>
+  inspect(type: string): Record<string, unknown>
+  health(): HealthReport
+  readonly setAside: SetAside
+}
+
+export const administered = (gateway: Gateway): Administered => ({
+  log: gateway.log,
+  options: adminOptions(gateway.config),
+  status: async () => gateway.status(),
+  inspect: (type) => gateway.inspect(type),
+  health: () => gateway.telemetry.health.report(),
+  setAside: setAsideOf(gateway),
+})
+
+export const adminOptions = (config: GatewayConfig): AdminOptions | undefined =>
+  config.extensions.get('admin')?.options as AdminOptions | undefined
 
 export interface Admin {
   readonly endpoint: string
@@ -14,8 +41,8 @@ export interface Admin {
 }
 
 /** Starts the API where the configuration asks for it. Rejects with `DependencyError` when its port is taken. */
-export async function startAdmin(gateway: Gateway): Promise<Admin | undefined> {
-  const options = gateway.config.extensions.get('admin')?.options as AdminOptions | undefined
+export async function startAdmin(of: Administered): Promise<Admin | undefined> {
+  const { options } = of
   if (options === undefined) return undefined
   const app = Fastify({ logger: false })
   // A page in a browser on this machine must not be able to ask: it says where it comes from, or calls us by its name.
@@ -32,14 +59,14 @@ export async function startAdmin(gateway: Gateway): Promise<Admin | undefined> {
     const status = (error as { statusCode?: number }).statusCode
     if (status !== undefined && status < 500) await reply.code(status).send({ error: 'the request cannot be read' })
     else {
-      gateway.log.error('admin_failed', { error: error instanceof Error ? error.name : typeof error })
+      of.log.error('admin_failed', { error: error instanceof Error ? error.name : typeof error })
       await reply.code(500).send({ error: 'internal error' })
     }
   })
-  app.get('/v1/status', () => gateway.status())
-  app.get('/v1/clocks', () => gateway.inspect('normalize_clock'))
-  app.get('/v1/health', () => gateway.telemetry.health.report())
-  setAsideRoutes(app, gateway)
+  app.get('/v1/status', () => of.status())
+  app.get('/v1/clocks', () => of.inspect('normalize_clock'))
+  app.get('/v1/health', () => of.health())
+  setAsideRoutes(app, of.setAside)
   const { host, port } = parseEndpoint(options.endpoint)!
   try {
     await app.listen({ host, port })

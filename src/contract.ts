@@ -18,6 +18,8 @@ export interface ProcessorComponent<Config extends z.ZodType = z.ZodType> {
   readonly name: string
   /** Strict: unknown options are refused. Every option carries `.describe()`. */
   readonly config: Config
+  /** It knows something that the workers of a gateway have in common: `Processor.shared`. */
+  readonly merges?: boolean
   /** Throws `ConfigError` for what the schema cannot see. */
   readonly create: (config: z.output<Config>, host: Host) => Processor
 }
@@ -53,6 +55,23 @@ export interface Processor {
   restore?(snapshot: Uint8Array): void
   /** What the admin API shows of its state, as JSON. Never payload. */
   inspect?(): unknown
+  /** What workers of one gateway know together. */
+  readonly shared?: Shared
+}
+
+/**
+ * State of several workers: one more processor, which sees no records, keeps it. Workers tell it what they saw; it tells
+ * them what follows, and what it says counts. Bytes, in a form of the processor's own.
+ */
+export interface Shared {
+  /** A worker: what it saw since the last call; undefined: nothing. */
+  seen(): Uint8Array | undefined
+  /** The keeper: what a worker saw. */
+  learn(seen: Uint8Array): void
+  /** The keeper: what changed since the last call, or all that it knows; in pieces. */
+  changes(all: boolean): Uint8Array[]
+  /** A worker: what the keeper says. */
+  follow(changes: Uint8Array): void
 }
 
 /** What leaves for one destination. The bytes are an ExportLogsServiceRequest, never changed after this. */
@@ -96,6 +115,8 @@ export interface Host {
   /** The absolute path of this component's own folder under the data directory; made on first use, 0700. */
   dataDir(): string
   nowMs(): number
+  /** Which worker this is, from 1; missing: there is only one, or this is no worker. */
+  readonly worker?: number
   /** How long the policy keeps a tenant's records of a purpose, as written (`18mo`). Undefined: no end is promised. */
   retention?(purpose: string, tenant: string): string | undefined
   /** The version of the policy in force, as receipts name it; empty where there is none. */

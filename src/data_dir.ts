@@ -1,8 +1,13 @@
 /**
  * The data directory: everything durable of one gateway, and the lock that keeps a second one out.
  *
- * The lock is a file with the process id and the time at which that process started. A lock whose process is gone, or
+ *   lock                the gateway; of one with workers, the process that looks after them
+ *   queue, quarantine   of a gateway alone, and of its first worker
+ *   workers/<n>/lock    worker n; from 2 on its queue and quarantine lie beside it
+ *
+ * A lock is a file with the process id and the time at which that process started. A lock whose process is gone, or
  * whose id now belongs to another process, is stale and taken over: a kill -9 or a power loss needs no cleaning up.
+ * Workers end with the process that looks after them, a moment later: for so long the next gateway waits.
  */
 import {
   closeSync,
@@ -11,6 +16,7 @@ import {
   linkSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   statSync,
   unlinkSync,
@@ -18,17 +24,54 @@ import {
 } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { DependencyError } from './errors.ts'
+import { limits } from './limits.ts'
 
 export interface DataDir {
   readonly path: string
   /** A folder in it, made on first use, 0700. */
   folder(...names: string[]): string
+  /** The same, in what this process alone may write: all of it, or a worker's part. */
+  own(...names: string[]): string
   /** Gives the lock back. */
   release(): void
 }
 
 /** Opens and locks the directory, which is made when missing. Throws `DependencyError` (exit code 3). */
 export function openDataDir(path: string): DataDir {
+  const { root, folder } = foldersOf(path)
+  folder()
+  const release = takeLock(root, join(root, 'lock'))
+  try {
+    // Those of a gateway that was killed.
+    for (const n of workersIn(root)) waitForEnd(root, join(partOf(root, n), 'lock'))
+  } catch (error) {
+    release()
+    throw error
+  }
+  return { path: root, folder, own: folder, release }
+}
+
+/** A worker's part of a directory that the process above it has locked. Throws `DependencyError`. */
+export function openWorkerPart(path: string, worker: number): DataDir {
+  const { root, folder } = foldersOf(path)
+  const part = folder('workers', String(worker))
+  const lock = join(part, 'lock')
+  waitForEnd(root, lock)
+  const own = worker === 1 ? folder : (...names: string[]) => folder('workers', String(worker), ...names)
+  return { path: root, folder, own, release: takeLock(root, lock) }
+}
+
+/** The numbers of workers that this directory has had. */
+export function workersIn(root: string): number[] {
+  const folder = join(resolve(root), 'workers')
+  const names = existsSync(folder) ? readdirSync(folder) : []
+  return names.filter((name) => /^[1-9]\d{0,3}$/.test(name)).map(Number)
+}
+
+/** Where worker n's own files lie. */
+export const partOf = (root: string, worker: number): string => join(resolve(root), 'workers', String(worker))
+
+function foldersOf(path: string) {
   const root = resolve(path)
   const folder = (...names: string[]): string => {
     const full = join(root, ...names)
@@ -39,16 +82,7 @@ export function openDataDir(path: string): DataDir {
     }
     return full
   }
-  folder()
-  const lock = join(root, 'lock')
-  takeLock(root, lock)
-  return {
-    path: root,
-    folder,
-    release: () => {
-      if (holderOf(lock)?.pid === process.pid) unlinkSync(lock)
-    },
-  }
+  return { root, folder }
 }
 
 /**
@@ -74,9 +108,20 @@ interface Holder {
   readonly started: string
 }
 
-function takeLock(root: string, lock: string): void {
+/** Throws `DependencyError` while its holder lives, unless that ends soon. */
+function waitForEnd(root: string, lock: string): void {
+  for (let waitedMs = 0; ; waitedMs += 20) {
+    const holder = holderOf(lock)
+    if (holder === undefined || !isAlive(holder)) return
+    if (waitedMs >= limits.orphanWaitMsMax) throw taken(root, holder)
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
+  }
+}
+
+/** Gives what gives it back. */
+function takeLock(root: string, lock: string): () => void {
   // The lock appears complete or not at all: written beside it, then linked, which fails if somebody was first.
-  const own = join(root, `lock.${process.pid}`)
+  const own = `${lock}.${process.pid}`
   try {
     const file = openSync(own, 'w', 0o600)
     writeSync(file, JSON.stringify({ pid: process.pid, started: startOf(process.pid) }))
@@ -85,17 +130,14 @@ function takeLock(root: string, lock: string): void {
     for (;;) {
       try {
         linkSync(own, lock)
-        return
+        return () => {
+          if (holderOf(lock)?.pid === process.pid) unlinkSync(lock)
+        }
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
       }
       const holder = holderOf(lock)
-      if (holder !== undefined && isAlive(holder)) {
-        throw new DependencyError(
-          `The data directory ${root} belongs to a running gateway (process ${holder.pid}).`,
-          'Stop that gateway, or give this one a directory of its own with --data-dir.',
-        )
-      }
+      if (holder !== undefined && isAlive(holder)) throw taken(root, holder)
       unlinkSync(lock)
     }
   } catch (error) {
@@ -105,6 +147,12 @@ function takeLock(root: string, lock: string): void {
     removeQuietly(own)
   }
 }
+
+const taken = (root: string, { pid }: Holder): DependencyError =>
+  new DependencyError(
+    `The data directory ${root} belongs to a running gateway (process ${pid}).`,
+    'Stop that gateway, or give this one a directory of its own with --data-dir.',
+  )
 
 function holderOf(lock: string): Holder | undefined {
   try {

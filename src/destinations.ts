@@ -2,10 +2,11 @@
  * All destinations of the gateway, by the id of their exporter. They outlive a reload where their options did not
  * change: a queue on disk has one owner at a time.
  */
-import { existsSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { readdir, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import type { ExporterSection } from '../config/gateway_config.ts'
-import type { HashKeys, Log, Purposes, Receipt } from './contract.ts'
+import type { Exporter, HashKeys, Log, Purposes, Receipt } from './contract.ts'
 import { DependencyError } from './errors.ts'
 import { type Generation, withPath } from './generation.ts'
 import { createHost, type OwnedHost } from './host.ts'
@@ -17,12 +18,19 @@ import { Destination } from './pipeline/destination.ts'
 import type { Target } from './pipeline/inbound.ts'
 import type { DeliveryCounts, DestinationState, Parcel, Permit, Witness } from './pipeline/parcel.ts'
 import type { QueueConfig, RetryConfig } from './pipeline/queue_config.ts'
+import { SharedExporter } from './shared_exporter.ts'
 import { type ExporterMetrics, exporterMetrics, queueMetrics } from './telemetry/collector_metrics.ts'
 import type { Metrics } from './telemetry/metrics.ts'
+import { stateTogether } from './together.ts'
 
 export interface DestinationsOptions {
+  /** Of this process alone. */
   readonly folder: (...names: string[]) => string
+  /** Parts of workers that are no more: what waits in their queues is delivered from here. */
+  readonly left: readonly string[]
   readonly dataDir: string
+  /** See `Host`. */
+  readonly worker: number | undefined
   readonly cipher: ChunkCipher
   readonly account: Account
   readonly metrics: Metrics
@@ -44,6 +52,8 @@ interface Held {
   /** Equal text: equal options, nothing to restart. */
   readonly fingerprint: string
   readonly destination: Destination
+  /** The queues that other workers left for it; nothing is added to them. */
+  left: readonly { readonly dir: string; readonly destination: Destination }[]
   readonly host: OwnedHost
   readonly removeGauges: () => void
 }
@@ -63,6 +73,7 @@ export class Destinations {
   #held = new Map<string, Held>()
   /** Of the generation in force. */
   #rules: Rules | undefined
+  #isStopping = false
 
   constructor(options: DestinationsOptions) {
     this.#options = options
@@ -87,15 +98,33 @@ export class Destinations {
   }
 
   states(): [id: string, state: DestinationState][] {
-    return [...this.#held].map(([id, { destination }]) => [id, destination.state()])
+    return [...this.#held].map(([id, held]) => [id, stateTogether(partsOf(held).map((part) => part.state()))])
   }
 
-  destination(id: string): Destination | undefined {
-    return this.#held.get(id)?.destination
+  /** A destination's own queue and those that others left for it. */
+  parts(id: string): readonly Destination[] {
+    const held = this.#held.get(id)
+    return held ? partsOf(held) : []
+  }
+
+  /** Lets go of the queues of others in which nothing is left. */
+  async tidy(): Promise<void> {
+    for (const held of this.#held.values()) {
+      for (const one of held.left) {
+        await one.destination.deadLetters.open()
+        if (this.#isStopping) return
+        const { queuedBatches, inFlight, deadLetters } = one.destination.state()
+        if (queuedBatches + inFlight + deadLetters.batches > 0 || !held.left.includes(one)) continue
+        held.left = held.left.filter((other) => other !== one)
+        await one.destination.stop(0)
+        await removeEmptied(one.dir)
+      }
+    }
   }
 
   /** Drains all at once within the deadline. Returns how many records are left queued. */
   async stop(deadlineMs: number): Promise<number> {
+    this.#isStopping = true
     const stopped = await Promise.all([...this.#held.values()].map((held) => stopHeld(held, deadlineMs)))
     this.#held.clear()
     return stopped.reduce((sum, left) => sum + left, 0)
@@ -119,7 +148,7 @@ export class Destinations {
     // gets a moment, so that it need not be sent again.
     await Promise.all(gone.map((held) => stopHeld(held, limits.replacedDestinationMs)))
     const isNew = [...next.values()].filter((held) => this.#held.get(held.section.id) !== held)
-    await Promise.all(isNew.map((held) => held.destination.start()))
+    await Promise.all(isNew.map(startHeld))
     if (this.#held.size === 0) await this.#checkReached(isNew)
     this.#held = next
   }
@@ -130,10 +159,10 @@ export class Destinations {
    */
   async #checkReached(started: readonly Held[]): Promise<void> {
     for (const { section, destination } of started.filter(({ section }) => section.component.name === 'postgres')) {
-      const marker = join(this.#options.folder('queue', folderName(section.id)), 'reached')
+      const marker = join(this.#options.dataDir, 'queue', folderName(section.id), 'reached')
       if (existsSync(marker)) continue
       const failure = await destination.firstFailure()
-      if (failure === undefined) writeFileSync(marker, '', { mode: 0o600 })
+      if (failure === undefined) writeMarker(marker)
       else {
         await Promise.all(started.map((held) => stopHeld(held, 0)))
         throw new DependencyError(
@@ -146,7 +175,7 @@ export class Destinations {
 
   #make(section: ExporterSection, fingerprint: string, purposes: Purposes): Held {
     const { id, component } = section
-    const { metrics, log, dataDir, hashKeys, nowMs, cipher, folder, keepReceipts, witness, permits } = this.#options
+    const { metrics, log, dataDir, hashKeys, nowMs, worker, keepReceipts } = this.#options
     const host = createHost({
       kind: 'exporter',
       name: component.name,
@@ -158,6 +187,7 @@ export class Destinations {
       dataDir,
       resolve: (path) => section.resolve(path),
       nowMs,
+      worker,
       retention: {
         retention: (purpose, tenant) => this.#rules?.retention(purpose, tenant),
         policyVersion: () => this.#rules?.policyVersion ?? '',
@@ -165,26 +195,41 @@ export class Destinations {
       },
     })
     const exporter = withPath(['exporters', id], () => component.create(section.options as never, host))
+    const parts = this.#parts(section, exporter, host.log)
     const queue = section.queue as QueueConfig
-    const destination = new Destination({
-      id,
-      exporter,
-      dir: folder('queue', folderName(id)),
-      cipher,
-      queue,
-      retry: section.retry as RetryConfig,
-      timeoutMs: section.timeoutMs as number,
-      log: host.log,
-      clock: systemClock,
-      counts: this.#counts(id),
-      ...(component.local !== true && { witness: witness(section), permits: permits(section) }),
-    })
+    const held = { section, fingerprint, ...parts, host, removeGauges: () => {} }
     const size = () => {
-      const state = destination.state()
+      const state = stateTogether(partsOf(held).map((part) => part.state()))
       return { bytes: state.queuedBytes, items: state.queuedRecords, requests: state.queuedRequests }[queue.sizer]
     }
-    const removeGauges = queueMetrics(metrics, id, size, queue.queue_size)
-    return { section, fingerprint, destination, host, removeGauges }
+    held.removeGauges = queueMetrics(metrics, id, size, queue.queue_size)
+    return held
+  }
+
+  #parts(section: ExporterSection, exporter: Exporter, log: Log): Pick<Held, 'destination' | 'left'> {
+    const { cipher, folder, left, witness, permits } = this.#options
+    const { id, component } = section
+    const queue = section.queue as QueueConfig
+    const shared = new SharedExporter(exporter)
+    const make = (dir: string, consumers: number): Destination =>
+      new Destination({
+        id,
+        exporter: shared.share(),
+        dir,
+        cipher,
+        queue: { ...queue, num_consumers: consumers },
+        retry: section.retry as RetryConfig,
+        timeoutMs: section.timeoutMs as number,
+        log,
+        clock: systemClock,
+        counts: this.#counts(id),
+        ...(component.local !== true && { witness: witness(section), permits: permits(section) }),
+      })
+    const dirs = queue.enabled ? left.map((part) => join(part, 'queue', folderName(id))) : []
+    return {
+      destination: make(folder('queue', folderName(id)), queue.num_consumers),
+      left: dirs.filter(existsSync).map((dir) => ({ dir, destination: make(dir, 1) })),
+    }
   }
 
   #counts(id: string): DeliveryCounts {
@@ -222,11 +267,34 @@ export class Destinations {
   }
 }
 
+const partsOf = ({ destination, left }: Pick<Held, 'destination' | 'left'>): Destination[] => [
+  destination,
+  ...left.map((one) => one.destination),
+]
+
+async function startHeld(held: Held): Promise<void> {
+  await Promise.all(partsOf(held).map((part) => part.start()))
+}
+
 async function stopHeld(held: Held, deadlineMs: number): Promise<number> {
-  const { left } = await held.destination.stop(deadlineMs)
+  const stopped = await Promise.all(partsOf(held).map((part) => part.stop(deadlineMs)))
   held.removeGauges()
   held.host.release()
-  return left
+  return stopped.reduce((sum, { left }) => sum + left, 0)
+}
+
+/** Removes a queue's folder, unless it holds something for somebody to look at. */
+async function removeEmptied(dir: string): Promise<void> {
+  for (const kept of ['dead', 'aside']) {
+    if ((await readdir(join(dir, kept)).catch(() => [])).length > 0) return
+  }
+  await rm(dir, { recursive: true, force: true })
+}
+
+/** Of all workers together: whichever reaches the store first. */
+function writeMarker(marker: string): void {
+  mkdirSync(dirname(marker), { recursive: true, mode: 0o700 })
+  writeFileSync(marker, '', { mode: 0o600 })
 }
 
 const target = (id: string, destination: Destination, { enqueueFailed }: ExporterMetrics): Target => ({

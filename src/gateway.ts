@@ -5,11 +5,13 @@
  * receivers last, so that the first request finds everything. The stop goes the other way round. A reload builds the
  * next generation first; a configuration that is refused leaves everything as it was.
  */
+import { join } from 'node:path'
 import type { GatewayConfig } from '../config/gateway_config.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import { ConfigRefused } from '../config/problem.ts'
 import type { HealthCheckOptions } from '../config/service.ts'
-import { type DataDir, openDataDir } from './data_dir.ts'
+import { BackupSchedule } from './backup/schedule.ts'
+import { type DataDir, openDataDir, openWorkerPart, partOf, workersIn } from './data_dir.ts'
 import { Destinations } from './destinations.ts'
 import { ConfigError } from './errors.ts'
 import { acceptAll, buildGeneration, type Generation, type Surroundings } from './generation.ts'
@@ -30,8 +32,10 @@ import { Receivers } from './receivers.ts'
 import { FailOver } from './residency/fail_over.ts'
 import { mayStillGo } from './residency/still_allowed.ts'
 import { type AccountLine, deliveryFault, type GatewayStatus, gatewayStatus } from './status.ts'
+import { Swap } from './swap.ts'
 import { accountMetrics, receiverMetrics } from './telemetry/collector_metrics.ts'
 import { type OwnLog, openLog, type ProcessIdentity, Telemetry } from './telemetry.ts'
+import type { WorkerPart } from './worker_part.ts'
 
 export interface GatewayOptions {
   readonly dataDir: string
@@ -39,6 +43,8 @@ export interface GatewayOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Reads the configuration anew, for the start and for each reload. */
   readonly load: () => Promise<LoadedConfig>
+  /** Left out: this process is the whole gateway. */
+  readonly worker?: WorkerPart
 }
 
 export interface Endpoints {
@@ -57,19 +63,19 @@ export class Gateway {
   readonly account: Account
   readonly #around: Surroundings
   readonly #sealer: { close(): void }
-  readonly quarantine: Quarantine
+  /** Its own first, then those that workers which are no more have left. */
+  readonly quarantines: readonly Quarantine[]
   readonly destinations: Destinations
   readonly #receivers: Receivers
-  readonly #ledger: RunningLedger
+  readonly #ledger: WorkerPart['ledger']
   readonly #failOver: FailOver
+  readonly #backups: BackupSchedule
   readonly #state: ProcessorState
   readonly #timers: NodeJS.Timeout[] = []
   #generation: Generation | undefined
   /** Whose policies judge what waits in queues. */
   #judging: GatewayConfig | undefined
-  /** Requests that wait until a reload has swapped destinations. */
-  #swapping: Promise<void> | undefined
-  #inProgress = 0
+  readonly #requests = new Swap()
 
   private constructor(parts: {
     options: GatewayOptions
@@ -80,6 +86,8 @@ export class Gateway {
     around: Omit<Surroundings, 'account'>
     sealer: { close(): void }
     quarantine: Quarantine
+    quarantinesLeft: readonly Quarantine[]
+    left: readonly string[]
     cipher: Awaited<ReturnType<typeof openChunkCipher>>
   }) {
     const { options, data, log, telemetry, around } = parts
@@ -89,12 +97,14 @@ export class Gateway {
     this.#log = log
     this.telemetry = telemetry
     this.#sealer = parts.sealer
-    this.quarantine = parts.quarantine
+    this.quarantines = [parts.quarantine, ...parts.quarantinesLeft]
     this.#around = { ...around, account: this.account }
     const { metrics, hashKeys, nowMs } = around
     this.destinations = new Destinations({
-      folder: data.folder,
+      folder: data.own,
+      left: parts.left,
       dataDir: data.path,
+      worker: options.worker?.number,
       cipher: parts.cipher,
       account: this.account,
       metrics,
@@ -110,26 +120,32 @@ export class Gateway {
     })
     this.#failOver = new FailOver(log.log)
     const { health } = telemetry
-    this.#ledger = new RunningLedger({ folder: () => data.folder('ledger'), nowMs, health, log: log.log })
+    this.#backups = new BackupSchedule({ ...around, worker: options.worker?.number, health })
+    this.#ledger =
+      options.worker?.ledger ?? new RunningLedger({ folder: () => data.folder('ledger'), nowMs, health, log: log.log })
     this.#receivers = new Receivers({
       accept: (receiver) => this.#acceptFor(receiver),
+      authFailed: (receiver, address) => options.worker?.authFailed(receiver, address),
       log: log.log,
       metrics,
       nowUnixNano,
       monotonicNano: process.hrtime.bigint,
     })
     accountMetrics(metrics, () => Object.entries(gatewayStatus(this.account, [], '').tenants).map(named))
-    this.#state = new ProcessorState(data.folder('state'), log.log)
+    // Of several workers the process above them keeps it.
+    this.#state = new ProcessorState(options.worker ? undefined : data.folder('state'), log.log)
   }
 
   /** Rejects with `ConfigRefused`, `DependencyError` or `KeyError`; then nothing runs and the lock is free. */
   static async start(options: GatewayOptions): Promise<Gateway> {
     const loaded = await options.load()
     const config = accepted(loaded)
-    const data = openDataDir(options.dataDir)
+    const { worker } = options
+    const data = worker ? openWorkerPart(options.dataDir, worker.number) : openDataDir(options.dataDir)
     const log = openLog(config.service.telemetry?.logs, options.identity)
     const undo: (() => unknown)[] = [() => log.close(), () => data.release()]
     const account = new Account()
+    account.resume(worker?.settled ?? [])
     try {
       const telemetry = new Telemetry(options.identity.nowMs)
       const keysDir = data.folder('keys')
@@ -137,29 +153,40 @@ export class Gateway {
       const hashKeys = openHashKeys({ dir: keysDir, nowMs: options.identity.nowMs })
       const { nowMs } = options.identity
       const passphrase = options.env['DOUANE_KEYS_PASSPHRASE']
-      const sealer = await openSealer({ dir: keysDir, nowMs, log: log.log, passphrase })
+      const sealer = await openSealer({ dir: keysDir, nowMs, log: log.log, passphrase, worker: worker?.number })
       undo.push(() => sealer.close())
-      const quarantine = await openQuarantine({
-        dir: data.folder('quarantine'),
-        cipher,
-        log: log.log,
-        nowMs,
-        onPurged: (tenants) => account.quarantinePurged(tenants),
-      })
-      account.quarantineFound(quarantine.state().tenants)
-      undo.push(() => quarantine.close())
+      const ended = worker?.left ?? workersIn(data.path).filter((n) => n !== 1)
+      const left = ended.map((n) => partOf(data.path, n))
+      const quarantines: Quarantine[] = []
+      undo.push(() => Promise.all(quarantines.map((one) => one.close())))
+      for (const dir of [data.own('quarantine'), ...left.map((part) => join(part, 'quarantine'))]) {
+        const one = await openQuarantine({
+          dir,
+          cipher,
+          log: log.log,
+          nowMs,
+          onPurged: (tenants) => account.quarantinePurged(tenants),
+          ...(worker && { bytesMax: worker.quarantineBytesMax }),
+        })
+        account.quarantineFound(one.state().tenants)
+        quarantines.push(one)
+      }
+      const [quarantine, ...quarantinesLeft] = quarantines as [Quarantine]
       const around = {
         dataDir: data.path,
         log: log.log,
         metrics: telemetry.metrics,
         keys: new KeyTable(),
         sealer,
+        subjects: sealer,
         hashKeys,
         quarantine,
-        tenantLimits: new TenantLimits(account),
+        tenantLimits: new TenantLimits(account, worker?.limits),
         nowMs,
+        worker: worker?.number,
       }
-      const gateway = new Gateway({ options, data, log, telemetry, around, sealer, quarantine, cipher, account })
+      const own = { quarantine, quarantinesLeft, left, cipher, account }
+      const gateway = new Gateway({ options, data, log, telemetry, around, sealer, ...own })
       undo.push(() => gateway.#stopAll(0))
       await gateway.#apply(loaded, config)
       gateway.#watch()
@@ -185,6 +212,11 @@ export class Gateway {
 
   get config(): GatewayConfig {
     return this.#generation!.config
+  }
+
+  /** For the process above the workers. */
+  get parts() {
+    return { inputs: this.#generation!.inputs, tenantLimits: this.#around.tenantLimits!, receivers: this.#receivers }
   }
 
   status(): GatewayStatus {
@@ -215,7 +247,7 @@ export class Gateway {
    * Rejects where that pipeline is gone and no other can be meant.
    */
   async readmit(incoming: Incoming, pipeline: string): Promise<Result> {
-    return this.#inTurn(async () => {
+    return this.#requests.run(async () => {
       const { inputs } = this.#generation!
       const input = inputs.find(({ id }) => id === pipeline) ?? (inputs.length === 1 ? inputs[0] : undefined)
       if (input === undefined) {
@@ -234,7 +266,7 @@ export class Gateway {
     try {
       const left = await this.#stopAll(deadlineMs)
       this.#sealer.close()
-      await this.quarantine.close()
+      await Promise.all(this.quarantines.map((one) => one.close()))
       await this.#log.close()
       this.#data.release()
       return { left }
@@ -245,6 +277,7 @@ export class Gateway {
 
   async #stopAll(deadlineMs: number): Promise<number> {
     await this.#receivers.stop()
+    await this.#backups.close()
     if (this.#generation !== undefined) await this.#state.save(this.#generation.inputs)
     const left = await this.destinations.stop(deadlineMs)
     await this.#ledger.close()
@@ -260,7 +293,7 @@ export class Gateway {
     await this.telemetry.serve(config.service.telemetry, health, this.log)
     await this.#ledger.apply(config)
     this.#state.restore(next.inputs, before?.inputs ?? [])
-    await this.#swap(async () => {
+    await this.#requests.change(async () => {
       // Before anything new starts: what waits in its queue is judged by today's policy from the first batch on.
       this.#judging = config
       try {
@@ -279,6 +312,7 @@ export class Gateway {
       throw located(loaded, error)
     }
     before?.release()
+    this.#backups.apply(config)
     this.#reportHealth()
   }
 
@@ -301,29 +335,11 @@ export class Gateway {
     }
   }
 
-  /**
-   * Holds new requests back and runs `change`. `waits`: not before those in progress are done, since their destinations
-   * may go. Else they end under the generation that they began with, and nobody waits for them.
-   */
-  async #swap(change: () => Promise<void>, waits = true): Promise<void> {
-    let done = (): void => {}
-    this.#swapping = new Promise((resolve) => {
-      done = resolve
-    })
-    try {
-      while (waits && this.#inProgress > 0) await new Promise((resolve) => setTimeout(resolve, 1))
-      await change()
-    } finally {
-      this.#swapping = undefined
-      done()
-    }
-  }
-
   async #restoreGeneration(before: Generation): Promise<void> {
     const used = new Set(before.config.pipelines.flatMap(({ exporters }) => exporters))
     const sections = [...before.config.exporters.values()].filter(({ id }) => used.has(id))
     await this.#ledger.apply(before.config)
-    await this.#swap(async () => {
+    await this.#requests.change(async () => {
       this.#judging = before.config
       await this.destinations.plan(sections, before).apply()
       this.#generation = before
@@ -337,24 +353,13 @@ export class Gateway {
       grpc: receiverMetrics(this.telemetry.metrics, receiver, 'grpc'),
     }
     return async (received: Received): Promise<Answer> => {
-      const result = await this.#inTurn(() => acceptAll(this.#generation!.inputs, receiver, received))
+      const result = await this.#requests.run(() => acceptAll(this.#generation!.inputs, receiver, received))
       const counted = metrics[received.sender.transport]
       const isTaken = result.answer.is === 'ok' || result.answer.is === 'partial'
       if (isTaken) counted.accepted.add(result.records - result.rejected)
       if (result.answer.is === 'failed') counted.failed.add(result.records)
       else counted.refused.add(isTaken ? result.rejected : result.records)
       return result.answer
-    }
-  }
-
-  /** Runs a request under one generation from its beginning to its end: a reload waits for it, or it for the reload. */
-  async #inTurn(handle: () => Promise<Result>): Promise<Result> {
-    while (this.#swapping !== undefined) await this.#swapping
-    this.#inProgress++
-    try {
-      return await handle()
-    } finally {
-      this.#inProgress--
     }
   }
 
@@ -365,6 +370,7 @@ export class Gateway {
       this.#timers.push(timer)
     }
     every(limits.healthIntervalMs, () => this.#reportHealth())
+    every(limits.healthIntervalMs, () => this.destinations.tidy().catch(() => this.log.warn('queue_not_tidied')))
     every(limits.snapshotIntervalMs, () => this.#state.save(this.#generation!.inputs))
   }
 

@@ -6,7 +6,7 @@
  * configuration would have to undo.
  */
 import type { ConnectorSection, GatewayConfig, PipelineConfig, ProcessorSection } from '../config/gateway_config.ts'
-import type { HashKeys, Log, Purposes, Sealer } from './contract.ts'
+import type { HashKeys, Log, Purposes, Sealer, Subjects } from './contract.ts'
 import { ConfigError } from './errors.ts'
 import { createHost, type OwnedHost } from './host.ts'
 import { tellsHoldings } from './ledger/running.ts'
@@ -34,11 +34,14 @@ export interface Surroundings {
   readonly keys: KeyTable
   readonly account: Account
   readonly sealer: Sealer
+  readonly subjects: Subjects
   readonly hashKeys: HashKeys
   readonly quarantine: Target
   /** Left out: nothing is limited. */
   readonly tenantLimits?: TenantLimits
   readonly nowMs: () => number
+  /** See `Host`. */
+  readonly worker?: number | undefined
 }
 
 /** A destination by its exporter's id. Built by the caller: it owns files and connections. */
@@ -181,9 +184,11 @@ class Builder {
   }
 
   #host(section: ProcessorSection): OwnedHost {
-    const { dataDir, log, metrics, hashKeys, nowMs } = this.#around
+    const { dataDir, log, metrics, hashKeys, subjects, nowMs, worker } = this.#around
     const { id, component } = section
     const host = createHost({
+      worker,
+      merges: component.merges,
       kind: 'processor',
       name: component.name,
       id,
@@ -191,6 +196,7 @@ class Builder {
       metrics,
       purposes: this.#purposes,
       hashKeys,
+      subjects,
       dataDir,
       resolve: (path) => section.resolve(path),
       nowMs,

@@ -3,7 +3,7 @@
  */
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Counter, HashKeys, Host, LabelledCounter, Log, Purposes } from './contract.ts'
+import type { Counter, HashKeys, Host, LabelledCounter, Log, Purposes, Subjects } from './contract.ts'
 import { ConfigError, DependencyError } from './errors.ts'
 import { logWith } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
@@ -17,10 +17,15 @@ export interface HostParts {
   readonly metrics: Metrics
   readonly purposes: Purposes
   readonly hashKeys: HashKeys
+  readonly subjects?: Subjects
   /** The data directory. A component's folder in it is named after the component; all its instances share it. */
   readonly dataDir: string
   readonly resolve: (path: string) => string
   readonly nowMs: () => number
+  /** See `Host`. */
+  readonly worker?: number | undefined
+  /** See `ProcessorComponent`. */
+  readonly merges?: boolean | undefined
   /** What the policy in force says, for those that store records. */
   readonly retention?: RetentionRules
 }
@@ -49,14 +54,18 @@ export function createHost(parts: HostParts): OwnedHost {
     log: logWith(parts.log, { [kind]: id }),
     purposes: parts.purposes,
     hashKeys: parts.hashKeys,
+    ...(parts.subjects && { subjects: parts.subjects }),
     resolve: parts.resolve,
     readText: (path) => readText(parts.resolve(path)),
     dataDir: () => ownFolder(join(dataDir, name)),
     nowMs: parts.nowMs,
+    ...(parts.worker !== undefined && { worker: parts.worker }),
     ...parts.retention,
     counter,
     gauge: (own, help, read) => {
-      removers.push(metrics.gauge(metricName(own), help, { [kind]: id }, read))
+      // What workers know together, the process above them says.
+      const together = parts.merges === true ? 'first' : 'sum'
+      removers.push(metrics.gauge(metricName(own), help, { [kind]: id }, read, together))
     },
     release: () => {
       for (const remove of removers.splice(0)) remove()

@@ -7,21 +7,28 @@ import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import type { Log } from './contract.ts'
-import type { InputPipeline } from './generation.ts'
+import type { NamedProcessor } from './pipeline/chain.ts'
+
+/** A pipeline's processors, as far as their state goes. */
+export interface Stateful {
+  readonly id: string
+  readonly processors: readonly Pick<NamedProcessor, 'id' | 'processor'>[]
+}
 
 const MAGIC = Buffer.from('DOUANES1')
 
 export class ProcessorState {
-  readonly #folder: string
+  readonly #folder: string | undefined
   readonly #log: Log
 
-  constructor(folder: string, log: Log) {
+  /** Without a folder nothing is kept over a restart. */
+  constructor(folder: string | undefined, log: Log) {
     this.#folder = folder
     this.#log = log
   }
 
   /** Gives processors back what an earlier run, or the generation before, remembered. */
-  restore(inputs: readonly InputPipeline[], before: readonly InputPipeline[]): void {
+  restore(inputs: readonly Stateful[], before: readonly Stateful[]): void {
     for (const [name, { processor }] of named(inputs)) {
       if (processor.restore === undefined) continue
       const former = [...named(before)].find(([other]) => other === name)?.[1].processor.snapshot?.()
@@ -38,7 +45,8 @@ export class ProcessorState {
     }
   }
 
-  async save(inputs: readonly InputPipeline[]): Promise<void> {
+  async save(inputs: readonly Stateful[]): Promise<void> {
+    if (this.#folder === undefined) return
     for (const [name, { processor }] of named(inputs)) {
       const snapshot = processor.snapshot?.()
       if (snapshot === undefined) continue
@@ -51,10 +59,11 @@ export class ProcessorState {
   }
 
   #path(name: string): string {
-    return join(this.#folder, `${encodeURIComponent(name)}.state`)
+    return join(this.#folder!, `${encodeURIComponent(name)}.state`)
   }
 
   #read(name: string): Uint8Array | undefined {
+    if (this.#folder === undefined) return undefined
     try {
       const bytes = readFileSync(this.#path(name))
       const snapshot = bytes.subarray(MAGIC.length + 4)
@@ -79,6 +88,6 @@ export class ProcessorState {
 }
 
 /** Processors by pipeline and id: one id may stand in several pipelines, each with a state of its own. */
-function* named(inputs: readonly InputPipeline[]): Iterable<[name: string, of: InputPipeline['processors'][number]]> {
+export function* named(inputs: readonly Stateful[]): Iterable<[name: string, of: Pick<NamedProcessor, 'processor'>]> {
   for (const input of inputs) for (const one of input.processors) yield [`${input.id} ${one.id}`, one]
 }

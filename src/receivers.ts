@@ -15,6 +15,8 @@ import type { Metrics } from './telemetry/metrics.ts'
 export interface ReceiversOptions {
   /** Takes a request for the receiver with this id. */
   readonly accept: (receiver: string) => Accept
+  /** An authentication that failed, and counts against its address. */
+  readonly authFailed: (receiver: string, address: string) => void
   readonly log: Log
   readonly metrics: Metrics
   readonly nowUnixNano: () => bigint
@@ -65,6 +67,11 @@ export class Receivers {
     await Promise.all([...this.#listening.values()].map(({ receiver }) => receiver.reload()))
   }
 
+  /** Authentications of an address that failed at other workers. */
+  authFailedElsewhere(id: string, address: string, times: number): void {
+    this.#listening.get(id)?.receiver.authFailedElsewhere(address, times)
+  }
+
   async stop(): Promise<void> {
     await Promise.all([...this.#listening.keys()].map((id) => this.#stop(id)))
   }
@@ -94,6 +101,7 @@ export class Receivers {
         nowUnixNano,
         monotonicNano,
         resolve: (path) => section.resolve(path),
+        counted: (address) => this.#options.authFailed(id, address),
         refused: (transport, reason) => refused.with(id, transport, reason).add(1),
         authFailed: (address, failure) => {
           failures.with(id, failure).add(1)

@@ -21,7 +21,7 @@ export interface GatewayStatus {
 }
 
 export function gatewayStatus(
-  account: Account,
+  account: Pick<Account, 'total' | 'tenants'>,
   destinations: readonly (readonly [id: string, state: DestinationState])[],
   policyVersion: string,
 ): GatewayStatus {

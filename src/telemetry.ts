@@ -9,7 +9,7 @@ import type { Log } from './contract.ts'
 import { DependencyError } from './errors.ts'
 import { processMetrics } from './telemetry/collector_metrics.ts'
 import { Health } from './telemetry/health.ts'
-import { createLog, type LineStream, type LogLevel, lineSink } from './telemetry/log.ts'
+import { createLog, type LineStream, type LogLevel, lineSink, logWith } from './telemetry/log.ts'
 import { Metrics } from './telemetry/metrics.ts'
 import { createOtlpLog } from './telemetry/otlp_log.ts'
 import { type PageServer, serveHealth, serveMetrics } from './telemetry/page_server.ts'
@@ -40,17 +40,26 @@ export interface OwnLog {
 /** The own log as configured: lines on `stream`, records by OTLP where an endpoint is named. */
 export function openLog(settings: LogSettings | undefined, process_: ProcessIdentity): OwnLog {
   const { level = 'info', format = 'auto', endpoint, headers } = settings ?? {}
-  const { stream, nowMs, version, instance } = process_
+  const { stream, nowMs, version, instance, worker } = process_
   const otlp =
     endpoint === undefined ? undefined : createOtlpLog({ endpoint, version, instance, ...(headers && { headers }) })
   const sinks = [lineSink(stream, format), ...(otlp ? [otlp.sink] : [])]
-  return { log: createLog({ level, sinks, nowMs }), close: async () => otlp?.close() }
+  const log = createLog({ level, sinks, nowMs })
+  return { log: worker === undefined ? log : logWith(log, { worker }), close: async () => otlp?.close() }
 }
 export interface ProcessIdentity {
   readonly stream: LineStream
   readonly nowMs: () => number
   readonly version: string
   readonly instance: string
+  /** Stands on each line, where there are several. */
+  readonly worker?: number
+}
+
+/** Where the pages of metrics and health are read. */
+export interface Pages {
+  readonly metrics: Pick<Metrics, 'contentType' | 'text'>
+  readonly health: Pick<Health, 'report'>
 }
 
 export class Telemetry {
@@ -60,11 +69,13 @@ export class Telemetry {
   #healthServer: Served | undefined
 
   readonly #metricsDefault: string
+  readonly #pages: Pages
 
-  /** `metricsDefault`: the endpoint of metrics where none is configured. */
-  constructor(nowMs: () => number, metricsDefault: string = metricsEndpointDefault) {
+  /** `metricsDefault`: the endpoint of metrics where none is configured. `pages`: what is served instead of its own. */
+  constructor(nowMs: () => number, metricsDefault: string = metricsEndpointDefault, pages?: Pages) {
     this.#metricsDefault = metricsDefault
     this.health = new Health(nowMs)
+    this.#pages = pages ?? this
     processMetrics(this.metrics)
   }
 
@@ -78,10 +89,10 @@ export class Telemetry {
     const metricsKey = level === 'none' ? undefined : (endpoint ?? this.#metricsDefault)
     const healthKey = health && `${health.endpoint}${health.path}`
     const newMetrics = await started(this.#metricsServer, metricsKey, () => {
-      return endpoint === undefined ? this.#tryDefault(log) : serveMetrics(this.metrics, endpoint)
+      return endpoint === undefined ? this.#tryDefault(log) : serveMetrics(this.#pages.metrics, endpoint)
     })
     const newHealth = await started(this.#healthServer, healthKey, () =>
-      serveHealth(this.health, health!.endpoint, health!.path),
+      serveHealth(this.#pages.health, health!.endpoint, health!.path),
     ).catch(async (error: unknown) => {
       if (newMetrics !== this.#metricsServer) await newMetrics?.server.close()
       throw error
@@ -108,7 +119,7 @@ export class Telemetry {
 
   async #tryDefault(log: Log): Promise<PageServer | undefined> {
     try {
-      return await serveMetrics(this.metrics, this.#metricsDefault)
+      return await serveMetrics(this.#pages.metrics, this.#metricsDefault)
     } catch (error) {
       if (!(error instanceof DependencyError)) throw error
       log.warn('metrics_not_served', { endpoint: this.#metricsDefault, reason: error.message })

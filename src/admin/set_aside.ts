@@ -23,37 +23,86 @@ export interface ShownDeadLetter {
   readonly dead: string
 }
 
-export function setAsideRoutes(app: FastifyInstance, gateway: Gateway): void {
-  const { quarantine } = gateway
-  app.get('/v1/quarantine', () => {
-    const { records, bytes, oldestMs, tenants } = quarantine.state()
-    return { records, bytes, oldest: oldestMs === undefined ? null : iso(oldestMs), tenants: byName(tenants) }
-  })
-  app.post('/v1/quarantine/release', () => release(gateway))
-  app.post('/v1/quarantine/purge', async () => ({ purged: await quarantine.purge() }))
+/** What is in quarantine. */
+export interface QuarantineShown {
+  readonly records: number
+  readonly bytes: number
+  /** ISO time. */
+  readonly oldest: string | null
+  readonly tenants: Readonly<Record<string, number>>
+}
+
+/** Which dead letters: of one destination or all, these or all. */
+export interface Which {
+  readonly destination?: string
+  readonly ids?: readonly string[]
+}
+
+/** What can be asked and done; by one gateway, or by all workers of one together. */
+export interface SetAside {
+  quarantine(): Promise<QuarantineShown>
+  release(): Promise<{ released: number; rejected: number; quarantined: number }>
+  purgeQuarantine(): Promise<{ purged: number }>
+  /** Oldest first. */
+  deadLetters(destination: string | undefined): Promise<ShownDeadLetter[]>
+  /** Both give the number of batches. */
+  retryDeadLetters(which: Which): Promise<number>
+  purgeDeadLetters(which: Which): Promise<number>
+}
+
+export function setAsideRoutes(app: FastifyInstance, setAside: SetAside): void {
+  app.get('/v1/quarantine', () => setAside.quarantine())
+  app.post('/v1/quarantine/release', () => setAside.release())
+  app.post('/v1/quarantine/purge', () => setAside.purgeQuarantine())
 
   app.get<{ Querystring: { destination?: string } }>('/v1/dead-letters', async ({ query }) => {
-    const lists = await Promise.all(chosen(gateway, query.destination).map(shown))
-    return { dead_letters: lists.flat() }
+    return { dead_letters: await setAside.deadLetters(query.destination) }
   })
   app.get<{ Params: { id: string } }>('/v1/dead-letters/:id', async ({ params }, reply) => {
-    const lists = await Promise.all(chosen(gateway, undefined).map(shown))
-    const found = lists.flat().filter(({ id }) => id === params.id)
+    const found = (await setAside.deadLetters(undefined)).filter(({ id }) => id === params.id)
     if (found.length === 0) return reply.code(404).send({ error: 'there is no dead letter with this id' })
     return { dead_letters: found }
   })
   app.post<{ Body: Which | null }>('/v1/dead-letters/retry', async ({ body }) => ({
-    batches: await each(gateway, body, (destination, ids) => destination.retryDeadLetters(ids)),
+    batches: await setAside.retryDeadLetters(body ?? {}),
   }))
   app.post<{ Body: Which | null }>('/v1/dead-letters/purge', async ({ body }) => ({
-    batches: await each(gateway, body, (destination, ids) => destination.deadLetters.purge(ids)),
+    batches: await setAside.purgeDeadLetters(body ?? {}),
   }))
 }
 
-/** Which dead letters: of one destination or all, these or all. */
-interface Which {
-  readonly destination?: string
-  readonly ids?: readonly string[]
+/** What this process has set aside. */
+export function setAsideOf(gateway: Gateway): SetAside {
+  const { quarantines } = gateway
+  const each = async (which: Which, work: (destination: Destination) => Promise<number>): Promise<number> => {
+    let batches = 0
+    for (const [, destination] of chosen(gateway, which.destination)) batches += await work(destination)
+    return batches
+  }
+  return {
+    async quarantine() {
+      const states = quarantines.map((one) => one.state())
+      const oldest = states.map(({ oldestMs }) => oldestMs).filter((ms) => ms !== undefined)
+      return {
+        records: states.reduce((sum, { records }) => sum + records, 0),
+        bytes: states.reduce((sum, { bytes }) => sum + bytes, 0),
+        oldest: oldest.length === 0 ? null : iso(Math.min(...oldest)),
+        tenants: byName(states.flatMap(({ tenants }) => tenants)),
+      }
+    },
+    release: () => release(gateway),
+    async purgeQuarantine() {
+      let purged = 0
+      for (const one of quarantines) purged += await one.purge()
+      return { purged }
+    },
+    async deadLetters(destination) {
+      const lists = await Promise.all(chosen(gateway, destination).map(shown))
+      return lists.flat()
+    },
+    retryDeadLetters: (which) => each(which, (destination) => destination.retryDeadLetters(which.ids)),
+    purgeDeadLetters: (which) => each(which, (destination) => destination.deadLetters.purge(which.ids)),
+  }
 }
 
 /**
@@ -62,14 +111,18 @@ interface Which {
  */
 async function release(gateway: Gateway): Promise<{ released: number; rejected: number; quarantined: number }> {
   let rejected = 0
+  let released = 0
   const before = gateway.account.total()
-  const released = await gateway.quarantine.release(async (parcel) => {
-    const { answer, rejected: refused, records } = await gateway.readmit(incomingOf(parcel), parcel.group)
-    const isTaken = answer.is === 'ok' || answer.is === 'partial' || (answer.is === 'bad' && refused === records)
-    if (!isTaken) throw new DouaneError('queue', `released until here: ${answer.message}`)
-    rejected += refused
-    gateway.account.quarantineReleased(parcel.tenants)
-  })
+  // Those that others left first: what comes back into quarantine goes into this one's own.
+  for (const quarantine of gateway.quarantines.toReversed()) {
+    released += await quarantine.release(async (parcel) => {
+      const { answer, rejected: refused, records } = await gateway.readmit(incomingOf(parcel), parcel.group)
+      const isTaken = answer.is === 'ok' || answer.is === 'partial' || (answer.is === 'bad' && refused === records)
+      if (!isTaken) throw new DouaneError('queue', `released until here: ${answer.message}`)
+      rejected += refused
+      gateway.account.quarantineReleased(parcel.tenants)
+    })
+  }
   const after = gateway.account.total()
   return { released, rejected, quarantined: Math.max(0, after.quarantined - before.quarantined + released) }
 }
@@ -89,26 +142,12 @@ function incomingOf({ body, tenants, quarantinedMs }: Released): Incoming {
 }
 
 function chosen({ destinations }: Gateway, id: string | undefined): [id: string, destination: Destination][] {
-  const all = destinations.states().map(([name]) => [name, destinations.destination(name)!] as [string, Destination])
-  const found = id === undefined ? all : all.filter(([name]) => name === id)
+  const names = destinations.states().map(([name]) => name)
+  const found = id === undefined ? names : names.filter((name) => name === id)
   if (found.length === 0 && id !== undefined) {
-    throw new DouaneError(
-      'config',
-      `there is no destination ${id}`,
-      `Name one of ${all.map(([name]) => name).join(', ')}.`,
-    )
+    throw new DouaneError('config', `there is no destination ${id}`, `Name one of ${names.join(', ')}.`)
   }
-  return found
-}
-
-async function each(
-  gateway: Gateway,
-  which: Which | null,
-  work: (destination: Destination, ids: readonly string[] | undefined) => Promise<number>,
-): Promise<number> {
-  let batches = 0
-  for (const [, destination] of chosen(gateway, which?.destination)) batches += await work(destination, which?.ids)
-  return batches
+  return found.flatMap((name) => destinations.parts(name).map((part): [string, Destination] => [name, part]))
 }
 
 async function shown([id, { deadLetters }]: [string, Destination]): Promise<ShownDeadLetter[]> {

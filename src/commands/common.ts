@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { builtIn } from '../../config/built_in.ts'
-import type { GatewayConfig } from '../../config/gateway_config.ts'
+import type { GatewayConfig, ReadText } from '../../config/gateway_config.ts'
 import { type LoadedConfig, loadConfig, loadConfigApart } from '../../config/load.ts'
 import { ConfigRefused } from '../../config/problem.ts'
 import { ConfigError } from '../errors.ts'
@@ -55,9 +55,9 @@ export const filesOf = (given: readonly string[] | undefined): readonly string[]
 export const load = (files: readonly string[]): LoadedConfig =>
   loadConfig(files, { env: process.env, registries: builtIn })
 
-/** For a running gateway: a large policy is read in a thread of its own. */
-export const loadApart = (files: readonly string[]): Promise<LoadedConfig> =>
-  loadConfigApart(files, { env: process.env, registries: builtIn })
+/** For a running gateway: a large policy is read in a thread of its own. `read`: what files hold; else from the disk. */
+export const loadApart = (files: readonly string[], read?: ReadText): Promise<LoadedConfig> =>
+  loadConfigApart(files, { env: process.env, registries: builtIn, ...(read && { read }) })
 
 /** The configuration, or `ConfigRefused` with every problem. */
 export function loadAccepted(files: readonly string[] | undefined): GatewayConfig {

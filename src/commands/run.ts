@@ -1,13 +1,16 @@
 /** `douane run`: the gateway, until SIGINT or SIGTERM. */
+import cluster from 'node:cluster'
 import { randomUUID } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { formatProblem } from '../../config/problem.ts'
-import { startAdmin } from '../admin.ts'
+import { administered, startAdmin } from '../admin.ts'
 import { type Endpoints, Gateway } from '../gateway.ts'
 import { limits } from '../limits.ts'
 import { type Watch, watchFiles } from '../receive/watch.ts'
+import { type ReadConfig, WorkerGroup } from '../workers/group.ts'
+import { runWorker } from '../workers/worker.ts'
 import { filesOf, loadApart, version, withConfig, withDataDir } from './common.ts'
 
 interface RunOptions {
@@ -23,21 +26,13 @@ export function runCommand(program: Command): void {
 }
 
 async function run(options: RunOptions): Promise<void> {
+  if (cluster.isWorker) return runWorker({ version, load: loadApart })
   const stopped = nextSignal('SIGINT', 'SIGTERM')
   const files = filesOf(options.config)
-  const gateway = await Gateway.start({
-    dataDir: options.dataDir,
-    identity: { stream: process.stderr, nowMs: () => Date.now(), version, instance: randomUUID() },
-    env: process.env,
-    load: async () => {
-      const loaded = await loadApart(files)
-      for (const warning of loaded.warnings) process.stderr.write(`warning: ${formatProblem(warning)}\n`)
-      return loaded
-    },
-  })
+  const gateway = await start(files, options.dataDir)
   let left = 0
   try {
-    const admin = await startAdmin(gateway)
+    const admin = await startAdmin(gateway instanceof Gateway ? administered(gateway) : gateway.administered)
     const endpoints: Endpoints = { ...gateway.endpoints, ...(admin && { admin: admin.endpoint }) }
     writeFileSync(join(options.dataDir, 'gateway.json'), JSON.stringify({ pid: process.pid, endpoints }), {
       mode: 0o600,
@@ -55,15 +50,46 @@ async function run(options: RunOptions): Promise<void> {
   if (left > 0) process.stderr.write(`${left} records are left in the queues; the next start delivers them\n`)
 }
 
+/** The gateway in this process, or in as many workers as the configuration asks for. */
+async function start(files: readonly string[], dataDir: string): Promise<Gateway | WorkerGroup> {
+  const { identity, env } = {
+    identity: { stream: process.stderr, nowMs: () => Date.now(), version, instance: randomUUID() },
+    env: process.env,
+  }
+  const read = () => readConfig(files)
+  // Read once: the start takes what says how many workers there are.
+  let first: ReadConfig | undefined = await read()
+  const load = async (): Promise<ReadConfig> => {
+    const found = first ?? (await read())
+    first = undefined
+    for (const warning of found.loaded.warnings) process.stderr.write(`warning: ${formatProblem(warning)}\n`)
+    return found
+  }
+  const workers = first.loaded.config?.service.workers ?? 1
+  return workers === 1
+    ? Gateway.start({ dataDir, identity, env, load: async () => (await load()).loaded })
+    : WorkerGroup.start({ workers, dataDir, files, identity, env, load })
+}
+
+async function readConfig(files: readonly string[]): Promise<ReadConfig> {
+  const texts = new Map<string, string>()
+  const loaded = await loadApart(files, (file) => {
+    const text = readFileSync(file, 'utf8')
+    texts.set(file, text)
+    return text
+  })
+  return { loaded, texts }
+}
+
 /** Reloads on SIGHUP and when a configuration or policy file changes; one at a time, the last request wins. */
 class Reloader {
-  readonly #gateway: Gateway
+  readonly #gateway: Gateway | WorkerGroup
   readonly #files: readonly string[]
   #watch: Watch | undefined
   #running: Promise<void> | undefined
   #again = false
 
-  constructor(gateway: Gateway, files: readonly string[]) {
+  constructor(gateway: Gateway | WorkerGroup, files: readonly string[]) {
     this.#gateway = gateway
     this.#files = files
   }

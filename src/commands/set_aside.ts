@@ -1,7 +1,7 @@
 /** `douane quarantine …` and `douane dead-letters …`: what a running gateway set aside, and what becomes of it. */
 import Table from 'cli-table3'
 import type { Command } from 'commander'
-import type { ShownDeadLetter } from '../admin/set_aside.ts'
+import type { QuarantineShown, ShownDeadLetter } from '../admin/set_aside.ts'
 import { withDataDir, withFormat } from './common.ts'
 import { askGateway } from './status.ts'
 
@@ -61,13 +61,6 @@ function posting(parent: Command, verb: string, description: string): void {
   withDataDir(parent.command(verb).description(description)).action(async ({ dataDir }: Place) => {
     print(JSON.stringify(await askGateway(dataDir, `/v1/quarantine/${verb}`, {})))
   })
-}
-
-interface QuarantineShown {
-  readonly records: number
-  readonly bytes: number
-  readonly oldest: string | null
-  readonly tenants: Readonly<Record<string, number>>
 }
 
 function quarantineTable({ records, bytes, oldest, tenants }: QuarantineShown): string {

@@ -191,11 +191,13 @@ export interface SealerOptions {
   readonly scryptCost?: number
   /** Where recipient keys come from; left out: made locally as they are needed. */
   readonly recipients?: RecipientSource
+  /** Which worker of several seals: each has epochs and a file of its own. */
+  readonly worker?: number | undefined
   /** AES-256-GCM for short values too, where only approved algorithms are allowed. */
   readonly gcmOnly?: boolean
 }
 
-/** A stable name of this gateway's files in the key store. */
+/** A stable name of this gateway's files in the key store; those of a worker have its number behind it. */
 function workerName(dir: string): string {
   const path = join(dir, 'worker')
   createFile(path, randomBytes(4).toString('hex'))
@@ -222,7 +224,8 @@ async function localRecipients(options: SealerOptions): Promise<RecipientSource>
 export async function openSealer(options: SealerOptions): Promise<Sealer & { close(): void }> {
   await sodiumReady
   makeFolder(options.dir)
-  const worker = workerName(options.dir)
+  const gateway = workerName(options.dir)
+  const worker = options.worker === undefined ? gateway : `${gateway}-${options.worker}`
   const recipients = options.recipients ?? (await localRecipients(options))
   const epochs = new EpochWriter(options.dir, worker)
   const sealer = new EpochSealer({

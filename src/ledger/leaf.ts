@@ -34,6 +34,17 @@ export interface Leaf {
 }
 export type Held = readonly [tenant: string, purposes: readonly string[], content: string, records: number]
 
+/** A batch that a destination took, its body as length and lower-case hex of SHA-256. */
+export interface HashedBatch extends Omit<Delivered, 'body'> {
+  readonly bytes: number
+  readonly sha256: string
+}
+/** Where it was taken. */
+export interface Place {
+  readonly destination: string
+  readonly region: string
+}
+
 const pseudonymBytes = 16
 
 export function saltOf(secret: Uint8Array, tenant: string): string {
@@ -47,9 +58,8 @@ export function pseudonymOf(salt: string, tenant: string): string {
 
 /** The leaves of a batch: one, or several where one could not hold all. */
 export function leavesOf(
-  { id, records, refused, body, policyVersion, holdings }: Delivered,
-  place: { readonly destination: string; readonly region: string },
-  sha256: string,
+  { id, records, refused, bytes, sha256, policyVersion, holdings }: HashedBatch,
+  place: Place,
   atMs: number,
   pseudonym: (tenant: string) => string,
 ): Buffer[] {
@@ -64,7 +74,7 @@ export function leavesOf(
       policy: policyVersion,
       records,
       refused,
-      bytes: body.length,
+      bytes,
       sha256,
       held: part,
       ...(parts.length > 1 && { part: [n + 1, parts.length] as const }),

@@ -17,7 +17,7 @@ import type { Signer } from '../keys/signature.ts'
 import { SignedLog } from '../keys/signed_log.ts'
 import { limits } from '../limits.ts'
 import type { Delivered } from '../pipeline/parcel.ts'
-import { leavesOf, pseudonymOf, saltOf } from './leaf.ts'
+import { type HashedBatch, leavesOf, type Place, pseudonymOf, saltOf } from './leaf.ts'
 
 interface Waiting {
   readonly leaves: readonly Buffer[]
@@ -67,9 +67,12 @@ export class Ledger {
   }
 
   /** Resolves when the batch's leaf is on disk. The body is read until then. */
-  async add(batch: Delivered, place: { destination: string; region: string }, atMs: number): Promise<void> {
-    const sha256 = await hashOf(batch.body)
-    const leaves = leavesOf(batch, place, sha256, atMs, (tenant) => this.#pseudonym(tenant))
+  async add(batch: Delivered, place: Place, atMs: number): Promise<void> {
+    await this.addHashed(await hashed(batch), place, atMs)
+  }
+
+  async addHashed(batch: HashedBatch, place: Place, atMs: number): Promise<void> {
+    const leaves = leavesOf(batch, place, atMs, (tenant) => this.#pseudonym(tenant))
     await new Promise<void>((resolve, reject) => {
       this.#waiting.push({ leaves, resolve, reject })
       this.#writing ??= this.#write().finally(() => {
@@ -131,6 +134,11 @@ export class Ledger {
     }
     return known
   }
+}
+
+/** What a leaf says of a batch, without its body. */
+export async function hashed({ body, ...batch }: Delivered): Promise<HashedBatch> {
+  return { ...batch, bytes: body.length, sha256: await hashOf(body) }
 }
 
 async function hashOf(body: Uint8Array): Promise<string> {

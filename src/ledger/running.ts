@@ -4,6 +4,7 @@ import type { Log } from '../contract.ts'
 import { DouaneError } from '../errors.ts'
 import type { Delivered } from '../pipeline/parcel.ts'
 import type { Health } from '../telemetry/health.ts'
+import type { HashedBatch, Place } from './leaf.ts'
 import { Ledger } from './ledger.ts'
 
 export interface RunningOptions {
@@ -44,8 +45,13 @@ export class RunningLedger {
   }
 
   /** Resolves when the batch stands in the ledger, or at once where there is none. */
-  async witness(batch: Delivered, place: { destination: string; region: string }): Promise<void> {
+  async witness(batch: Delivered, place: Place): Promise<void> {
     await this.#watched(() => this.#ledger?.add(batch, place, this.#options.nowMs()))
+  }
+
+  /** The same, for a batch whose body is elsewhere. */
+  async witnessHashed(batch: HashedBatch, place: Place): Promise<void> {
+    await this.#watched(() => this.#ledger?.addHashed(batch, place, this.#options.nowMs()))
   }
 
   /** Signs a last time. Never rejects: what cannot be signed now is signed at the next start. */

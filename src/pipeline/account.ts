@@ -48,6 +48,21 @@ export class Account {
     return account
   }
 
+  /**
+   * Goes on where a worker ended: with what it had settled. What waited then is found in its queues again, and its
+   * quarantine too.
+   */
+  resume(settled: Iterable<readonly [tenant: string, account: TenantAccount]>): void {
+    for (const [tenant, { stored, dropped, rejected, deadLettered }] of settled) {
+      const account = this.of(tenant)
+      account.received += stored + dropped + rejected + deadLettered
+      account.stored += stored
+      account.dropped += dropped
+      account.rejected += rejected
+      account.deadLettered += deadLettered
+    }
+  }
+
   /** All tenants, by name; `''` is nobody that the gateway knows. */
   tenants(): [tenant: string, account: TenantAccount][] {
     return [...this.#tenants].sort(([a], [b]) => (a < b ? -1 : 1))

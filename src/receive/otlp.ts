@@ -26,6 +26,8 @@ export interface ReceiverHost {
   resolve(path: string): string
   /** A request that was refused before `accept` was asked. */
   refused(transport: Sender['transport'], reason: RefusalReason): void
+  /** A failed authentication that counts against its address. */
+  counted?(address: string): void
   /** A failed authentication. */
   authFailed(address: string, failure: AuthFailure | 'forbidden'): void
   /** Certificates were read again; with an error the old ones stay in force. */
@@ -37,6 +39,8 @@ export interface Receiver {
   readonly endpoints: { readonly grpc?: string; readonly http?: string }
   /** Bytes of bodies in memory now. */
   inflightBytes(): number
+  /** Authentications of an address that failed elsewhere, and count here too. */
+  authFailedElsewhere(address: string, times: number): void
   /** Looks for changed certificates now instead of at the next interval. */
   reload(): Promise<void>
   /** Takes no new requests and waits for those in progress. */
@@ -57,6 +61,7 @@ export async function startReceiver(config: ReceiverConfig, host: ReceiverHost):
     authenticator: host.authenticator,
     nowMs: () => Number(host.monotonicNano() / 1_000_000n),
     failed: host.authFailed,
+    counted: (address) => host.counted?.(address),
   })
   const { grpc, http } = resolved(config, host).protocols
   const running: { grpc?: Running; http?: Running } = {}
@@ -75,6 +80,7 @@ export async function startReceiver(config: ReceiverConfig, host: ReceiverHost):
       ...(running.grpc && { grpc: running.grpc.endpoint }),
       ...(running.http && { http: running.http.endpoint }),
     },
+    authFailedElsewhere: (address, times) => gate.countFailures(address, times),
     inflightBytes: () => intake.pool.inflightBytes,
     reload: async () => {
       await Promise.all([running.grpc?.reload(), running.http?.reload()])

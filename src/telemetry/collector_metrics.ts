@@ -83,7 +83,7 @@ export function processMetrics(metrics: Metrics): void {
     const { user, system } = process.cpuUsage()
     return (user + system) / 1e6
   }
-  metrics.gauge('otelcol_process_uptime', 'Seconds since the process started.', {}, () => process.uptime())
+  metrics.gauge('otelcol_process_uptime', 'Seconds since the process started.', {}, () => process.uptime(), 'first')
   metrics.gauge('otelcol_process_cpu_seconds', 'CPU seconds, user and system.', {}, cpuSeconds)
   metrics.gauge('otelcol_process_memory_rss', 'Resident memory in bytes.', {}, () => process.memoryUsage.rss())
 }

@@ -7,7 +7,14 @@
  * Names are given in full (`otelcol_…`, `douane_…`); asking twice for the same name gives the same metric, so that a
  * reloaded gateway goes on counting where the old one stopped.
  */
-import { Counter as PromCounter, Gauge as PromGauge, Registry } from 'prom-client'
+import {
+  AggregatorRegistry,
+  type MetricObjectWithValues,
+  type MetricValue,
+  Counter as PromCounter,
+  Gauge as PromGauge,
+  Registry,
+} from 'prom-client'
 import type { Counter, LabelledCounter } from '../contract.ts'
 import { limits } from '../limits.ts'
 
@@ -69,6 +76,25 @@ class LabelSets<Part> {
 const cut = (value: string): string => value.slice(0, limits.metricLabelLengthMax)
 const key = (values: Values): string => JSON.stringify(values)
 
+const together = (dumps: readonly MetricsDump[]): Registry =>
+  AggregatorRegistry.aggregate(dumps as MetricObjectWithValues<MetricValue<string>>[][])
+
+/** Metrics as one process hands them to another. */
+export type MetricsDump = readonly MetricObjectWithValues<MetricValue<string>>[]
+
+/** Those of several processes as one, in Prometheus' text format. The first dump is that of the one that serves them. */
+export const metricsTogether = (dumps: readonly MetricsDump[]): Promise<string> => together(dumps).metrics()
+
+/** The same as one dump. */
+export const oneDump = (dumps: readonly MetricsDump[]): Promise<MetricsDump> =>
+  together(dumps).getMetricsAsJSON() as unknown as Promise<MetricsDump>
+
+/** Only what grows: what stays of a process that ended. */
+export const countersOf = (dump: MetricsDump): MetricsDump => dump.filter(({ type }) => String(type) === 'counter')
+
+/** How a gauge of several processes is read: their sum, or what the one that serves them says. */
+export type Together = 'sum' | 'first'
+
 export class Metrics {
   readonly #registry = new Registry()
   readonly #counters = new Map<string, LabelSets<Cell>>()
@@ -83,14 +109,24 @@ export class Metrics {
     return this.#registry.metrics()
   }
 
+  dump(): Promise<MetricsDump> {
+    return this.#registry.getMetricsAsJSON() as unknown as Promise<MetricsDump>
+  }
+
   counter(name: string, help: string, labels: readonly string[] = []): LabelledCounter {
     const sets = this.#counters.get(name) ?? this.#newCounter(name, help, labels)
     return { with: (...values) => sets.at(values, (given) => new Cell(given)) }
   }
 
   /** Sampled when metrics are read. Gives what removes it; a later one with the same labels takes its place. */
-  gauge(name: string, help: string, labels: Readonly<Record<string, string>>, read: () => number): () => void {
-    const sets = this.#gauges.get(name) ?? this.#newGauge(name, help, Object.keys(labels))
+  gauge(
+    name: string,
+    help: string,
+    labels: Readonly<Record<string, string>>,
+    read: () => number,
+    together: Together = 'sum',
+  ): () => void {
+    const sets = this.#gauges.get(name) ?? this.#newGauge(name, help, Object.keys(labels), together)
     const reading = { values: Object.values(labels), read }
     sets.put(reading.values, reading)
     return () => sets.remove(reading.values, reading)
@@ -146,7 +182,7 @@ export class Metrics {
     return sets
   }
 
-  #newGauge(name: string, help: string, labels: readonly string[]): LabelSets<Reading> {
+  #newGauge(name: string, help: string, labels: readonly string[], together: Together): LabelSets<Reading> {
     const sets = new LabelSets<Reading>(labels)
     this.#gauges.set(name, sets)
     new PromGauge({
@@ -154,6 +190,7 @@ export class Metrics {
       help,
       labelNames: [...labels],
       registers: [this.#registry],
+      aggregator: together,
       collect() {
         this.reset()
         for (const { values, read } of sets.all()) this.set(labelled(labels, values), finite(read))

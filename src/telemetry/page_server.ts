@@ -20,7 +20,7 @@ interface Page {
 }
 
 /** Rejects with `DependencyError` when the port cannot be had. */
-export const serveMetrics = (metrics: Metrics, endpoint: string): Promise<PageServer> =>
+export const serveMetrics = (metrics: Pick<Metrics, 'contentType' | 'text'>, endpoint: string): Promise<PageServer> =>
   serve(endpoint, '/metrics', async () => ({
     status: 200,
     contentType: metrics.contentType,
@@ -28,7 +28,7 @@ export const serveMetrics = (metrics: Metrics, endpoint: string): Promise<PageSe
   }))
 
 /** 200 when all is well, else 503; the same JSON with both. Rejects with `DependencyError`. */
-export const serveHealth = (health: Health, endpoint: string, path: string): Promise<PageServer> =>
+export const serveHealth = (health: Pick<Health, 'report'>, endpoint: string, path: string): Promise<PageServer> =>
   serve(endpoint, path, async () => {
     const report = health.report()
     const status = report.status === 'ok' ? 200 : 503

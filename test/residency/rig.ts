@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { builtIn } from '../../config/built_in.ts'
 import { loadConfigApart } from '../../config/load.ts'
-import { type Admin, startAdmin } from '../../src/admin.ts'
+import { type Admin, administered, startAdmin } from '../../src/admin.ts'
 import { Gateway } from '../../src/gateway.ts'
 import { decodeRequest, type LogRecord, type Request } from '../oracle/otlp.ts'
 
@@ -90,7 +90,7 @@ export async function startGateway(files: Record<string, string>, folder = tempo
     env: {},
     load: () => loadConfigApart([join(folder, 'config.yaml')], { env: {}, registries: builtIn }),
   })
-  const admin = (await startAdmin(gateway))!
+  const admin = (await startAdmin(administered(gateway)))!
   writeFileSync(
     join(dataDir, 'gateway.json'),
     JSON.stringify({ pid: process.pid, endpoints: { admin: admin.endpoint } }),

@@ -17,6 +17,8 @@ export interface GateOptions {
   readonly nowMs: () => number
   /** Each failure, with the sender's address; for alerts and metrics. */
   readonly failed: (address: string, failure: AuthFailure | 'forbidden') => void
+  /** Each that counts against its address: for other gates that keep the same limit. */
+  readonly counted?: (address: string) => void
 }
 
 export class Gate {
@@ -56,7 +58,8 @@ export class Gate {
         this.#remember(fingerprint(credentials))
         return verdict
       case 'unknown':
-        this.#countFailure(address)
+        this.countFailures(address, 1)
+        this.#options.counted?.(address)
         this.#options.failed(address, verdict.failure)
         return { refusal: unauthenticated(this.#options.authenticator!.scheme) }
       case 'forbidden':
@@ -87,14 +90,15 @@ export class Gate {
     return failures.count >= limits.authFailuresMax ? restMs : 0
   }
 
-  #countFailure(address: string): void {
+  /** Counts failures of an address, wherever they were seen. */
+  countFailures(address: string, times: number): void {
     const failures = this.#failures.get(address)
     if (failures !== undefined) {
-      failures.count++
+      failures.count += times
       return
     }
     if (this.#failures.size >= limits.authFailureAddressesMax) dropOldest(this.#failures)
-    this.#failures.set(address, { count: 1, sinceMs: this.#options.nowMs() })
+    this.#failures.set(address, { count: times, sinceMs: this.#options.nowMs() })
   }
 
   #remember(print: string): void {
