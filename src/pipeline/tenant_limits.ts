@@ -29,6 +29,14 @@ export interface Throttle {
   readonly what: 'records_per_second' | 'bytes_per_second' | 'queued_records'
 }
 
+/** Several workers keep one limit: what one lets in costs the buckets of all. */
+export interface LimitsElsewhere {
+  /** Told what this worker let in. */
+  spent(tenant: string, records: number, bytes: number): void
+  /** Records of a tenant that wait in the queues of others. */
+  queued(tenant: string): number
+}
+
 class Bucket {
   readonly #rate: number
   readonly #burst: number
@@ -68,10 +76,12 @@ export class TenantLimits {
   #buckets = new Map<string, Buckets>()
   #sweptAtMs = Number.NEGATIVE_INFINITY
   readonly #account: Pick<Account, 'of'>
+  readonly #elsewhere: LimitsElsewhere | undefined
 
   /** `account`: knows how many records of a tenant wait now. */
-  constructor(account: Pick<Account, 'of'>) {
+  constructor(account: Pick<Account, 'of'>, elsewhere?: LimitsElsewhere) {
     this.#account = account
+    this.#elsewhere = elsewhere
   }
 
   /** Buckets start anew, full, where limits changed. */
@@ -80,6 +90,12 @@ export class TenantLimits {
     for (const [tenant, { limit }] of this.#buckets) {
       if (JSON.stringify(limit) !== JSON.stringify(this.#limitOf(tenant))) this.#buckets.delete(tenant)
     }
+  }
+
+  /** Whether it counts how many records of a tenant wait. */
+  get countsQueued(): boolean {
+    const { per_tenant, tenants = {} } = this.#config
+    return [per_tenant, ...Object.values(tenants)].some((limit) => limit?.queued_records !== undefined)
   }
 
   get isActive(): boolean {
@@ -96,11 +112,17 @@ export class TenantLimits {
     if (bytesMs > 0) return { retryAfterMs: bytesMs, what: 'bytes_per_second' }
     if (of.limit.queued_records === undefined) return undefined
     const { entering, queued } = this.#account.of(tenant)
-    if (entering + queued < of.limit.queued_records) return undefined
+    if (entering + queued + (this.#elsewhere?.queued(tenant) ?? 0) < of.limit.queued_records) return undefined
     return { retryAfterMs: limits.refusedRetryMs, what: 'queued_records' }
   }
 
   spend(tenant: string, records: number, bytes: number, nowMs: number): void {
+    this.#elsewhere?.spent(tenant, records, bytes)
+    this.spentElsewhere(tenant, records, bytes, nowMs)
+  }
+
+  /** What another worker let in. */
+  spentElsewhere(tenant: string, records: number, bytes: number, nowMs: number): void {
     const of = this.#of(tenant, nowMs)
     of?.records?.spend(records)
     of?.bytes?.spend(bytes)
