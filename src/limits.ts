@@ -157,7 +157,7 @@ export const limits = {
   /** How far before a finding of such a pattern its context words may stand, in characters. */
   customContextLengthMax: 80,
   /** Finds times length of one value; beyond it the value is masked whole. */
-  customStepsMax: 4 * 1024 * 1024,
+  customStepsMax: 1024 * 1024,
   /** Base64 or percent-encoding inside a value: how deep it is opened. */
   encodedDepthMax: 3,
   /** Attribute keys that have a metric of their own; further ones are counted as `other`. */
@@ -334,8 +334,8 @@ export const limits = {
   subjectCachedMsMax: 10 * 60 * 1000,
   /** Keys derived from one person's secret that are held ready: one for each live purpose, region and retention. */
   subjectKeysMax: 8,
-  /** People over the quota have no secret of their own; their content is sealed to keys of this retention at most. */
-  overQuotaRetention: '6d',
+  /** People over the quota have no secret of their own; their content is sealed to keys of so many days at most. */
+  overQuotaDaysMax: 6,
   /** A person's id, in characters of text: longer ones are cut from use, not from the record. */
   subjectIdCharsMax: 1024,
   /** Tenants whose keys of rows are held ready; rows whose random bytes are drawn, and are written, in one go. */

@@ -35,6 +35,8 @@ const rules: readonly Rule[] = [
   { part: 'src/contract.ts', may: [], types: ['src/otlp/', 'zod'] },
   { part: 'src/ottl/', may: [...common, 'src/otlp/', 'src/nearest_name.ts', 're2js'] },
   { part: 'src/merkle/', may: [...common, 'node:'] },
+  // Services that guard keys are asked over HTTPS, or by a process of their own.
+  { part: 'src/keys/kms/', may: [...common, 'src/keys/', 'node:', 'undici'] },
   {
     part: 'src/keys/',
     may: [...common, 'src/contract.ts', 'src/merkle/', 'src/otlp/', 'src/units.ts', 'libsodium-wrappers', 'node:'],

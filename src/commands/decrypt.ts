@@ -1,9 +1,9 @@
 /** `douane decrypt`: opens sealed values in rows that `query` printed; writes who read what, and why, first. */
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Command } from 'commander'
 import { decryptStream, noCounts } from '../keys/decrypt.ts'
 import { openInput, withConfig, withDataDir } from './common.ts'
+import { keyOptions, keysDirOf } from './key_place.ts'
 
 interface DecryptOptions {
   readonly dataDir: string
@@ -25,13 +25,15 @@ export function decryptCommand(program: Command): void {
 }
 
 async function decrypt(file: string | undefined, options: DecryptOptions): Promise<void> {
+  // Before there is a reader of lines: it drops those that come while nobody listens.
+  const keys = await keyOptions(options)
   const input = openInput(file)
   const counts = noCounts()
   const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })
   const opened = decryptStream(lines, {
-    dir: join(options.dataDir, 'keys'),
+    ...keys,
+    dir: keysDirOf(options),
     reason: options.reason,
-    passphrase: process.env['DOUANE_KEYS_PASSPHRASE'],
     gateways: options.gatewayKeys ?? [],
     ...(options.who !== undefined && { who: options.who }),
     counts,

@@ -1,10 +1,13 @@
 /** `douane keys …`: what the key holder does. What is printed goes to stdout, remarks to stderr. */
-import { join, resolve } from 'node:path'
+import { readFileSync } from 'node:fs'
 import Table from 'cli-table3'
 import type { Command } from 'commander'
+import { readProviders } from '../../config/keys.ts'
+import { ConfigRefused } from '../../config/problem.ts'
 import { ConfigError, KeyError } from '../errors.ts'
 import { AccessLog, verifyAccessLog } from '../keys/audit.ts'
 import { exportBundle, openBundle } from '../keys/bundle.ts'
+import { makeFolder, replaceFile } from '../keys/files.ts'
 import { rotateHashKeys } from '../keys/hash_keys.ts'
 import {
   checkKeys,
@@ -14,22 +17,20 @@ import {
   listKeys,
   makeAhead,
   openKeyHolder,
+  rewrapKeys,
   rotateKey,
 } from '../keys/operations.ts'
+import { tryProvider } from '../keys/wrapping.ts'
 import { parseDurationMs } from '../units.ts'
 import { positiveInteger, readInput, withDataDir, withFormat, writeNamed } from './common.ts'
+import { keyOptions, keysDirOf, type Place, providersFileOf } from './key_place.ts'
 
-interface Place {
-  readonly dataDir: string
-}
 interface Use {
   readonly tenant?: string
   readonly region?: string
   readonly retention?: string
 }
 
-const dirOf = ({ dataDir }: Place): string => resolve(join(dataDir, 'keys'))
-const passphrase = (): { passphrase: string | undefined } => ({ passphrase: process.env['DOUANE_KEYS_PASSPHRASE'] })
 const print = (line: string): void => void process.stdout.write(`${line}\n`)
 const remark = (line: string): void => void process.stderr.write(`${line}\n`)
 const collect = (value: string, before: string[] = []): string[] => [...before, value]
@@ -57,6 +58,7 @@ export function keysCommand(program: Command): void {
   const keys = program.command('keys').description('the keys of the decrypt side')
   initCommand(keys)
   listCommand(keys)
+  providersCommands(keys)
   rotateCommand(keys)
   destroyCommand(keys)
   bundleCommands(keys)
@@ -74,9 +76,12 @@ function initCommand(keys: Command): void {
       positiveInteger(1000),
       3,
     )
-  withDataDir(withUse(command)).action(async (flags: Place & Use & { periods: number }) => {
-    const { holder, trust } = await initKeys(dirOf(flags), Date.now(), passphrase())
-    if (passphrase().passphrase === undefined) {
+    .option('--providers <file>', 'providers.yaml for the keys folder: who guards the private keys')
+  withDataDir(withUse(command)).action(async (flags: Place & Use & { periods: number; providers?: string }) => {
+    if (flags.providers !== undefined) takeProviders(flags, flags.providers)
+    const options = await keyOptions(flags)
+    const { holder, trust } = await initKeys(keysDirOf(flags), Date.now(), options)
+    if (options.wrapWith === 'local' && options.passphrase === undefined) {
       remark('No DOUANE_KEYS_PASSPHRASE: if these keys are new, they are protected by file permissions only.')
     }
     const use = wholeUse(flags)
@@ -85,10 +90,38 @@ function initCommand(keys: Command): void {
   })
 }
 
+/** Puts the file into the keys folder, if it is right; what it names must lie where it says from there. */
+function takeProviders(place: Place, file: string): void {
+  const { problems } = readProviders(file, process.env)
+  if (problems) throw new ConfigRefused(problems)
+  makeFolder(keysDirOf(place))
+  replaceFile(providersFileOf(place), readFileSync(file))
+}
+
+function providersCommands(keys: Command): void {
+  const trying = keys
+    .command('providers')
+    .description('who guards the private keys, and whether each of them wraps and unwraps now')
+  withDataDir(trying).action(async (flags: Place) => {
+    const { providers, kms } = await openKeyHolder(keysDirOf(flags), await keyOptions(flags))
+    const results = await Promise.all([...providers.values()].map(tryProvider))
+    for (const result of results) print(JSON.stringify({ ...result, wraps_new_keys: result.provider === kms.name }))
+    const failing = results.filter(({ ok }) => !ok).map(({ provider }) => provider)
+    if (failing.length > 0) throw new KeyError(`not usable now: ${failing.join(', ')}`, 'Each line says what to do.')
+  })
+  const rewrapping = keys
+    .command('rewrap')
+    .description('hands private keys over to the provider that wraps new ones (wrap_with in providers.yaml)')
+  withDataDir(rewrapping).action(async (flags: Place) => {
+    const holder = await openKeyHolder(keysDirOf(flags), await keyOptions(flags))
+    print(JSON.stringify({ provider: holder.kms.name, rewrapped: await rewrapKeys(holder) }))
+  })
+}
+
 function listCommand(keys: Command): void {
   const command = keys.command('list').description('the recipient keys: for whom, which period, in which state')
   withFormat(withDataDir(command), ['table', 'json']).action(async (flags: Place & { format: string }) => {
-    const listed = listKeys(await openKeyHolder(dirOf(flags), passphrase()), Date.now())
+    const listed = listKeys(await openKeyHolder(keysDirOf(flags), await keyOptions(flags)), Date.now())
     if (flags.format === 'json') for (const key of listed) print(JSON.stringify(key))
     else print(keysTable(listed))
   })
@@ -112,13 +145,13 @@ function rotateCommand(keys: Command): void {
     .option('--hash', 'the hash keys: values hashed from now on do not join with those from before')
   withDataDir(withUse(command)).action(async (flags: Place & Use & { hash?: boolean }) => {
     if (flags.hash) {
-      rotateHashKeys(dirOf(flags), Date.now())
+      rotateHashKeys(keysDirOf(flags), Date.now())
       remark('The new root is in use when the gateway is started again.')
       return
     }
     const use = wholeUse(flags)
     if (!use) throw new ConfigError('which key?', [], 'Give --tenant, --region and --retention, or --hash.')
-    const holder = await openKeyHolder(dirOf(flags), passphrase())
+    const holder = await openKeyHolder(keysDirOf(flags), await keyOptions(flags))
     print(JSON.stringify({ id: await rotateKey(holder, use, Date.now()) }))
     remark('Gateways use it within the hour; those with a bundle need a new one: douane keys export-bundle')
   })
@@ -144,7 +177,7 @@ function destroyCommand(keys: Command): void {
     .option('--who <name>', 'who, where the system user is not the person')
     .option('--yes', 'do it; without, what would be destroyed is listed')
   withDataDir(command).action(async (flags: DestroyFlags) => {
-    const holder = await openKeyHolder(dirOf(flags), passphrase())
+    const holder = await openKeyHolder(keysDirOf(flags), await keyOptions(flags))
     const alive = listKeys(holder, Date.now()).filter(({ state }) => state !== 'destroyed')
     const chosen = alive.filter(
       (key) => flags.id?.includes(key.id) || key.tenant === flags.tenant || (flags.expired && key.state === 'expired'),
@@ -168,7 +201,7 @@ function bundleCommands(keys: Command): void {
     .option('--out <file>', 'where to; left out: stdout')
     .option('--expires <time>', 'how long gateways may use it', '35d')
   withDataDir(exporting).action(async (flags: Place & { out?: string; expires: string }) => {
-    const { folder, signer, dir } = await openKeyHolder(dirOf(flags), passphrase())
+    const { folder, signer, dir } = await openKeyHolder(keysDirOf(flags), await keyOptions(flags))
     const nowMs = Date.now()
     const bundle = exportBundle(dir, folder, signer, { nowMs, expiresMs: nowMs + parseDurationMs(flags.expires) })
     const text = JSON.stringify(bundle)
@@ -196,7 +229,7 @@ function checkCommand(keys: Command): void {
     .description('opens every epoch key in the key store, so that a lost key shows today and not when it is needed')
     .option('--gateway-keys <folder>', "a gateway's keys folder; may be repeated", collect)
   withDataDir(command).action(async (flags: Place & { gatewayKeys?: string[] }) => {
-    const holder = await openKeyHolder(dirOf(flags), passphrase())
+    const holder = await openKeyHolder(keysDirOf(flags), await keyOptions(flags))
     const check = await checkKeys(holder, flags.gatewayKeys)
     print(JSON.stringify(check))
     if (check.missing + check.damaged > 0) {
@@ -216,13 +249,13 @@ function auditCommands(keys: Command): void {
     .option('--witness <file>', 'a checkpoint that was kept elsewhere')
   withDataDir(verifying).action(async (flags: Place & { witness?: string }) => {
     const witness = flags.witness === undefined ? undefined : (await readInput(flags.witness)).toString()
-    const verdict = await verifyAccessLog(dirOf(flags), witness)
+    const verdict = await verifyAccessLog(keysDirOf(flags), witness)
     print(JSON.stringify(verdict))
     if (!verdict.ok) throw new KeyError('the access log was tampered with', 'Compare it with a backup.')
   })
   const showing = (name: string, description: string, work: (log: AccessLog) => Promise<void>): void => {
     withDataDir(audit.command(name).description(description)).action(async (flags: Place) => {
-      const log = await AccessLog.open(dirOf(flags))
+      const log = await AccessLog.open(keysDirOf(flags))
       try {
         await work(log)
       } finally {

@@ -98,9 +98,12 @@ export const examples: Readonly<Record<string, readonly Example[]>> = {
   ],
   'keys init': [
     ['DOUANE_KEYS_PASSPHRASE=… douane keys init', 'a new key folder'],
+    ['douane keys init --providers providers.yaml', 'with private keys guarded by Vault, an HSM or a cloud'],
     ['douane keys init --tenant acme --region eu-de --retention 18mo --periods 6', 'keys ahead of time'],
   ],
   'keys list': [['douane keys list', 'for whom, which period, in which state']],
+  'keys providers': [['douane keys providers', 'a canary there and back with each; how long it took, or what to do']],
+  'keys rewrap': [['douane keys rewrap', 'after wrap_with was changed in providers.yaml']],
   'keys rotate': [
     ['douane keys rotate --tenant acme --region eu-de --retention 18mo', 'a new key now'],
     ['douane keys rotate --hash', 'hashes from now on do not join with those from before'],

@@ -23,36 +23,67 @@ import {
   type Tombstone,
 } from './recipients.ts'
 import { openSigner, type Signer, signerText } from './signature.ts'
+import { unwrapRecipient, wrapTested } from './wrapping.ts'
 
 export interface KeyHolder {
   readonly dir: string
   readonly signer: Signer
   readonly folder: RecipientFolder
+  /** Who wraps what is made from now on. */
   readonly kms: KmsProvider
+  /** Who can unwrap, by name. */
+  readonly providers: ReadonlyMap<string, KmsProvider>
+}
+
+export interface HolderOptions extends LocalKmsOptions {
+  /** Besides `local`. */
+  readonly providers?: readonly KmsProvider[]
+  /** The name of the provider that wraps new keys; left out: `local`. */
+  readonly wrapWith?: string
 }
 
 /** Opens the keys of a folder. Throws `KeyError` where there are none. */
-export async function openKeyHolder(dir: string, options: LocalKmsOptions = {}, kms?: KmsProvider): Promise<KeyHolder> {
+export async function openKeyHolder(dir: string, options: HolderOptions = {}): Promise<KeyHolder> {
   const signer = openSigner(dir, 'authority.pem', false)
-  const provider = kms ?? (await openLocalKms(dir, options))
-  if (!signer || !provider) throw new KeyError(`there are no keys in ${dir}`, 'Make them: douane keys init')
-  return { dir, signer, folder: new RecipientFolder(dir, signer), kms: provider }
+  const local = await openLocalKms(dir, options)
+  const all = [...(local ? [local] : []), ...(options.providers ?? [])]
+  const providers = new Map(all.map((provider) => [provider.name, provider]))
+  const kms = providers.get(options.wrapWith ?? 'local')
+  if (!signer || !kms) throw new KeyError(`there are no keys in ${dir}`, 'Make them: douane keys init')
+  return { dir, signer, folder: new RecipientFolder(dir, signer), kms, providers }
 }
 
 /** Makes what a keys folder needs; what is there stays. Gives the holder and the text that gateways pin. */
 export async function initKeys(
   dir: string,
   nowMs: number,
-  options: LocalKmsOptions = {},
-  kms?: KmsProvider,
+  options: HolderOptions = {},
 ): Promise<{ holder: KeyHolder; trust: string }> {
   makeFolder(dir)
-  if (!kms) await openLocalKms(dir, { ...options, make: true })
+  if ((options.wrapWith ?? 'local') === 'local') await openLocalKms(dir, { ...options, make: true })
   openSigner(dir, 'authority.pem', true)
   openHashKeys({ dir, nowMs: () => nowMs })
   await (await AccessLog.open(dir)).close()
-  const holder = await openKeyHolder(dir, options, kms)
+  const holder = await openKeyHolder(dir, options)
   return { holder, trust: signerText(holder.signer.publicKey) }
+}
+
+/** Hands private halves over to the provider that wraps new keys. Gives the ids of those that were elsewhere. */
+export async function rewrapKeys(holder: KeyHolder): Promise<string[]> {
+  const rewrapped: string[] = []
+  for (const { period, id, destroyed } of holder.folder.list()) {
+    const document = destroyed ? undefined : holder.folder.read(period, id)
+    if (!document || document.provider === holder.kms.name) continue
+    const secret = await unwrapRecipient(holder.providers, document)
+    try {
+      const { wrapped, provider } = await wrapTested(holder.kms, secret, id)
+      holder.folder.rewrap(document, wrapped, provider)
+      rewrapped.push(id)
+    } finally {
+      secret.fill(0)
+    }
+  }
+  return rewrapped
 }
 
 /** Recipient keys for the current period and those after it, where they are missing. Gives the ids of new ones. */
@@ -165,8 +196,7 @@ export async function checkKeys(holder: KeyHolder, gateways: readonly string[] =
     }
     if (!unwrapped.has(record.recipient)) {
       const document = holder.folder.read(record.period, record.recipient)
-      const wrapped = document && Buffer.from(document.wrapped, 'base64url')
-      unwrapped.set(record.recipient, wrapped && (await holder.kms.unwrap(wrapped, record.recipient)))
+      unwrapped.set(record.recipient, document && (await unwrapRecipient(holder.providers, document)))
     }
     const secret = unwrapped.get(record.recipient)
     if (!secret) check.missing++

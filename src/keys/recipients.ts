@@ -13,11 +13,12 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { KeyError } from '../errors.ts'
 import { canonical } from './derive.ts'
-import { createFile, eraseFile, readDocument } from './files.ts'
+import { createFile, eraseFile, readDocument, replaceFile } from './files.ts'
 import { generateKeyPair, hpkeOpen, hpkeSeal, publicKeyOf, rawPrivate, rawPublic } from './hpke.ts'
 import type { KmsProvider, LocalKms } from './kms.ts'
 import { parsePeriod, periodAt } from './period.ts'
 import { isSignedBy, type Signer, signDocument } from './signature.ts'
+import { wrapTested } from './wrapping.ts'
 
 /** What a recipient key is for. */
 export interface RecipientSlot {
@@ -39,6 +40,8 @@ export interface Recipient {
 /** Where a gateway takes recipient keys from. Throws `KeyError`: then nothing is sealed, and nothing leaves. */
 export interface RecipientSource {
   current(tenant: string, region: string, retention: string, nowMs: number): Recipient
+  /** Throws `KeyError` where what is sealed to this recipient could not be opened any more, as far as is known here. */
+  checkRecipient?(recipient: Recipient): void
 }
 
 export interface RecipientDocument extends RecipientSlot {
@@ -95,6 +98,10 @@ export class RecipientFolder {
     return existsSync(this.#path(period, id, '.destroyed.json'))
   }
 
+  has(period: string, id: string): boolean {
+    return existsSync(this.#path(period, id))
+  }
+
   /** The key's document, checked against its signature; `undefined` when there is none. */
   read(period: string, id: string): RecipientDocument | undefined {
     const path = this.#path(period, id)
@@ -135,6 +142,14 @@ export class RecipientFolder {
       this.#signer.privateKey,
     )
     return createFile(this.#path(period, id), `${JSON.stringify(document)}\n`)
+  }
+
+  /** Puts the same private half, wrapped by another provider, in the place of the old one. */
+  rewrap(document: RecipientDocument, wrapped: Uint8Array, provider: string): void {
+    const { signature: _, ...rest } = document
+    const changed = { ...rest, provider, wrapped: Buffer.from(wrapped).toString('base64url') }
+    const path = this.#path(document.period, document.id)
+    replaceFile(path, `${JSON.stringify(signDocument(changed, this.#signer.privateKey))}\n`)
   }
 
   /** Writes the tombstone first: a crash between the two steps leaves a key that counts as destroyed. */
@@ -189,17 +204,18 @@ export async function makeRecipient(
   const id = `${slotId(slot)}-${generation}`
   const { publicKey, secret } = newPair(id)
   try {
-    const wrapped = await kms.wrap(secret, id)
-    const back = await kms.unwrap(wrapped, id)
-    const same = back.equals(secret)
-    back.fill(0)
-    if (!same) throw new KeyError(`the ${kms.name} provider does not give back what it wrapped`)
-    folder.add(slot, generation, publicKey, wrapped, kms.name, nowMs)
+    const { wrapped, provider } = await wrapTested(kms, secret, id)
+    folder.add(slot, generation, publicKey, wrapped, provider, nowMs)
   } finally {
     secret.fill(0)
   }
   return id
 }
+
+const destroyed = (period: string): KeyError =>
+  new KeyError(`the key of period ${period} was destroyed`, 'Make a new one: douane keys rotate')
+const missing = (period: string): KeyError =>
+  new KeyError(`the key of period ${period} is missing`, 'Restore it from a backup.')
 
 /** The default: this gateway makes recipient keys as they are needed, and keeps only what it cannot open itself. */
 export class LocalRecipients implements RecipientSource {
@@ -216,13 +232,16 @@ export class LocalRecipients implements RecipientSource {
     const slot = { tenant, region, retention, period: period.name }
     if (this.#folder.generation(slot) === 0) this.#make(slot, nowMs)
     const id = `${slotId(slot)}-${this.#folder.generation(slot)}`
-    if (this.#folder.isDestroyed(period.name, id)) {
-      throw new KeyError(`the key of period ${period.name} was destroyed`, 'Make a new one: douane keys rotate')
-    }
+    if (this.#folder.isDestroyed(period.name, id)) throw destroyed(period.name)
     const document = this.#folder.read(period.name, id)
-    if (!document) throw new KeyError(`the key of period ${period.name} is missing`, 'Restore it from a backup.')
+    if (!document) throw missing(period.name)
     const publicKey = publicKeyOf(Buffer.from(document.public, 'base64url'))
     return { id, period: period.name, publicKey, endsMs: period.endMs }
+  }
+
+  checkRecipient({ id, period }: Recipient): void {
+    if (this.#folder.isDestroyed(period, id)) throw destroyed(period)
+    if (!this.#folder.has(period, id)) throw missing(period)
   }
 
   #make(slot: RecipientSlot, nowMs: number): void {
