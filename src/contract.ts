@@ -10,6 +10,9 @@
 import type { z } from 'zod'
 import type { LogRecord } from './otlp/record.ts'
 import type { LogsRequest, Resource, Scope } from './otlp/request.ts'
+import type { SealBinding, Subject } from './otlp/subject.ts'
+
+export type { SealBinding, Subject } from './otlp/subject.ts'
 
 /** A processor: its name in config, the shape of its options, how to build it. */
 export interface ProcessorComponent<Config extends z.ZodType = z.ZodType> {
@@ -55,9 +58,16 @@ export interface Processor {
   restore?(snapshot: Uint8Array): void
   /** What the admin API shows of its state, as JSON. Never payload. */
   inspect?(): unknown
+  /** What it does with a field (an OTTL path) of a tenant's records with these purposes, and which rule says so. */
+  explainPath?(path: string, tenant: string, purposes: readonly string[]): readonly string[]
   /** What workers of one gateway know together. */
   readonly shared?: Shared
+  /** What becomes of a record whose content cannot be sealed. Left out: `wait`, the sender is told to send again. */
+  readonly onKeyFailure?: OnKeyFailure
 }
+
+/** `drop`: the field is left out. The others are about the record. */
+export type OnKeyFailure = 'wait' | 'reject' | 'quarantine' | 'drop'
 
 /**
  * State of several workers: one more processor, which sees no records, keeps it. Workers tell it what they saw; it tells
@@ -108,6 +118,8 @@ export interface Host {
   readonly log: Log
   readonly purposes: Purposes
   readonly hashKeys: HashKeys
+  /** Missing where nothing is sealed. */
+  readonly subjects?: Subjects
   /** The absolute path of a file named in config; relative ones are relative to the config file. */
   resolve(path: string): string
   /** The text of a file named in config, relative as above. Only in `create`. Throws `ConfigError` with what is wrong. */
@@ -182,7 +194,15 @@ export interface HashKeys {
 /** Seals content. Synchronous: keys that need I/O are made durable before it returns. */
 export interface Sealer {
   /** Seals an encoded AnyValue message. Gives a string that starts with `cose:`. Throws `KeyError`: then nothing leaves. */
-  seal(value: Uint8Array, context: SealContext, field: string): string
+  seal(value: Uint8Array, context: SealContext, field: string, binding?: SealBinding): string
+  /** Makes sure that a key for this context can be had. Throws `KeyError` where it cannot. Missing: it always can. */
+  ready?(context: SealContext): void
+  /** Stands for a value in searches: equal values of a tenant's field in one month have one text, and nobody else's. */
+  index?(value: Uint8Array, tenant: string, field: string): string
+}
+/** People whose content can be erased. Handles are good for the request that they were got in. */
+export interface Subjects {
+  of(tenant: string, id: string): Subject
 }
 /** An attribute's field, as `seal` wants it: its OTTL path. Others: `log.body`, `log.event_name`, `scope.name` … */
 export const attributeField = (level: 'resource' | 'scope' | 'log', key: string): string =>

@@ -18,9 +18,9 @@ import type { EpochRecord } from './epochs.ts'
 import { type KmsProvider, openLocalKms } from './kms.ts'
 import { RecipientFolder } from './recipients.ts'
 import { KeyRing, type MissingKey } from './ring.ts'
-import { findTokens, parseRow, type Stated } from './row.ts'
+import { findTokens, mayHoldTokens, parseRow, type Stated } from './row.ts'
 import { openSigner } from './signature.ts'
-import { openParsed, parseToken } from './token.ts'
+import { openParsed, parseToken, withoutPadding } from './token.ts'
 
 /** `foreign`: not of our making. `refused`: ours, but changed, or not from this place. */
 export type OpenedToken =
@@ -36,7 +36,7 @@ export async function openToken(
 ): Promise<OpenedToken> {
   const token = parseToken(text)
   if (!token) return { is: 'foreign' }
-  const epoch = await ring.open(token.kid, stated.nearMs)
+  const epoch = await ring.open(token, stated.nearMs)
   if (typeof epoch === 'string') return { is: epoch }
   const { record } = epoch
   if (!belongs(record, stated)) return { is: 'refused' }
@@ -64,7 +64,8 @@ function belongs(record: EpochRecord, stated: Stated): boolean {
 
 function readValue(plaintext: Buffer): AnyValue | undefined {
   try {
-    return decodeValue(plaintext, 0, plaintext.length)
+    const { length } = withoutPadding(plaintext)
+    return decodeValue(plaintext, 0, length)
   } catch (error) {
     if (error instanceof WireError) return undefined
     throw error
@@ -165,6 +166,7 @@ export async function* decryptStream(lines: AsyncIterable<string>, options: Decr
       for (const { text } of opened) yield text
     }
   } finally {
+    ring.close()
     await log.close()
   }
 }
@@ -180,7 +182,7 @@ function entriesOf(what: AccessEntry['what'], common: Omit<AccessEntry, 'what'>)
 
 async function openLine(line: string, ring: KeyRing, counts: DecryptCounts): Promise<OpenedLine> {
   counts.lines++
-  if (!line.includes('cose:')) return { text: line, what: [] }
+  if (!mayHoldTokens(line)) return { text: line, what: [] }
   let row: unknown
   try {
     row = parseRow(line)

@@ -9,7 +9,7 @@
  * commitment is checked before a key is used. `canonical` is the only encoding of bound context: each part is preceded
  * by its length, so that ("ab","c") and ("a","bc") differ.
  */
-import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
+import { hkdfSync } from 'node:crypto'
 
 /** COSE algorithm numbers (RFC 9053): both registered, neither of our making. */
 export const A256GCM = 3
@@ -42,21 +42,24 @@ export function commitment(key: Uint8Array): Buffer {
 }
 export const kidBytes = 16
 
-/** The keys that content is sealed with: raw for libsodium, an object for node:crypto. */
-export interface FieldKeys {
-  readonly chacha: Buffer
-  readonly gcm: KeyObject
+const algorithmNames: Record<Algorithm, string> = {
+  [A256GCM]: 'A256GCM',
+  [CHACHA20_POLY1305]: 'ChaCha20/Poly1305',
 }
 
-export function fieldKeys(epochKey: Uint8Array, purpose: string, subjectSecret?: Uint8Array): FieldKeys {
-  const derive = (algorithm: string): Buffer => {
-    const info = canonical('douane.field-key.1', algorithm, purpose)
-    return subjectSecret ? hkdf(subjectSecret, epochKey, info) : hkdf(epochKey, EMPTY, info)
-  }
-  const gcmBytes = derive('A256GCM')
-  const gcm = createSecretKey(gcmBytes)
-  gcmBytes.fill(0)
-  return { chacha: derive('ChaCha20/Poly1305'), gcm }
+/** HKDF's info for a field key: no key serves two algorithms, or two purposes. */
+export const fieldKeyInfo = (algorithm: Algorithm, purpose: string): Buffer =>
+  canonical('douane.field-key.1', algorithmNames[algorithm], purpose)
+
+/** What content is sealed with: an epoch's key, and with a subject both his secret and the epoch's key. */
+export function fieldKey(
+  algorithm: Algorithm,
+  purpose: string,
+  epochKey: Uint8Array,
+  subjectSecret?: Uint8Array | undefined,
+): Buffer {
+  const info = fieldKeyInfo(algorithm, purpose)
+  return subjectSecret ? hkdf(subjectSecret, epochKey, info) : hkdf(epochKey, EMPTY, info)
 }
 
 /** Where a sealed value belongs. A token opens only where all of it is the same. */

@@ -11,7 +11,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { KeyError } from '../errors.ts'
 import { canonical, commitment, kidBytes } from './derive.ts'
-import { eraseFile, fileError, LineFile } from './files.ts'
+import { eraseFile, fileError, LineFile, type Placed, placed } from './files.ts'
 import { hpkeOpen, hpkeSeal } from './hpke.ts'
 import type { Recipient } from './recipients.ts'
 
@@ -82,8 +82,8 @@ export class EpochWriter {
     this.#worker = worker
   }
 
-  /** On disk when it returns. Throws `KeyError`; then the key must not be used. */
-  append(record: EpochRecord): void {
+  /** On disk when it returns; gives where. Throws `KeyError`; then the key must not be used. */
+  append(record: EpochRecord): Placed {
     const day = new Date(record.madeMs).toISOString().slice(0, 10)
     const path = join(this.#folder, `${day}.${this.#worker}.jsonl`)
     if (this.#file?.path !== path) {
@@ -91,6 +91,7 @@ export class EpochWriter {
       this.#file = new LineFile(path)
     }
     this.#file.append(JSON.stringify(record))
+    return placed(path)
   }
 
   close(): void {

@@ -1,22 +1,9 @@
-/**
- * The decrypt side of subject keys: who is known, whose secret is destroyed, and the secrets that `decrypt` needs.
- *
- * Works on the keys folders of any number of gateways at once, also while they run: a receipt is appended first (the
- * gateway sees it within a second and forgets what it had in memory), then the secret is overwritten in place. Erasing
- * twice is harmless; erasing who was never seen keeps later records of his from being sealed at all.
- */
-import { closeSync, openSync } from 'node:fs'
-import { KeyError } from '../errors.ts'
 import { AccessLog } from './audit.ts'
 import { checkedReason, currentUser } from './decrypt.ts'
-import { fileError, makeFolder } from './files.ts'
+import { makeFolder } from './files.ts'
 import { type Signer, signDocument } from './signature.ts'
-import { SodiumHeap } from './sodium_heap.ts'
 import {
   lookupOf,
-  openRow,
-  RowIndex,
-  readRow,
   readRows,
   rowFiles,
   rowLookup,
@@ -26,7 +13,6 @@ import {
   subjectRoot,
   tenantKeys,
 } from './subject_rows.ts'
-import { sodiumReady } from './token.ts'
 import { Erased, keepReceipt, readReceipts, type SubjectReceipt, wipeErased } from './tombstones.ts'
 
 /** One secret of a person. He has one for each worker of each gateway that met him, and a new one once readmitted. */
@@ -122,79 +108,4 @@ async function change(
     for (const file of rowFiles(keysFolder)) wipeErased(file, erased)
     return receipt
   })
-}
-
-/** Secrets by ref, over the folders of several gateways: what the decrypt side needs besides epoch keys. */
-export class SubjectSecrets {
-  readonly #stores: readonly SecretStore[]
-
-  /** Await `sodiumReady` first. */
-  private constructor(stores: readonly SecretStore[]) {
-    this.#stores = stores
-  }
-
-  static async open(keysFolders: readonly string[]): Promise<SubjectSecrets> {
-    await sodiumReady
-    return new SubjectSecrets(
-      keysFolders.flatMap((folder) => rowFiles(folder).map((file) => new SecretStore(folder, file))),
-    )
-  }
-
-  /** The caller zeroes it. `unknown`: no folder has such a row. Throws `KeyError` for a damaged one. */
-  find(tenant: string, ref: Buffer): Buffer | 'unknown' | 'destroyed' {
-    for (const store of this.#stores) {
-      const found = store.find(tenant, ref)
-      if (found !== 'unknown') return found
-    }
-    return 'unknown'
-  }
-}
-
-/** One file's rows, by ref. The index is made on first use. */
-class SecretStore {
-  readonly #path: string
-  readonly #root: Buffer
-  readonly #erased: Erased
-  readonly #heap = new SodiumHeap()
-  #index: RowIndex | undefined
-  #file = -1
-
-  constructor(keysFolder: string, path: string) {
-    this.#path = path
-    const root = subjectRoot(keysFolder, false)
-    if (!root) throw new KeyError(`subjects.json is missing in ${keysFolder}`, 'Restore it from a backup.')
-    this.#root = root
-    this.#erased = new Erased(readReceipts(keysFolder))
-  }
-
-  find(tenant: string, ref: Buffer): Buffer | 'unknown' | 'destroyed' {
-    const index = this.#index ?? this.#read()
-    let row: Buffer | undefined
-    index.find(ref, (number) => {
-      const read = readRow(this.#file, number)
-      if (!read || !rowRef(read).equals(ref)) return false
-      row = read
-      return true
-    })
-    if (!row) return this.#erased.refs.has(ref.toString('base64url')) ? 'destroyed' : 'unknown'
-    if (rowState(row) === 'erased' || this.#erased.has(row)) return 'destroyed'
-    return openRow(this.#heap, tenantKeys(this.#root, tenant), row)
-  }
-
-  #read(): RowIndex {
-    const index = new RowIndex()
-    try {
-      this.#file = openSync(this.#path, 'r')
-    } catch (error) {
-      throw fileError('read', this.#path, error)
-    }
-    for (const { index: number, bytes } of readRows(this.#path)) index.add(rowRef(bytes), number)
-    this.#index = index
-    return index
-  }
-
-  close(): void {
-    if (this.#file >= 0) closeSync(this.#file)
-    this.#file = -1
-  }
 }

@@ -164,8 +164,35 @@ export function parseDocument<Document extends { format: string }>(
   return document
 }
 
+/** Which file stood under a name: to see later whether it still does. */
+export interface Placed {
+  readonly path: string
+  readonly ino: number
+  readonly dev: number
+}
+
+/** Throws `KeyError` where there is none. */
+export function placed(path: string): Placed {
+  try {
+    const { ino, dev } = statSync(path)
+    return { path, ino, dev }
+  } catch (error) {
+    throw fileError('find', path, error)
+  }
+}
+
+/** Throws `KeyError` unless the same file still stands under its name. */
+export function checkPlaced({ path, ino, dev }: Placed): void {
+  const named = statSync(path, { throwIfNoEntry: false })
+  if (named?.ino === ino && named.dev === dev) return
+  throw new KeyError(
+    `${path} was removed or replaced under the running gateway`,
+    'Put the folder of keys back as it was, or restart the gateway with the one that stands there now.',
+  )
+}
+
 /** Whether an open file is the one that stands under its name: not removed, not replaced. */
-export function sameFile(file: number, path: string): boolean {
+function sameFile(file: number, path: string): boolean {
   const named = statSync(path, { throwIfNoEntry: false })
   const opened = fstatSync(file)
   return named !== undefined && opened.nlink > 0 && named.ino === opened.ino && named.dev === opened.dev
@@ -203,17 +230,22 @@ export class LineFile {
     return file
   }
 
-  /** Throws `KeyError`; the file is then as it was before. */
+  /**
+   * Throws `KeyError`; the file is then as it was before. A file that was removed or replaced since it was opened is
+   * opened anew under its name: what was in it is gone, but nothing is written where nobody finds it.
+   */
   append(...lines: readonly string[]): void {
     try {
+      if (this.#file !== undefined && !sameFile(this.#file, this.path)) this.close()
       this.#file ??= this.#open()
       const bytes = Buffer.from(`${lines.join('\n')}\n`, 'utf8')
       writeWhole(this.#file, bytes)
       fdatasyncSync(this.#file)
       this.#size += bytes.length
+      if (!sameFile(this.#file, this.path)) throw new KeyError(`${this.path} was removed while it was written`)
     } catch (error) {
       this.#undo()
-      throw fileError('write', this.path, error)
+      throw error instanceof KeyError ? error : fileError('write', this.path, error)
     }
   }
 

@@ -158,13 +158,32 @@ function visitValue(
   sites: Site[],
   depth: number,
 ): void {
-  const otlp = isObjekt(value) && typeof value['stringValue'] === 'string' && key !== 'stringValue'
-  const token = otlp ? (value['stringValue'] as string) : value
-  if (typeof token === 'string') {
-    if (!token.startsWith(tokenPrefix)) return
-    sites.push({ token, stated: spot.stated, fields, put: (opened) => put(otlp ? toOtlpJson(opened) : toJson(opened)) })
+  const otlp = isObjekt(value) && key !== 'stringValue' && key !== 'bytesValue' ? otlpText(value) : undefined
+  const text = otlp ?? value
+  if (typeof text === 'string') {
+    const token = tokenIn(text)
+    const isOtlp = otlp !== undefined
+    const putValue = (opened: AnyValue): void => put(isOtlp ? toOtlpJson(opened) : toJson(opened))
+    if (token !== undefined) sites.push({ token, stated: spot.stated, fields, put: putValue })
   } else if (isObjekt(value) || Array.isArray(value)) visit(value, spot, sites, depth + 1)
 }
+
+/** The text of OTLP/JSON's AnyValue, if it is a string or bytes. */
+function otlpText(value: Objekt): string | undefined {
+  const text = value['stringValue'] ?? value['bytesValue']
+  return typeof text === 'string' ? text : undefined
+}
+
+/** A token as it stands in a string, or in bytes as base64. */
+function tokenIn(text: string): string | undefined {
+  if (text.startsWith(tokenPrefix)) return text
+  if (!/^0IN[DE]/.test(text)) return undefined
+  const bytes = Buffer.from(text, 'base64')
+  return bytes.toString('base64') === text ? tokenPrefix + bytes.toString('base64url') : undefined
+}
+
+/** Whether it is worth while to look for tokens in a line. */
+export const mayHoldTokens = (line: string): boolean => /cose:|"0IN[DE]/.test(line)
 
 /** Where the value of `key` stands. */
 function enter(key: string, spot: Spot): Spot {

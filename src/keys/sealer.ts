@@ -3,55 +3,83 @@
  *
  * Each (tenant, region, purpose, retention) has an epoch key: 32 random bytes in memory, for at most an hour or 2^31
  * values. Before its first token is handed out it is sealed (HPKE) to the recipient key of the period and that record
- * is on disk. Then a token costs one AEAD call: about 1 µs for a short value.
+ * is on disk. A person's content is sealed with a key of both the epoch's key and his secret (subjects.ts). Then a token
+ * costs one AEAD call: about 1 µs for a short value.
  *
  * Failure never yields plaintext: every way to fail throws `KeyError`, and the caller sends nothing. After a failure
- * the same context fails at once for `keyRetryMs`, so that a full disk is not asked a thousand times a second.
+ * the same context fails at once for `keyRetryMs`, so that a full disk is not asked a thousand times a second. Each
+ * second the store is looked for under its name: what is sealed while it is away could never be opened.
  *
  * Nonces are 96 random bits. A process that was copied (a restored virtual machine) would repeat them; it shows by the
  * wall clock running away from the monotonic one, and then all epochs and unused nonces are thrown away.
  */
 import { randomBytes, randomFillSync } from 'node:crypto'
 import { join } from 'node:path'
-import type { Log, SealContext, Sealer } from '../contract.ts'
+import type { Log, SealBinding, SealContext, Sealer, Subject, Subjects } from '../contract.ts'
 import { KeyError } from '../errors.ts'
 import { limits } from '../limits.ts'
-import { commitment, type FieldKeys, fieldKeys, kidBytes, placeAad } from './derive.ts'
+import { compareRetention, parseRetention } from '../units.ts'
+import { BlindIndex } from './blind_index.ts'
+import { commitment, kidBytes, placeAad } from './derive.ts'
 import { type EpochRecord, EpochWriter, sealEpoch } from './epochs.ts'
-import { createFile, makeFolder, readPrivate } from './files.ts'
+import { checkPlaced, createFile, makeFolder, type Placed, placed, readPrivate } from './files.ts'
 import { openLocalKms } from './kms.ts'
-import { LocalRecipients, RecipientFolder, type RecipientSource } from './recipients.ts'
+import { retentionOf } from './period.ts'
+import { LocalRecipients, type Recipient, RecipientFolder, type RecipientSource } from './recipients.ts'
 import { openSigner } from './signature.ts'
-import { type BoundField, boundField, sodiumReady, TokenWriter } from './token.ts'
+import { SodiumHeap } from './sodium_heap.ts'
+import { FailedSubject, KnownSubject, SubjectKeys, type SubjectOptions } from './subjects.ts'
+import { BoundField, SealingKey, sodiumReady, TokenWriter } from './token.ts'
 
-/** What the sealer needs from outside. `openSealer` fills it for a gateway, `rehearsalSealer` for dry runs. */
+/** What the sealer needs from outside; `openSealer` fills it. */
 interface SealerParts {
   readonly nowMs: () => number
   readonly monotonicMs: () => number
   readonly random: (buffer: Buffer) => void
   readonly recipients: RecipientSource
-  /** Makes a record durable or throws. */
-  readonly keep: (record: EpochRecord) => void
+  /** Makes a record durable, and says where it is, or throws. */
+  readonly keep: (record: EpochRecord) => Placed
+  /** Throws unless the key store is the one that the gateway began with. */
+  readonly checkStore: () => void
+  readonly subjects: SubjectKeys
   readonly worker: string
   readonly log: Log
   readonly gcmOnly: boolean
 }
 
-interface Epoch extends FieldKeys {
+interface Epoch {
   readonly context: SealContext
+  /** Kept for the keys of people, which are derived from it and their secrets. */
+  readonly secret: Buffer
   readonly kid: Buffer
+  readonly key: SealingKey
+  readonly recipient: Recipient
+  /** The file with its record. */
+  readonly stored: Placed
   readonly madeMs: number
   readonly endsMs: number
   readonly fields: Map<string, BoundField>
+  /** When the store was looked for last. */
+  lookedMs: number
   messages: number
 }
 
 const sameContext = (a: SealContext, b: SealContext): boolean =>
   a.tenant === b.tenant && a.region === b.region && a.purpose === b.purpose && a.retention === b.retention
 
-class EpochSealer implements Sealer {
+const overQuota = parseRetention(`${limits.overQuotaDaysMax}d`)
+
+/** People without a secret of their own: their content ends early, by the key of a short period. */
+function shortened(context: SealContext): SealContext {
+  const { retention } = context
+  const isShort = retention !== '' && compareRetention(retentionOf(retention), overQuota) <= 0
+  return isShort ? context : { ...context, retention: overQuota.text }
+}
+
+class EpochSealer {
   readonly #parts: SealerParts
   readonly #writer: TokenWriter
+  readonly #heap = new SodiumHeap()
   /** By the four names of a context, joined unambiguously. */
   readonly #epochs = new Map<string, Epoch>()
   /** The same by the caller's context object, which is compared on every use: callers may reuse objects. */
@@ -67,21 +95,54 @@ class EpochSealer implements Sealer {
     this.#clockMs = parts.nowMs() - parts.monotonicMs()
   }
 
-  seal(value: Uint8Array, context: SealContext, field: string): string {
+  seal(value: Uint8Array, context: SealContext, field: string, binding?: SealBinding): string {
     if (this.#closed) throw new KeyError('the keys are closed: the gateway is stopping')
     if (value.length > limits.sealValueBytesMax)
       throw new KeyError(`a value of ${value.length} bytes is too long to seal`)
     const nowMs = this.#parts.nowMs()
-    const epoch = this.#epochOf(context, nowMs)
+    const subject = binding?.subject
+    const isOver = subject?.state === 'over_quota'
+    const epoch = this.#epochOf(isOver ? shortened(context) : context, nowMs)
+    const key = subject === undefined || isOver ? epoch.key : this.#personal(epoch, subject)
     epoch.messages++
-    return this.#writer.seal(epoch, epoch.fields.get(field) ?? this.#bind(epoch, field), value)
+    const bound =
+      binding?.recordUid === undefined
+        ? (epoch.fields.get(field) ?? this.#bind(epoch, field))
+        : new BoundField(placeAad({ ...epoch.context, field, recordUid: binding.recordUid }))
+    return this.#writer.seal(key, bound, value, binding?.padTo)
+  }
+
+  /** Throws `KeyError` unless something could be sealed in this context now. */
+  ready(context: SealContext): void {
+    if (this.#closed) throw new KeyError('the keys are closed: the gateway is stopping')
+    this.#epochOf(context, this.#parts.nowMs())
   }
 
   #bind(epoch: Epoch, field: string): BoundField {
     const { tenant, region, purpose } = epoch.context
-    const bound = boundField(placeAad({ tenant, region, purpose, field }))
+    const bound = new BoundField(placeAad({ tenant, region, purpose, field }))
     if (epoch.fields.size < limits.epochFieldsMax) epoch.fields.set(field, bound)
     return bound
+  }
+
+  /** The key of a person's content. */
+  #personal(epoch: Epoch, subject: Subject): SealingKey {
+    if (subject instanceof FailedSubject) throw subject.error
+    if (!(subject instanceof KnownSubject) || subject.state !== 'live') {
+      throw new KeyError('content of a person who was erased is not sealed')
+    }
+    const known = subject.derived.get(epoch)
+    if (known !== undefined) return known
+    const secret = this.#parts.subjects.secretOf(subject)
+    const kid = Buffer.concat([epoch.kid, subject.refBytes])
+    const key = new SealingKey(kid, epoch.context.purpose, (info) => this.#heap.hkdf(secret, epoch.secret, info))
+    if (subject.derived.size >= limits.subjectKeysMax) {
+      const [oldest, ended] = subject.derived.entries().next().value!
+      ended.wipe()
+      subject.derived.delete(oldest)
+    }
+    subject.derived.set(epoch, key)
+    return key
   }
 
   #isLive(epoch: Epoch, nowMs: number): boolean {
@@ -91,16 +152,35 @@ class EpochSealer implements Sealer {
   #epochOf(context: SealContext, nowMs: number): Epoch {
     this.#checkClock(nowMs)
     const recent = this.#recent.get(context)
-    if (recent && sameContext(recent.context, context) && this.#isLive(recent, nowMs)) return recent
-    const { tenant, region, purpose, retention } = context
-    const slot = JSON.stringify([tenant, region, purpose, retention])
-    let epoch = this.#epochs.get(slot)
-    if (!epoch || !this.#isLive(epoch, nowMs)) {
-      if (epoch) this.#retire(slot, epoch)
-      epoch = this.#begin(slot, { tenant, region, purpose, retention }, nowMs)
+    if (recent && sameContext(recent.context, context) && this.#isLive(recent, nowMs)) {
+      if (nowMs - recent.lookedMs >= limits.keyStoreLookMs) this.#look(recent, nowMs)
+      return recent
     }
+    const slot = slotOf(context)
+    let epoch = this.#epochs.get(slot)
+    if (epoch && !this.#isLive(epoch, nowMs)) {
+      this.#retire(epoch)
+      epoch = undefined
+    }
+    if (!epoch) {
+      const { tenant, region, purpose, retention } = context
+      epoch = this.#begin(slot, { tenant, region, purpose, retention }, nowMs)
+    } else if (nowMs - epoch.lookedMs >= limits.keyStoreLookMs) this.#look(epoch, nowMs)
     this.#recent.set(context, epoch)
     return epoch
+  }
+
+  /** Ends the epoch where its record, its recipient or the whole store is gone. */
+  #look(epoch: Epoch, nowMs: number): void {
+    try {
+      this.#parts.checkStore()
+      checkPlaced(epoch.stored)
+      this.#parts.recipients.checkRecipient?.(epoch.recipient)
+      epoch.lookedMs = nowMs
+    } catch (error) {
+      this.#retire(epoch)
+      throw this.#fail(slotOf(epoch.context), error, nowMs)
+    }
   }
 
   #checkClock(nowMs: number): void {
@@ -117,37 +197,35 @@ class EpochSealer implements Sealer {
   #begin(slot: string, context: SealContext, nowMs: number): Epoch {
     const failure = this.#failures.get(slot)
     if (failure && nowMs < failure.untilMs && nowMs > failure.untilMs - 2 * limits.keyRetryMs) throw failure.error
-    const key = Buffer.alloc(32)
+    const secret = Buffer.alloc(32)
     try {
-      this.#parts.random(key)
-      const { tenant, region, purpose, retention } = context
-      const recipient = this.#parts.recipients.current(tenant, region, retention, nowMs)
+      this.#parts.checkStore()
+      this.#parts.random(secret)
+      const recipient = this.#parts.recipients.current(context.tenant, context.region, context.retention, nowMs)
       const worker = this.#parts.worker
-      this.#parts.keep(sealEpoch(key, recipient, { tenant, region, purpose, retention, worker, madeMs: nowMs }))
+      const stored = this.#parts.keep(sealEpoch(secret, recipient, { ...context, worker, madeMs: nowMs }))
       this.#failures.delete(slot)
-      return this.#adopt(slot, context, key, nowMs, Math.min(recipient.endsMs, nowMs + limits.epochAgeMsMax))
+      return this.#adopt(slot, { context, secret, recipient, stored }, nowMs)
     } catch (error) {
+      secret.fill(0)
       throw this.#fail(slot, error, nowMs)
-    } finally {
-      key.fill(0)
     }
   }
 
-  #adopt(slot: string, context: SealContext, key: Buffer, madeMs: number, endsMs: number): Epoch {
-    const kid = commitment(key).subarray(0, kidBytes)
+  #adopt(slot: string, made: Pick<Epoch, 'context' | 'secret' | 'recipient' | 'stored'>, madeMs: number): Epoch {
+    const { context, secret, recipient } = made
+    const kid = commitment(secret).subarray(0, kidBytes)
     const epoch: Epoch = {
-      ...fieldKeys(key, context.purpose),
+      ...made,
       kid,
-      context,
+      key: new SealingKey(kid, context.purpose, (info) => this.#heap.hkdf(secret, nothing, info)),
       madeMs,
-      endsMs,
+      endsMs: Math.min(recipient.endsMs, madeMs + limits.epochAgeMsMax),
       fields: new Map(),
+      lookedMs: madeMs,
       messages: 0,
     }
-    if (this.#epochs.size >= limits.epochsMax) {
-      const [oldestSlot, oldest] = this.#epochs.entries().next().value!
-      this.#retire(oldestSlot, oldest)
-    }
+    if (this.#epochs.size >= limits.epochsMax) this.#retire(this.#epochs.values().next().value!)
     this.#epochs.set(slot, epoch)
     return epoch
   }
@@ -160,14 +238,16 @@ class EpochSealer implements Sealer {
     return told
   }
 
-  #retire(slot: string, epoch: Epoch): void {
-    this.#epochs.delete(slot)
-    epoch.chacha.fill(0)
+  /** What people's keys were derived from the epoch goes with their secrets, within minutes. */
+  #retire(epoch: Epoch): void {
+    this.#epochs.delete(slotOf(epoch.context))
+    epoch.key.wipe()
+    epoch.secret.fill(0)
     epoch.messages = limits.epochMessagesMax
   }
 
   #retireAll(): void {
-    for (const [slot, epoch] of this.#epochs) this.#retire(slot, epoch)
+    for (const epoch of this.#epochs.values()) this.#retire(epoch)
     this.#recent = new WeakMap()
   }
 
@@ -175,8 +255,13 @@ class EpochSealer implements Sealer {
     this.#closed = true
     this.#retireAll()
     this.#writer.close()
+    this.#heap.wipe()
   }
 }
+
+const nothing = Buffer.alloc(0)
+const slotOf = ({ tenant, region, purpose, retention }: SealContext): string =>
+  JSON.stringify([tenant, region, purpose, retention])
 
 export interface SealerOptions {
   /** The keys folder: `<data directory>/keys`. */
@@ -195,6 +280,8 @@ export interface SealerOptions {
   readonly worker?: number | undefined
   /** AES-256-GCM for short values too, where only approved algorithms are allowed. */
   readonly gcmOnly?: boolean
+  /** How many people may have a secret. */
+  readonly subjects?: Pick<SubjectOptions, 'perTenantMax' | 'max'>
 }
 
 /** A stable name of this gateway's files in the key store; those of a worker have its number behind it. */
@@ -220,28 +307,43 @@ async function localRecipients(options: SealerOptions): Promise<RecipientSource>
   return new LocalRecipients(new RecipientFolder(dir, openSigner(dir, 'authority.pem', true)!), kms)
 }
 
+/** A sealer, and the people that it seals for. */
+export interface OpenSealer extends Sealer, Subjects {
+  close(): void
+}
+
 /** Opens the gateway's sealer. Makes local keys at the first start. Rejects with `KeyError`. */
-export async function openSealer(options: SealerOptions): Promise<Sealer & { close(): void }> {
+export async function openSealer(options: SealerOptions): Promise<OpenSealer> {
   await sodiumReady
-  makeFolder(options.dir)
-  const gateway = workerName(options.dir)
+  const { dir, nowMs, log, random = randomFillSync } = options
+  makeFolder(dir)
+  const gateway = workerName(dir)
   const worker = options.worker === undefined ? gateway : `${gateway}-${options.worker}`
   const recipients = options.recipients ?? (await localRecipients(options))
-  const epochs = new EpochWriter(options.dir, worker)
+  const epochs = new EpochWriter(dir, worker)
+  const store = [placed(dir), placed(join(dir, 'worker'))]
+  const subjects = new SubjectKeys({ dir, worker, nowMs, random, log, ...options.subjects })
+  const indexes = new BlindIndex(dir)
   const sealer = new EpochSealer({
-    nowMs: options.nowMs,
+    nowMs,
     monotonicMs: options.monotonicMs ?? (() => performance.now()),
-    random: options.random ?? randomFillSync,
+    random,
     recipients,
     keep: (record) => epochs.append(record),
+    checkStore: () => store.forEach(checkPlaced),
+    subjects,
     worker,
-    log: options.log,
+    log,
     gcmOnly: options.gcmOnly ?? false,
   })
   return {
-    seal: (value, context, field) => sealer.seal(value, context, field),
+    seal: (value, context, field, binding) => sealer.seal(value, context, field, binding),
+    ready: (context) => sealer.ready(context),
+    index: (value, tenant, field) => indexes.of(value, tenant, field, nowMs()),
+    of: (tenant, id) => subjects.of(tenant, id),
     close() {
       sealer.close()
+      subjects.close()
       epochs.close()
     },
   }

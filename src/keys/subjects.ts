@@ -13,8 +13,7 @@ import type { Log } from '../contract.ts'
 import { KeyError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Subject, SubjectState } from '../otlp/subject.ts'
-import type { FieldKeys } from './derive.ts'
-import { fileError, makeFolder, sameFile, undoAppend } from './files.ts'
+import { checkPlaced, fileError, makeFolder, type Placed, placed, undoAppend } from './files.ts'
 import { SodiumHeap } from './sodium_heap.ts'
 import {
   lookupOf,
@@ -36,6 +35,7 @@ import {
   type TenantKeys,
   tenantKeys,
 } from './subject_rows.ts'
+import type { SealingKey } from './token.ts'
 import { Tombstones, wipeErased } from './tombstones.ts'
 
 /** A person as the sealer knows him. */
@@ -46,7 +46,7 @@ export class KnownSubject implements Subject {
   /** Empty once it fell out of the cache. */
   secret: Buffer
   /** Keys that were derived with it, by epoch: gone with the secret. */
-  readonly derived = new Map<object, FieldKeys>()
+  readonly derived = new Map<object, SealingKey>()
   readonly keys: TenantKeys
   readonly row: number
   readonly untilMs: number
@@ -62,7 +62,7 @@ export class KnownSubject implements Subject {
   }
 
   forget(): void {
-    for (const { chacha } of this.derived.values()) chacha.fill(0)
+    for (const key of this.derived.values()) key.wipe()
     this.derived.clear()
     this.secret.fill(0)
     this.secret = nothing
@@ -113,10 +113,12 @@ export class SubjectKeys {
   #poolAt = this.#pool.length
   /** Rows that are not in the file yet; they come after `#rows` of it. */
   #pending: Buffer[] = []
-  #file: number
+  readonly #file: number
+  readonly #place: Placed
   #rows = 0
   #lookedMs = Number.NEGATIVE_INFINITY
   #mustWipe = false
+  #closed = false
 
   /** Makes what is missing. Throws `KeyError`. Call after `sodiumReady`. */
   constructor(options: SubjectOptions) {
@@ -127,6 +129,7 @@ export class SubjectKeys {
     this.#tombstones = new Tombstones(options.dir)
     makeFolder(dirname(this.#path))
     this.#file = this.#open()
+    this.#place = placed(this.#path)
     this.#look(options.nowMs())
   }
 
@@ -252,7 +255,7 @@ export class SubjectKeys {
   /** Puts new rows on disk, in the file that stands under its name. Throws `KeyError`; the rows then wait. */
   flush(): void {
     if (this.#pending.length === 0) return
-    this.checkPlace()
+    checkPlaced(this.#place)
     const bytes = Buffer.concat(this.#pending)
     try {
       for (let from = 0; from < bytes.length; ) from += writeSync(this.#file, bytes, from)
@@ -265,20 +268,10 @@ export class SubjectKeys {
     this.#pending = []
   }
 
-  /** Throws `KeyError` unless the open file is the one that stands under its name. */
-  checkPlace(): void {
-    if (!sameFile(this.#file, this.#path)) {
-      throw new KeyError(
-        `${this.#path} was removed or replaced under the running gateway`,
-        'Put the folder of keys back, then restart the gateway.',
-      )
-    }
-  }
-
   /** Each second: was somebody erased? Is the file still there? */
   #look(nowMs: number): void {
     if (nowMs < this.#lookedMs + limits.keyStoreLookMs && nowMs >= this.#lookedMs) return
-    this.checkPlace()
+    checkPlaced(this.#place)
     if (this.#tombstones.refresh()) {
       for (const [name, subject] of this.#cache) this.#drop(name, subject)
       this.#mustWipe = true
@@ -306,6 +299,8 @@ export class SubjectKeys {
   }
 
   close(): void {
+    if (this.#closed) return
+    this.#closed = true
     for (const [name, subject] of this.#cache) this.#drop(name, subject)
     this.#pool.fill(0)
     this.#root.fill(0)
@@ -315,5 +310,5 @@ export class SubjectKeys {
   }
 }
 
-/** What a token's kid ends with, where its field belongs to a person. */
+/** How long a `ref` is. */
 export const subjectRefBytes = refBytes

@@ -5,6 +5,7 @@
  *   D0 83                              tag 16, array of 3
  *      44 A1 01 18 18 | 43 A1 01 03    protected header: { 1: 24 ChaCha20-Poly1305 } or { 1: 3 A256GCM }
  *      A2 04 50 kid(16) 05 4C iv(12)   unprotected header: { 4: kid, 5: IV }
+ *         04 58 20 kid(32)             the kid of a person's content: the epoch's kid ‖ his subject_ref
  *      40..57|58|59|5A len …           ciphertext ‖ tag(16)
  *
  * What the AEAD authenticates is the Enc_structure ["Encrypt0", protected, external_aad]: `encStructure` makes it,
@@ -13,11 +14,15 @@
  * Short values go through libsodium's WebAssembly with direct use of its heap (node:crypto costs 3 µs a call whatever
  * the length), long ones through node:crypto (AES instructions). The plaintext is written where its ciphertext will
  * stand and sealed in place, so none is left behind in the heap.
+ *
+ * A plaintext may be filled up to hide its length: field 15 of the AnyValue message, zeros, which every protobuf reader
+ * skips: 7A, the length as a varint of three bytes, zeros.
  */
-import { createCipheriv, createDecipheriv, type KeyObject, randomFillSync } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, randomFillSync } from 'node:crypto'
 import sodium from 'libsodium-wrappers'
+import { KeyError } from '../errors.ts'
 import { limits } from '../limits.ts'
-import { A256GCM, type Algorithm, CHACHA20_POLY1305, type FieldKeys, kidBytes } from './derive.ts'
+import { A256GCM, type Algorithm, CHACHA20_POLY1305, fieldKeyInfo, kidBytes } from './derive.ts'
 
 export const tokenPrefix = 'cose:'
 const ivBytes = 12
@@ -29,17 +34,12 @@ const PROTECTED: Record<Algorithm, Buffer> = {
 }
 const START = Buffer.from('d083', 'hex')
 const KID_HEAD = Buffer.from('a20450', 'hex')
+const LONG_KID_HEAD = Buffer.from('a2045820', 'hex')
 const IV_HEAD = Buffer.from('054c', 'hex')
 
-/** A CBOR byte string's head, in the shortest form. */
 function bytesHead(length: number): Buffer {
-  if (length < 24) return Buffer.from([0x40 | length])
-  if (length < 0x100) return Buffer.from([0x58, length])
-  if (length < 0x1_0000) return Buffer.from([0x59, length >> 8, length & 255])
   const head = Buffer.alloc(5)
-  head[0] = 0x5a
-  head.writeUInt32BE(length, 1)
-  return head
+  return head.subarray(0, writeBytesHead(head, 0, length))
 }
 
 /** Enc_structure for an algorithm and an external AAD. */
@@ -69,18 +69,119 @@ interface Heap {
 
 export const sodiumReady: Promise<void> = sodium.ready
 
-/** What a field is sealed with: keys, their kid, and the bound context for both algorithms. */
-export interface SealingKey extends FieldKeys {
-  readonly kid: Buffer
+/** All of a token before its IV. */
+function headOf(algorithm: Algorithm, kid: Uint8Array): Buffer {
+  return Buffer.concat([START, PROTECTED[algorithm], kid.length === kidBytes ? KID_HEAD : LONG_KID_HEAD, kid, IV_HEAD])
 }
-export interface BoundField {
-  readonly chacha: Buffer
-  readonly gcm: Buffer
+
+/** What a field is sealed with: one key for each algorithm, derived when it is first needed, and the tokens' heads. */
+export class SealingKey {
+  readonly #kid: Buffer
+  #derive: (info: Buffer) => Buffer
+  readonly #purpose: string
+  #chacha: Buffer | undefined
+  #gcm: KeyObject | undefined
+  readonly head: Buffer
+  #gcmHead: Buffer | undefined
+
+  /** `derive` gives 32 bytes for an info (derive.ts), which this object owns. */
+  constructor(kid: Buffer, purpose: string, derive: (info: Buffer) => Buffer) {
+    this.#kid = kid
+    this.#purpose = purpose
+    this.#derive = derive
+    this.head = headOf(CHACHA20_POLY1305, kid)
+  }
+
+  get chacha(): Buffer {
+    this.#chacha ??= this.#derive(fieldKeyInfo(CHACHA20_POLY1305, this.#purpose))
+    return this.#chacha
+  }
+
+  get gcm(): KeyObject {
+    if (this.#gcm === undefined) {
+      const bytes = this.#derive(fieldKeyInfo(A256GCM, this.#purpose))
+      this.#gcm = createSecretKey(bytes)
+      bytes.fill(0)
+    }
+    return this.#gcm
+  }
+
+  get gcmHead(): Buffer {
+    this.#gcmHead ??= headOf(A256GCM, this.#kid)
+    return this.#gcmHead
+  }
+
+  /** The key ends: what it was derived from may be zeros now, so nothing is derived again. */
+  wipe(): void {
+    this.#chacha?.fill(0)
+    this.#chacha = undefined
+    this.#gcm = undefined
+    this.#derive = () => {
+      throw new KeyError('a key was used after its end')
+    }
+  }
 }
-export const boundField = (externalAad: Uint8Array): BoundField => ({
-  chacha: encStructure(CHACHA20_POLY1305, externalAad),
-  gcm: encStructure(A256GCM, externalAad),
-})
+
+const paddingHeadBytes = 4
+
+/** How many bytes a plaintext is filled up with: 0, or four and more. */
+export function paddingOf(length: number, padTo: readonly number[]): number {
+  const last = padTo.at(-1)!
+  const fits = (size: number): boolean => size === length || size >= length + paddingHeadBytes
+  const target = padTo.find(fits) ?? Math.ceil((length + paddingHeadBytes) / last) * last
+  return target - length
+}
+
+/** Writes the padding field over the `bytes` bytes from `at` on. */
+function writePadding(out: Uint8Array, at: number, bytes: number): void {
+  const zeros = bytes - paddingHeadBytes
+  out[at] = paddingTag
+  out[at + 1] = (zeros & 127) | 128
+  out[at + 2] = ((zeros >> 7) & 127) | 128
+  out[at + 3] = zeros >> 14
+  out.fill(0, at + paddingHeadBytes, at + bytes)
+}
+const paddingTag = 0x7a
+
+/** The AnyValue message without its padding. */
+export function withoutPadding(plaintext: Buffer): Buffer {
+  const at = valueEnd(plaintext)
+  return at < plaintext.length && plaintext[at] === paddingTag ? plaintext.subarray(0, at) : plaintext
+}
+
+/** Where the one field of an AnyValue message ends; its length where it is no such message. */
+function valueEnd(message: Buffer): number {
+  if (message.length === 0 || message[0] === paddingTag) return 0
+  let at = 1
+  let value = 0
+  for (let shift = 0; at < message.length; shift += 7) {
+    const byte = message[at++]!
+    value += (byte & 127) * 2 ** shift
+    if (byte < 128) break
+  }
+  const wireType = message[0]! & 7
+  if (wireType === 0) return at
+  return wireType === 1 ? 9 : wireType === 2 ? at + value : message.length
+}
+
+/** Where a value belongs, as both algorithms authenticate it. */
+export class BoundField {
+  readonly #aad: Buffer
+  #chacha: Buffer | undefined
+  #gcm: Buffer | undefined
+
+  constructor(externalAad: Buffer) {
+    this.#aad = externalAad
+  }
+  get chacha(): Buffer {
+    this.#chacha ??= encStructure(CHACHA20_POLY1305, this.#aad)
+    return this.#chacha
+  }
+  get gcm(): Buffer {
+    this.#gcm ??= encStructure(A256GCM, this.#aad)
+    return this.#gcm
+  }
+}
 
 const poolBytes = limits.sealNoncesPooled * ivBytes
 const shortMax = limits.sealShortBytesMax
@@ -97,8 +198,10 @@ export class TokenWriter {
   readonly #ad: number
   readonly #out: number
   /** What the heap holds already. */
-  #keyThere: Buffer | undefined
+  #keyThere: SealingKey | undefined
   #adThere: Buffer | undefined
+  /** Where long tokens are put together. */
+  #long = Buffer.alloc(0)
 
   constructor(options: { random?: ((buffer: Buffer) => void) | undefined; gcmOnly?: boolean | undefined } = {}) {
     this.#random = options.random ?? randomFillSync
@@ -112,14 +215,9 @@ export class TokenWriter {
 
   #view(): Buffer {
     const { buffer, byteOffset, length } = this.#module.HEAPU8
-    const heap = Buffer.from(buffer, byteOffset, length)
     this.#keyThere = undefined
     this.#adThere = undefined
-    heap.set(START, this.#out)
-    heap.set(PROTECTED[CHACHA20_POLY1305], this.#out + 2)
-    heap.set(KID_HEAD, this.#out + 7)
-    heap.set(IV_HEAD, this.#out + 26)
-    return heap
+    return Buffer.from(buffer, byteOffset, length)
   }
 
   /** Forget unused nonces: after a clock jump the process may be a copy of another one. */
@@ -146,22 +244,23 @@ export class TokenWriter {
   }
 
   /** The token's text. */
-  seal(key: SealingKey, bound: BoundField, plaintext: Uint8Array): string {
-    const fits = plaintext.length < shortMax && bound.chacha.length <= limits.sealContextBytesMax
+  seal(key: SealingKey, bound: BoundField, plaintext: Uint8Array, padTo?: readonly number[]): string {
+    const padding = padTo === undefined ? 0 : paddingOf(plaintext.length, padTo)
+    const fits = plaintext.length + padding < shortMax && bound.chacha.length <= limits.sealContextBytesMax
     return fits && !this.#gcmOnly
-      ? this.#sealShort(key, bound.chacha, plaintext)
-      : this.#sealLong(key, bound.gcm, plaintext)
+      ? this.#sealShort(key, bound.chacha, plaintext, padding)
+      : this.#sealLong(key, bound.gcm, plaintext, padding)
   }
 
-  #sealShort(key: SealingKey, ad: Buffer, plaintext: Uint8Array): string {
+  #sealShort(key: SealingKey, ad: Buffer, plaintext: Uint8Array, padding: number): string {
     // Growing WebAssembly memory detaches the old view (length 0): take a new one.
     if (this.#heap.length === 0) this.#heap = this.#view()
     const heap = this.#heap
     const out = this.#out
-    if (this.#keyThere !== key.chacha) {
+    if (this.#keyThere !== key) {
       heap.set(key.chacha, this.#key)
-      heap.set(key.kid, out + 10)
-      this.#keyThere = key.chacha
+      heap.set(key.head, out)
+      this.#keyThere = key
     }
     if (this.#adThere !== ad) {
       heap.set(ad, this.#ad)
@@ -169,56 +268,79 @@ export class TokenWriter {
     }
     const nonce = this.#nonceAt()
     const pool = this.#pool
-    for (let i = 0; i < ivBytes; i++) heap[out + 28 + i] = pool[nonce + i]!
-    const sealedBytes = plaintext.length + tagBytes
-    let at = out + 40
-    if (sealedBytes < 24) heap[at++] = 0x40 | sealedBytes
-    else if (sealedBytes < 256) {
-      heap[at++] = 0x58
-      heap[at++] = sealedBytes
-    } else {
-      heap[at++] = 0x59
-      heap[at++] = sealedBytes >> 8
-      heap[at++] = sealedBytes & 255
-    }
+    const ivAt = out + key.head.length
+    for (let i = 0; i < ivBytes; i++) heap[ivAt + i] = pool[nonce + i]!
+    const length = plaintext.length + padding
+    const sealedBytes = length + tagBytes
+    const at = writeBytesHead(heap, ivAt + ivBytes, sealedBytes)
     heap.set(plaintext, at)
-    const failed = this.#module._crypto_aead_chacha20poly1305_ietf_encrypt(
-      at,
-      0,
-      at,
-      plaintext.length,
-      0,
-      this.#ad,
-      ad.length,
-      0,
-      0,
-      out + 28,
-      this.#key,
-    )
+    if (padding > 0) writePadding(heap, at + plaintext.length, padding)
+    const { _crypto_aead_chacha20poly1305_ietf_encrypt: encrypt } = this.#module
+    const failed = encrypt(at, 0, at, length, 0, this.#ad, ad.length, 0, 0, ivAt, this.#key)
     if (failed !== 0) {
-      heap.fill(0, at, at + plaintext.length)
+      heap.fill(0, at, at + length)
       throw new Error('libsodium refused to encrypt')
     }
     return tokenPrefix + heap.base64urlSlice(out, at + sealedBytes)
   }
 
-  #sealLong(key: SealingKey, ad: Buffer, plaintext: Uint8Array): string {
+  #sealLong(key: SealingKey, ad: Buffer, plaintext: Uint8Array, padding: number): string {
     const nonce = this.#nonceAt()
     const iv = this.#pool.subarray(nonce, nonce + ivBytes)
     const cipher = createCipheriv('aes-256-gcm', key.gcm, iv, { authTagLength: tagBytes })
     cipher.setAAD(ad)
-    const head = bytesHead(plaintext.length + tagBytes)
-    const ciphertext = cipher.update(plaintext)
+    const sealedBytes = plaintext.length + padding + tagBytes
+    const { gcmHead } = key
+    if (this.#long.length < sealedBytes + headBytesMax) this.#grow(sealedBytes + headBytesMax)
+    const out = this.#long
+    out.set(gcmHead, 0)
+    out.set(iv, gcmHead.length)
+    let at = writeBytesHead(out, gcmHead.length + ivBytes, sealedBytes)
+    out.set(cipher.update(plaintext), at)
+    at += plaintext.length
+    if (padding > 0) {
+      writePadding(out, at, padding)
+      out.set(cipher.update(out.subarray(at, at + padding)), at)
+      at += padding
+    }
     cipher.final()
-    const parts = [START, PROTECTED[A256GCM], KID_HEAD, key.kid, IV_HEAD, iv, head, ciphertext, cipher.getAuthTag()]
-    return tokenPrefix + Buffer.concat(parts).toString('base64url')
+    out.set(cipher.getAuthTag(), at)
+    const text = tokenPrefix + out.base64urlSlice(0, at + tagBytes)
+    if (out.length > limits.sealLongBytesKept) this.#long = Buffer.alloc(0)
+    return text
   }
+
+  #grow(bytes: number): void {
+    this.#long = Buffer.allocUnsafeSlow(Math.max(bytes, 64 * 1024))
+  }
+}
+
+const headBytesMax = 64
+
+/** A CBOR byte string's head, in the shortest form. Returns where its content begins. */
+function writeBytesHead(out: Uint8Array, start: number, length: number): number {
+  let at = start
+  if (length < 24) out[at++] = 0x40 | length
+  else if (length < 0x100) {
+    out[at++] = 0x58
+    out[at++] = length
+  } else if (length < 0x1_0000) {
+    out[at++] = 0x59
+    out[at++] = length >> 8
+    out[at++] = length & 255
+  } else {
+    out[at++] = 0x5a
+    for (let shift = 24; shift >= 0; shift -= 8) out[at++] = (length >>> shift) & 255
+  }
+  return at
 }
 
 /** A token taken apart. Nothing in it is believed before it opens. */
 export interface ParsedToken {
   readonly algorithm: Algorithm
   readonly kid: Buffer
+  /** Whose content it is, 16 bytes. */
+  readonly subjectRef?: Buffer
   readonly iv: Buffer
   readonly ciphertext: Buffer
   readonly tag: Buffer
@@ -233,25 +355,39 @@ export function parseToken(text: string): ParsedToken | undefined {
   const encoded = text.slice(tokenPrefix.length)
   const bytes = Buffer.from(encoded, 'base64url')
   if (bytes.toString('base64url') !== encoded) return undefined
-  for (const algorithm of [CHACHA20_POLY1305, A256GCM] as const) {
-    const head = Buffer.concat([START, PROTECTED[algorithm], KID_HEAD])
-    if (!bytes.subarray(0, head.length).equals(head)) continue
-    const kidAt = head.length
-    const ivAt = kidAt + kidBytes + IV_HEAD.length
-    const lengthAt = ivAt + ivBytes
-    if (!bytes.subarray(kidAt + kidBytes, ivAt).equals(IV_HEAD)) return undefined
-    for (const headBytes of [1, 2, 3, 5]) {
-      const sealedBytes = bytes.length - lengthAt - headBytes
-      if (sealedBytes < tagBytes) return undefined
-      const expected = bytesHead(sealedBytes)
-      if (expected.length !== headBytes || !bytes.subarray(lengthAt, lengthAt + headBytes).equals(expected)) continue
-      return {
-        algorithm,
-        kid: bytes.subarray(kidAt, kidAt + kidBytes),
-        iv: bytes.subarray(ivAt, lengthAt),
-        ciphertext: bytes.subarray(lengthAt + headBytes, bytes.length - tagBytes),
-        tag: bytes.subarray(bytes.length - tagBytes),
-      }
+  for (const { algorithm, start, kidLength } of shapes) {
+    if (!bytes.subarray(0, start.length).equals(start)) continue
+    const kidEnd = start.length + kidLength
+    const ivAt = kidEnd + IV_HEAD.length
+    if (!bytes.subarray(kidEnd, ivAt).equals(IV_HEAD)) return undefined
+    const sealed = sealedPart(bytes, ivAt + ivBytes)
+    if (sealed === undefined) return undefined
+    return {
+      algorithm,
+      kid: bytes.subarray(start.length, start.length + kidBytes),
+      ...(kidLength > kidBytes && { subjectRef: bytes.subarray(start.length + kidBytes, kidEnd) }),
+      iv: bytes.subarray(ivAt, ivAt + ivBytes),
+      ciphertext: sealed.subarray(0, sealed.length - tagBytes),
+      tag: sealed.subarray(sealed.length - tagBytes),
+    }
+  }
+  return undefined
+}
+
+/** Every way in which a token may begin. */
+const shapes = ([CHACHA20_POLY1305, A256GCM] as const).flatMap((algorithm) => [
+  { algorithm, start: Buffer.concat([START, PROTECTED[algorithm], KID_HEAD]), kidLength: kidBytes },
+  { algorithm, start: Buffer.concat([START, PROTECTED[algorithm], LONG_KID_HEAD]), kidLength: 2 * kidBytes },
+])
+
+/** The ciphertext with its tag: a byte string that ends the token. */
+function sealedPart(bytes: Buffer, headAt: number): Buffer | undefined {
+  for (const headBytes of [1, 2, 3, 5]) {
+    const length = bytes.length - headAt - headBytes
+    if (length < tagBytes) return undefined
+    const expected = bytesHead(length)
+    if (expected.length === headBytes && bytes.subarray(headAt, headAt + headBytes).equals(expected)) {
+      return bytes.subarray(headAt + headBytes)
     }
   }
   return undefined

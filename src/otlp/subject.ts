@@ -17,3 +17,13 @@ export interface Subject {
 
 /** The attribute that holds `ref` in copies with content: `subject find` searches by it. */
 export const subjectRefAttribute = 'douane.subject_ref'
+
+/** What a sealed value is bound to besides its place, and how its length is hidden. */
+export interface SealBinding {
+  /** Whose content it is. */
+  readonly subject?: Subject | undefined
+  /** `log.record.uid`, where the token shall open in this record only. */
+  readonly recordUid?: string | undefined
+  /** Lengths that plaintexts are filled up to; longer ones to a multiple of the last. */
+  readonly padTo?: readonly number[] | undefined
+}

@@ -3,22 +3,35 @@ import { createDecipheriv, createSecretKey, randomBytes } from 'node:crypto'
 import * as cborg from 'cborg'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { A256GCM, CHACHA20_POLY1305, canonical, fieldKeys, placeAad } from '../../src/keys/derive.ts'
-import { boundField, encStructure, openParsed, parseToken, sodiumReady, TokenWriter } from '../../src/keys/token.ts'
+import { A256GCM, CHACHA20_POLY1305, canonical, fieldKey, hkdf, placeAad } from '../../src/keys/derive.ts'
+import {
+  BoundField,
+  encStructure,
+  openParsed,
+  parseToken,
+  SealingKey,
+  sodiumReady,
+  TokenWriter,
+} from '../../src/keys/token.ts'
 
 const place = { tenant: 'acme', region: 'eu-de', purpose: 'support', field: 'log.body' }
 const aad = placeAad(place)
 const epochKey = Buffer.alloc(32, 9)
 const kid = Buffer.alloc(16, 3)
-const keys = fieldKeys(epochKey, place.purpose)
-const openKeys = { chacha: createSecretKey(keys.chacha), gcm: keys.gcm }
+const keysOf = (purpose: string, secret?: Uint8Array) => ({
+  chacha: fieldKey(CHACHA20_POLY1305, purpose, epochKey, secret),
+  gcm: fieldKey(A256GCM, purpose, epochKey, secret),
+})
+const keys = keysOf(place.purpose)
+const openKeys = { chacha: createSecretKey(keys.chacha), gcm: createSecretKey(keys.gcm) }
+const sealingKey = () => new SealingKey(kid, place.purpose, (info) => hkdf(epochKey, Buffer.alloc(0), info))
 
 let writer: TokenWriter
 beforeAll(async () => {
   await sodiumReady
   writer = new TokenWriter()
 })
-const seal = (plaintext: Uint8Array): string => writer.seal({ ...keys, kid }, boundField(aad), plaintext)
+const seal = (plaintext: Uint8Array): string => writer.seal(sealingKey(), new BoundField(aad), plaintext)
 
 /** Nothing of src/: a CBOR library and node:crypto, as somebody else would do it. */
 function openElsewhere(token: string, key: Uint8Array, externalAad: Uint8Array): Buffer {
@@ -62,7 +75,7 @@ describe('a token is a COSE_Encrypt0 message', () => {
     const token = seal(plaintext)
     const parsed = parseToken(token)!
     expect(parsed.algorithm).toBe(length < 1536 ? CHACHA20_POLY1305 : A256GCM)
-    const raw = parsed.algorithm === A256GCM ? keys.gcm.export() : keys.chacha
+    const raw = parsed.algorithm === A256GCM ? keys.gcm : keys.chacha
     expect(openElsewhere(token, raw, aad)).toEqual(plaintext)
     expect(openParsed(parsed, openKeys, aad)).toEqual(plaintext)
   })
@@ -73,9 +86,9 @@ describe('a token is a COSE_Encrypt0 message', () => {
 
   test('A256GCM alone, where only approved algorithms are allowed', () => {
     const strict = new TokenWriter({ gcmOnly: true })
-    const token = strict.seal({ ...keys, kid }, boundField(aad), Buffer.from('short'))
+    const token = strict.seal(sealingKey(), new BoundField(aad), Buffer.from('short'))
     expect(parseToken(token)?.algorithm).toBe(A256GCM)
-    expect(openElsewhere(token, keys.gcm.export(), aad).toString()).toBe('short')
+    expect(openElsewhere(token, keys.gcm, aad).toString()).toBe('short')
   })
 
   test("Python's cwt opens it, given the field key", (context) => {
@@ -95,7 +108,7 @@ sys.stdout.write(COSE.new().decode(raw, cose_key, external_aad=bytes.fromhex(aad
 `
     for (const [plaintext, alg, key] of [
       ['short', 'ChaCha20/Poly1305', keys.chacha],
-      ['long'.repeat(1000), 'A256GCM', keys.gcm.export()],
+      ['long'.repeat(1000), 'A256GCM', keys.gcm],
     ] as const) {
       const token = seal(Buffer.from(plaintext)).slice('cose:'.length)
       const opened = execFileSync('python3', ['-c', script, token, key.toString('hex'), alg, aad.toString('hex')])
@@ -179,8 +192,8 @@ describe('nonces and places', () => {
   })
 
   test('the two algorithms, and two purposes, never share a key', () => {
-    const other = fieldKeys(epochKey, 'security')
-    const all = [keys.chacha, keys.gcm.export(), other.chacha, other.gcm.export()].map((key) => key.toString('hex'))
-    expect(new Set(all).size).toBe(4)
+    const [other, personal] = [keysOf('security'), keysOf(place.purpose, Buffer.alloc(32, 1))]
+    const all = [keys, other, personal].flatMap(({ chacha, gcm }) => [chacha.toString('hex'), gcm.toString('hex')])
+    expect(new Set(all).size).toBe(6)
   })
 })
