@@ -1,111 +1,112 @@
 /**
  * `minimize` takes personal data and secrets out of every field: by key, by value, and by the rule that only metadata
  * leaves. It looks at resource, scope and record attributes, the body, event_name, severity_text, scope name and version,
- * at numbers, bytes, nested values, JSON inside strings, and at the keys themselves. Trace and span ids are not touched.
+ * at numbers, bytes, nested values, JSON and encodings inside strings, and at the keys themselves. A schema URL that
+ * holds something goes whole. Trace and span ids are not touched.
  *
  * Everything it cannot look at is replaced whole, and counted. See docs/minimize.md and docs/detectors.md.
  */
-import { type Counter, type Host, type Processor, processor } from '../../src/contract.ts'
+import { type Host, type Processor, processor } from '../../src/contract.ts'
 import { limits } from '../../src/limits.ts'
-import { type PreparedAttribute, prepareAttribute } from '../../src/otlp/attribute.ts'
 import { Kind, Tag } from '../../src/otlp/fields.ts'
 import { Role } from '../../src/otlp/keys.ts'
 import type { LogRecord } from '../../src/otlp/record.ts'
-import type { Resource, Scope } from '../../src/otlp/request.ts'
+import type { LogsRequest, Resource, Scope } from '../../src/otlp/request.ts'
 import { Mark, type Slots } from '../../src/otlp/slots.ts'
-import { Hasher, mask } from './actions.ts'
-import { type Action, actions, type Config, config, strictness } from './config.ts'
+import { Audit } from './audit.ts'
+import { type BodyMetadata, metadataOfBody } from './body.ts'
+import { type Config, config } from './config.ts'
 import { noHint } from './detect/index.ts'
-import { type CustomDetector, checkNames, customDetectors, nothingClean, Policy, type Verdict } from './policy.ts'
+import { explainPath } from './explain.ts'
+import { Hasher } from './hasher.ts'
+import { maskLabel } from './mask.ts'
+import { clearFate, type Fate, type MetadataPolicy } from './metadata.ts'
+import { Policies } from './policies.ts'
+import { nothingClean, type Policy, type Verdict } from './policy.ts'
 import { Rewriter, unscanned } from './rewrite.ts'
+import { holdsNothing } from './schema_url.ts'
+import { plain } from './treatment.ts'
 
-const roleVerdict = (): Verdict => ({
+/** Fields that are no attributes, by negated `Role`. */
+const roleNames = ['', 'log.body', 'log.event_name', 'log.severity_text', 'scope.name', 'scope.version'] as const
+const roleVerdict = (key: string): Verdict => ({
   action: 'scan',
+  treatment: plain('mask'),
   type: 'text',
+  key,
   hint: noHint,
-  isMetadata: true,
+  encoding: 'none',
+  fate: clearFate,
   isPersonal: false,
   clean: nothingClean(),
 })
-const countKeys = actions.map((action) => `douane.minimized.${action}.count`)
-
-/** The annotations with small counts, which are nearly all there are. */
-const prepared: PreparedAttribute[][] = actions.map(() => [])
-function countOf(action: number, n: number): PreparedAttribute {
-  const known = prepared[action]![n]
-  if (known) return known
-  const made = prepareAttribute(Tag.record.attributes, countKeys[action]!, { kind: 'int', value: BigInt(n) })
-  if (n < 256) prepared[action]![n] = made
-  return made
-}
 
 class Minimize implements Processor {
-  readonly #config: Config
-  readonly #host: Host
+  readonly #policies: Policies
+  readonly #purposes: Host['purposes']
   readonly #hasher: Hasher
-  readonly #custom: readonly CustomDetector[]
-  readonly #policies = new Map<string, Policy>()
-  /** Counters at hand by type, then by action; of the tenant of the last resource. */
-  readonly #counters = new Map<string, (Counter | undefined)[]>()
-  readonly #minimized
+  readonly #audit: Audit
   readonly #rewriter: Rewriter
-  readonly #isAnnotated: boolean
-  /** Changes in the record at hand, by action; and, for `debug`, what was changed. */
-  readonly #counts = new Int32Array(actions.length)
-  readonly #changed: string[] = []
-  #total = 0
   #tenant = ''
   #lastMask = -1
-  /** By negated `Role`: fields that are no attributes. */
-  readonly #roles = Array.from({ length: 7 }, roleVerdict)
+  readonly #roles = roleNames.map(roleVerdict)
   /** Counts requests: what is known of one body says nothing about the next, though it may lie in the same memory. */
   #request = 0
   #addAttribute: (key: string, slots: Slots, slot: number) => void = () => {}
+  /** What of the body at hand stays beside it. */
+  #beside: BodyMetadata | undefined
 
   constructor(options: Config, host: Host) {
-    this.#config = options
-    this.#host = host
-    this.#custom = customDetectors(options)
-    checkNames(options, [])
-    for (const [name, rules] of Object.entries(options.tenants)) checkNames(rules, ['tenants', name])
-    for (const [name, rules] of Object.entries(options.purposes)) checkNames(rules, ['purposes', name])
+    this.#policies = new Policies(options, host.purposes)
+    this.#purposes = host.purposes
     this.#hasher = new Hasher(host.hashKeys, options.hash_cache)
-    this.#minimized = host.counter('minimized', 'Findings and keys that were changed.', ['action', 'type', 'tenant'])
-    this.#isAnnotated = options.annotations !== 'silent'
-    this.#rewriter = new Rewriter(this.#policyFor(0), this.#hasher, this.#custom, (action, type) =>
-      this.#count(action, type),
+    this.#audit = new Audit(host, options.annotations)
+    this.#rewriter = new Rewriter(
+      this.#policies.of('', 0),
+      this.#hasher,
+      this.#policies.custom,
+      (action, type, detector) => this.#audit.count(action, type, detector),
     )
   }
 
-  begin(): void {
+  begin(request: LogsRequest): void {
     this.#request++
+    this.#policies.custom.begin(request.body)
   }
 
   resource(resource: Resource): void {
-    if (this.#tenant !== resource.tenant) this.#counters.clear()
     this.#tenant = resource.tenant
+    this.#audit.resource(this.#tenant)
     this.#hasher.use(this.#tenant)
     this.#lastMask = -1
     this.#choose(0)
     this.#addAttribute = (key, slots, slot) => slots.add(Tag.resource.attributes, key, slots.value(slot))
     this.#visit(resource.slots, resource.first, resource.end)
+    this.#schemaUrl(resource, 'resource.schema_url')
   }
 
   scope(scope: Scope): void {
     this.#choose(0)
     this.#addAttribute = (key, slots, slot) => slots.add(Tag.scope.attributes, key, slots.value(slot))
     this.#visit(scope.slots, scope.first, scope.end)
+    this.#schemaUrl(scope, 'scope.schema_url')
   }
 
   record(record: LogRecord): 'keep' {
     this.#choose(record.purposes)
-    this.#total = 0
-    this.#counts.fill(0)
-    this.#changed.length = 0
+    this.#audit.record()
     this.#addAttribute = (key, slots, slot) => record.add(key, slots.value(slot))
+    this.#beside = undefined
     this.#visit(record.slots, record.first, record.end)
-    if (this.#total > 0 && this.#isAnnotated) this.#annotate(record)
+    if (this.#beside !== undefined) putBeside(record, this.#beside)
+    this.#audit.annotate(record)
     return 'keep'
+  }
+
+  /** What is done with a field, and why; for `douane explain`. */
+  explainPath(path: string, tenant: string, purposes: readonly string[]): readonly string[] {
+    const mask = purposes.reduce((sum, name) => sum | this.#purposes.bit(name), 0)
+    return explainPath(path, this.#policies.of(tenant, mask))
   }
 
   #visit(slots: Slots, first: number, end: number): void {
@@ -119,37 +120,62 @@ class Minimize implements Processor {
         continue
       }
       const verdict = id > 0 ? policy.keys.byId(slots.keys, id) : policy.keys.byName(slots.key(slot))
-      if (!verdict.isMetadata && this.#content(slots, slot, policy)) continue
+      if (verdict.fate.is !== 'clear' && this.#content(slots, slot, verdict.fate, verdict.key)) continue
       this.#field(slots, slot, kind, verdict)
       if (verdict.isPersonal && slots.kind(slot) !== Kind.Removed) this.#renameKey(slots, slot)
     }
   }
 
-  /** A field that is no attribute. The body is content, always; the others are names that programmers gave. */
+  /** A field that is no attribute. The body is content, unless only metadata is left of it; the others are names. */
   #role(slots: Slots, slot: number, id: number, kind: Kind, policy: Policy): void {
-    if (id === Role.SchemaUrl) return
-    if (id === Role.Body) {
-      if (policy.otherwise !== undefined && this.#content(slots, slot, policy)) return
+    const verdict = this.#roles[-id]!
+    if (id !== Role.Body) this.#field(slots, slot, kind, verdict)
+    else if (policy.metadata !== undefined) this.#body(slots, slot, verdict, policy.metadata)
+    else {
       slots.mark(slot, Mark.Content)
+      this.#field(slots, slot, kind, verdict)
     }
-    this.#field(slots, slot, kind, this.#roles[-id]!)
   }
 
-  /** Content, by the metadata rule. True when nothing is left to look at. */
-  #content(slots: Slots, slot: number, policy: Policy): boolean {
-    if (policy.otherwise === 'drop') {
+  /** A body under the rule that only metadata leaves. */
+  #body(slots: Slots, slot: number, verdict: Verdict, metadata: MetadataPolicy): void {
+    const fate = metadata.ofBody
+    const isGone = fate.is === 'gone'
+    if (isGone && !metadata.judgesBody && !metadata.hasTemplate) {
+      this.#content(slots, slot, fate, verdict.key)
+      return
+    }
+    this.#field(slots, slot, slots.kind(slot), verdict)
+    if (slots.kind(slot) === Kind.Removed) return
+    const { template, allowed } = metadataOfBody(slots, slot, metadata)
+    this.#beside = { template, allowed: isGone ? undefined : allowed }
+    if (isGone && allowed !== undefined) {
+      slots.setValue(slot, allowed)
+      slots.mark(slot, Mark.Metadata)
+      return
+    }
+    slots.mark(slot, Mark.Content)
+    this.#content(slots, slot, fate, verdict.key)
+  }
+
+  /** Not metadata, for some purposes or all. True when nothing is left to look at. */
+  #content(slots: Slots, slot: number, fate: Fate, key: string): boolean {
+    if (fate.is === 'gone') {
       slots.remove(slot)
-      this.#count('drop', 'content')
+      this.#audit.field(key)
+      this.#audit.count('drop', 'content', 'content')
       return true
     }
-    slots.mark(slot, policy.otherwise === 'encrypt' ? Mark.Content | Mark.Seal : Mark.Content)
+    if (fate.is === 'content') slots.mark(slot, fate.isSealed ? Mark.Content | Mark.Seal : Mark.Content)
+    if (fate.dropFor !== 0 || fate.is === 'split') slots.restrict(slot, fate)
     return false
   }
 
   /** Looks at one field, and changes it where something is found. Whatever goes wrong, the value does not pass. */
   #field(slots: Slots, slot: number, kind: Kind, verdict: Verdict): void {
     const rewriter = this.#rewriter
-    rewriter.begin()
+    rewriter.begin(verdict.key)
+    this.#audit.field(verdict.key)
     try {
       if (kind === Kind.String) this.#string(slots, slot, verdict)
       else if (kind === Kind.Int) this.#int(slots, slot, verdict)
@@ -158,8 +184,8 @@ class Minimize implements Processor {
       } else if (kind === Kind.Array || kind === Kind.KvList || kind === Kind.Bytes) this.#tree(slots, slot, verdict)
     } catch (cause) {
       if (isKeyError(cause)) throw cause
-      this.#count('mask', unscanned)
-      slots.setText(slot, mask(unscanned))
+      this.#audit.count('mask', unscanned, unscanned)
+      slots.setText(slot, maskLabel(unscanned))
     }
     if (rewriter.drops) slots.remove(slot)
     else if (rewriter.seals) slots.mark(slot, Mark.Content | Mark.Seal)
@@ -168,7 +194,7 @@ class Minimize implements Processor {
   #string(slots: Slots, slot: number, verdict: Verdict): void {
     if (verdict.action === 'hash') {
       if (isHashable(slots, slot)) {
-        this.#count('hash', verdict.type)
+        this.#audit.count('hash', verdict.type, verdict.type)
         this.#hasher.hashSlot(slots, slot)
       }
       return
@@ -185,7 +211,7 @@ class Minimize implements Processor {
     const { clean } = verdict
     const isBody = !slots.isEdited(slot)
     if (isBody && clean.request === this.#request && isSame(bytes, start, end, clean.start, clean.end)) return
-    const text = this.#rewriter.bytes(bytes, start, end, verdict.hint)
+    const text = this.#rewriter.bytes(bytes, start, end, verdict, isBody)
     if (text !== undefined) slots.setText(slot, text)
     else if (isBody && !this.#rewriter.seals && !this.#rewriter.drops) {
       clean.request = this.#request
@@ -199,7 +225,7 @@ class Minimize implements Processor {
     const length = slots.end(slot) - slots.start(slot)
     const isSuspect = length < 10 && (length > 5 || (length > 2 && verdict.hint.topics.length > 0))
     const isCode = verdict.hint.secret !== 0
-    if (verdict.action === 'scan' && !isSuspect && !isCode && this.#custom.length === 0) return
+    if (verdict.action === 'scan' && !isSuspect && !isCode && this.#policies.custom.isEmpty) return
     this.#tree(slots, slot, verdict)
   }
 
@@ -218,54 +244,25 @@ class Minimize implements Processor {
     slots.remove(slot)
   }
 
+  /** A schema URL names a document that everybody may read: one that says more goes. */
+  #schemaUrl(view: Resource | Scope, name: string): void {
+    const url = view.schemaUrl
+    if (url === '' || holdsNothing(url)) return
+    view.dropSchemaUrl()
+    this.#audit.field(name)
+    this.#audit.count('drop', 'schema_url', 'schema_url')
+  }
+
   #choose(purposes: number): void {
     if (purposes === this.#lastMask) return
     this.#lastMask = purposes
-    this.#rewriter.policy = this.#policyFor(purposes)
+    this.#rewriter.policy = this.#policies.of(this.#tenant, purposes)
   }
+}
 
-  /** The policy of this tenant and these purposes. Few combinations occur. */
-  #policyFor(purposes: number): Policy {
-    const { tenants, purposes: byPurpose } = this.#config
-    const names = Object.keys(byPurpose).length > 0 && purposes !== 0 ? this.#host.purposes.names(purposes) : []
-    const own = Object.hasOwn(tenants, this.#tenant) ? tenants[this.#tenant] : undefined
-    const key = `${own ? this.#tenant : ''}\n${names.join('\n')}`
-    let policy = this.#policies.get(key)
-    if (!policy) {
-      const purposeRules = names.flatMap((name) => byPurpose[name] ?? [])
-      const metadata = purposeRules.find((rules) => rules.metadata)?.metadata ?? this.#config.metadata
-      policy = new Policy([this.#config, ...(own ? [own] : []), ...purposeRules], customActions(this.#config), metadata)
-      this.#policies.set(key, policy)
-    }
-    return policy
-  }
-
-  #count(action: Action, type: string): void {
-    const i = strictness(action)
-    this.#total++
-    this.#counts[i]!++
-    if (this.#config.annotations === 'debug') this.#changed.push(`${action} ${type}`)
-    let counters = this.#counters.get(type)
-    if (!counters) {
-      counters = []
-      this.#counters.set(type, counters)
-    }
-    let counter = counters[i]
-    if (!counter) {
-      counter = this.#minimized.with(action, type, this.#tenant)
-      counters[i] = counter
-    }
-    counter.add(1)
-  }
-
-  #annotate(record: LogRecord): void {
-    for (let i = 0; i < actions.length; i++) {
-      if (this.#counts[i]! > 0) record.addPrepared(countOf(i, this.#counts[i]!))
-    }
-    if (this.#changed.length === 0) return
-    const values = this.#changed.splice(0).map((value) => ({ kind: 'string' as const, value }))
-    record.add('douane.minimized.changes', { kind: 'array', values })
-  }
+function putBeside(record: LogRecord, { template, allowed }: BodyMetadata): void {
+  if (template !== undefined) record.add('douane.template', { kind: 'string', value: template })
+  if (allowed !== undefined) record.add('douane.body', allowed)
 }
 
 /** Whether two ranges of the same bytes are equal. */
@@ -289,8 +286,6 @@ const DASH = 45
 const COLON = 58
 
 const isKeyError = (cause: unknown): boolean => cause instanceof Error && cause.name === 'KeyError'
-const customActions = (options: Config): Record<string, Action> =>
-  Object.fromEntries(options.custom_detectors.map(({ name, action }) => [name, action]))
 
 export default processor({
   name: 'minimize',

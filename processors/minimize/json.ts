@@ -8,7 +8,7 @@ import type { Policy, Verdict } from './policy.ts'
 /** What json.ts needs of the rewriter. */
 export interface JsonRewriter {
   readonly policy: Policy
-  text(text: string, hint: Verdict['hint'], depth: number): string | undefined
+  text(text: string, hint: Verdict['hint'], depth: number, encoding?: Verdict['encoding']): string | undefined
   keyed(verdict: Verdict, text: string): string | undefined
 }
 
@@ -73,7 +73,8 @@ function nameOf(rewriter: JsonRewriter, name: string): string | undefined {
 
 function minimized(rewriter: JsonRewriter, name: string, value: string, depth: number): string | undefined {
   const verdict = rewriter.policy.nested(name)
-  return verdict.action === 'scan' ? rewriter.text(value, verdict.hint, depth + 1) : rewriter.keyed(verdict, value)
+  if (verdict.action !== 'scan') return rewriter.keyed(verdict, value)
+  return rewriter.text(value, verdict.hint, depth + 1, verdict.encoding)
 }
 
 /** In valid JSON a string before a colon is a name. */

@@ -4,7 +4,8 @@
  *
  * `scan`: the detectors look at the value, as at any other. The other actions are those of actions.ts.
  */
-import type { Action } from './config.ts'
+import { globs, type Matcher } from './globs.ts'
+import type { Action } from './treatment.ts'
 
 export interface KeyEntry {
   readonly action: Action | 'scan'
@@ -63,10 +64,10 @@ aws.secretsmanager.secret.arn    keep        arn
 
 /** Exact keys, and globs in order. */
 export const keyTable = new Map<string, KeyEntry>()
-export const keyGlobs: [string, KeyEntry][] = []
+export const keyGlobs: [Matcher, KeyEntry][] = []
 for (const line of table.trim().split('\n')) {
   const [key, action, type] = line.split(/\s+/) as [string, KeyEntry['action'], string]
-  if (key.includes('*')) keyGlobs.push([key, { action, type }])
+  if (key.includes('*')) keyGlobs.push([globs([key]), { action, type }])
   else keyTable.set(key, { action, type })
 }
 

@@ -1,25 +1,32 @@
 /**
  * What is done with each finding and each key, for one tenant and one set of purposes. Where several rules speak, the
- * strictest wins. Worked out once a combination, and once a key within it.
+ * strictest wins. Worked out once a combination, and once a key within it; the same decision is what `explain` tells.
  */
-import { RE2JS } from 're2js'
 import { ConfigError } from '../../src/errors.ts'
 import { KeyMemo } from '../../src/otlp/keys.ts'
-import { type Action, type Config, strictness } from './config.ts'
+import type { Config } from './config.ts'
 import { hintOf, type KeyHint, lastScan, noHint, scanText } from './detect/index.ts'
-import { detector, detectors } from './detect/registry.ts'
+import type { Detector } from './detect/registry.ts'
 import { wordsOf } from './detect/secret_keys.ts'
+import { type Encoding, encodingOf } from './encoded.ts'
 import { globs, type Matcher } from './globs.ts'
-import { entryOfWords, keyGlobs, keyTable } from './key_table.ts'
+import { entryOfWords, type KeyEntry, keyGlobs, keyTable } from './key_table.ts'
+import { clearFate, type Fate, type MetadataPolicy } from './metadata.ts'
+import { type Action, plain, readTreatment, strictest, type Treatment } from './treatment.ts'
 
 /** What a key decides about its value. */
 export interface Verdict {
   readonly action: Action | 'scan'
+  readonly treatment: Treatment
   /** The label of a mask. */
   readonly type: string
+  /** As it is told and counted: never a key that is personal itself. */
+  readonly key: string
   readonly hint: KeyHint
-  /** False: content, by the rule that only metadata leaves. */
-  readonly isMetadata: boolean
+  /** What the key says its value is wrapped in. */
+  readonly encoding: Encoding
+  /** What becomes of it by the rule that only metadata leaves. */
+  readonly fate: Fate
   /** Whether the key itself holds personal data or a secret. */
   readonly isPersonal: boolean
   /** The last value of this key in which nothing was found, in the request of that number: records repeat themselves. */
@@ -27,41 +34,60 @@ export interface Verdict {
 }
 export const nothingClean = (): Verdict['clean'] => ({ request: -1, start: 0, end: 0 })
 
-export interface CustomDetector {
-  readonly id: number
-  readonly pattern: RE2JS
+/** The rules of the whole, of a tenant, of a purpose; `origin` is where they stand in the config. */
+export interface Layer {
+  readonly origin: string
+  readonly rules: Pick<Config, 'detectors' | 'keys'>
 }
 
-/** Actions by type where `mask` is not the sane one. */
-const defaults: Record<string, Action> = { ip: 'generalize', url: 'keep' }
+/** A rule that speaks about something, and where it stands. */
+export interface Spoken {
+  readonly treatment: Treatment
+  readonly origin: string
+}
 
-type Rules = Pick<Config, 'detectors' | 'keys'>
+/** Treatments by type where `mask` is not the sane one. */
+const defaults: Readonly<Record<string, Treatment>> = { ip: plain('generalize'), url: plain('keep') }
+
+interface KeyRule extends Spoken {
+  readonly matches: Matcher
+}
 
 export class Policy {
+  readonly detectors: readonly Detector[]
   /** Detector → what is done with its findings. */
-  readonly actionOf: readonly Action[]
-  readonly otherwise: 'drop' | 'encrypt' | 'keep' | undefined
+  readonly treatmentOf: readonly Treatment[]
+  readonly metadata: MetadataPolicy | undefined
   readonly keys: KeyMemo<Verdict>
+  /** The same for names of JSON that lie in bytes, by their own table of keys. */
+  readonly names: KeyMemo<Verdict>
   /** What is decided about names that are no attribute keys: inside JSON, in key-value lists. Bounded by clearing. */
   readonly #nested = new Map<string, Verdict>()
-  readonly #rules: readonly { matches: Matcher; action: Action }[]
-  readonly #isAllowed: Matcher | undefined
+  readonly #rules: readonly KeyRule[]
+  readonly #layers: readonly Layer[]
+  readonly #own: Readonly<Record<string, Treatment>>
 
-  /** `own`: the actions of the user's detectors. */
-  constructor(layers: readonly Rules[], own: Readonly<Record<string, Action>>, metadata: Config['metadata']) {
-    this.actionOf = detectors.map(
-      ({ name, type }) =>
-        strictest(layers.flatMap((layer) => layer.detectors[name] ?? layer.detectors[type] ?? [])) ??
-        own[type] ??
-        defaults[type] ??
-        'mask',
+  /** `own`: what is done with findings of the user's detectors. */
+  constructor(
+    layers: readonly Layer[],
+    all: readonly Detector[],
+    own: Readonly<Record<string, Treatment>>,
+    metadata: MetadataPolicy | undefined,
+  ) {
+    this.#layers = layers
+    this.#own = own
+    this.detectors = all
+    this.treatmentOf = all.map((detector) => this.ofDetector(detector).treatment)
+    this.#rules = layers.flatMap(({ origin, rules }) =>
+      Object.entries(rules.keys).map(([key, option]) => ({
+        matches: globs([key]),
+        treatment: readTreatment(option),
+        origin: `${origin}keys["${key}"]`,
+      })),
     )
-    this.#rules = layers.flatMap(({ keys }) =>
-      Object.entries(keys).map(([key, action]) => ({ matches: globs([key]), action })),
-    )
-    this.#isAllowed = metadata && globs([...metadata.allowed_keys, 'douane.*'])
-    this.otherwise = metadata?.otherwise
+    this.metadata = metadata
     this.keys = new KeyMemo((key) => this.#decide(key))
+    this.names = new KeyMemo((key) => this.#decide(key))
   }
 
   nested(key: string): Verdict {
@@ -74,48 +100,76 @@ export class Policy {
     return verdict
   }
 
+  /** What is done with the findings of a detector, and who says so. */
+  ofDetector({ name, type }: Detector): Spoken {
+    const spoken = this.#layers.flatMap(({ origin, rules }) => {
+      const named = Object.hasOwn(rules.detectors, name) ? name : type
+      const option = Object.hasOwn(rules.detectors, named) ? rules.detectors[named] : undefined
+      return option === undefined ? [] : [{ treatment: readTreatment(option), origin: `${origin}detectors.${named}` }]
+    })
+    const ruled = strictest(spoken.map(({ treatment }) => treatment))
+    if (ruled) return { treatment: ruled, origin: originOf(spoken, ruled) }
+    const own = Object.hasOwn(this.#own, name) ? this.#own[name] : undefined
+    if (own) return { treatment: own, origin: `custom_detectors ${name}` }
+    return { treatment: defaults[type] ?? plain('mask'), origin: 'built in' }
+  }
+
+  /** What is done with a key's value, and who says so. Undefined: the detectors look at it. */
+  ofKey(key: string): (Spoken & { readonly type: string }) | undefined {
+    const known = entryOf(key)
+    const type = known?.type ?? 'masked'
+    const spoken = this.#rules.filter(({ matches }) => matches(key))
+    const ruled = strictest(spoken.map(({ treatment }) => treatment))
+    if (ruled) return { treatment: ruled, origin: originOf(spoken, ruled), type }
+    if (known === undefined || known.action === 'scan') return undefined
+    return { treatment: plain(known.action), origin: `a known key (${known.type})`, type }
+  }
+
   #decide(key: string): Verdict {
-    const isMetadata = this.#isAllowed?.(key) ?? true
-    const ruled = strictest(this.#rules.filter(({ matches }) => matches(key)).map(({ action }) => action))
-    const known =
-      keyTable.get(key) ?? keyGlobs.find(([glob]) => globs([glob])(key))?.[1] ?? entryOfWords(wordsOf(key).join(' '))
+    if (key.startsWith('douane.')) return ownKey
     scanText(key, noHint)
     const isPersonal = lastScan().hits.count > 0
-    if (key.startsWith('douane.'))
-      return { action: 'keep', type: 'own', hint: noHint, isMetadata: true, isPersonal: false, clean: nothingClean() }
+    const ruled = this.ofKey(key)
     return {
-      action: ruled ?? known?.action ?? 'scan',
-      type: known?.type ?? 'masked',
+      action: ruled?.treatment.action ?? 'scan',
+      treatment: ruled?.treatment ?? plain('mask'),
+      type: ruled?.type ?? 'masked',
+      key: isPersonal ? '<personal>' : key,
       hint: hintOf(key),
-      isMetadata,
+      encoding: encodingOf(key),
+      fate: this.metadata?.fate(key) ?? clearFate,
       isPersonal,
       clean: nothingClean(),
     }
   }
 }
 
-const strictest = (candidates: readonly Action[]): Action | undefined =>
-  candidates.reduce<Action | undefined>((a, b) => (a === undefined || strictness(b) > strictness(a) ? b : a), undefined)
-
-/** Registers the user's detectors. Throws `ConfigError` where RE2 cannot run a pattern in linear time. */
-export function customDetectors(config: Config): CustomDetector[] {
-  return config.custom_detectors.map(({ name, pattern }, i) => {
-    try {
-      return { id: detector(name), pattern: RE2JS.compile(pattern) }
-    } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : 'it is no regular expression'
-      const fix = 'Leave out back-references and look-around: they cannot be matched in linear time.'
-      throw new ConfigError(`the pattern cannot be used: ${reason}`, ['custom_detectors', i, 'pattern'], fix)
-    }
-  })
+/** What the gateway itself adds. */
+const ownKey: Verdict = {
+  action: 'keep',
+  treatment: plain('keep'),
+  type: 'own',
+  key: 'douane',
+  hint: noHint,
+  encoding: 'none',
+  fate: clearFate,
+  isPersonal: false,
+  clean: nothingClean(),
 }
 
-/** Every name that `detectors` may hold: types, and single detectors. */
-const knownNames = (): string[] => [...new Set(detectors.flatMap(({ name, type }) => [type, name]))]
+const entryOf = (key: string): KeyEntry | undefined =>
+  keyTable.get(key) ?? keyGlobs.find(([glob]) => glob(key))?.[1] ?? entryOfWords(wordsOf(key).join(' '))
+
+/** Every rule that is as strict as what came out. */
+const originOf = (spoken: readonly Spoken[], ruled: Treatment): string =>
+  spoken
+    .filter(({ treatment }) => treatment.action === ruled.action)
+    .map(({ origin }) => origin)
+    .join(', ')
 
 /** Throws `ConfigError` for a name that no detector has, with the known ones, nearest first. */
-export function checkNames(rules: Pick<Config, 'detectors'>, path: readonly string[]): void {
-  const known = knownNames()
+export function checkNames(rules: Pick<Config, 'detectors'>, path: readonly string[], all: readonly Detector[]): void {
+  const known = [...new Set(all.flatMap(({ name, type }) => [type, name]))]
   for (const name of Object.keys(rules.detectors)) {
     if (known.includes(name)) continue
     const likeness = (other: string): number =>

@@ -1,5 +1,5 @@
 /**
- * Puts actions in place of findings: in text, in JSON inside text (which stays valid JSON), in trees of values.
+ * Puts actions in place of findings: in text, in JSON and encodings inside text (which stay valid), in trees of values.
  *
  * One visit of a field fills `seals`, `drops` and the counts. Fail closed: when a detector throws, or gives up at one of
  * its bounds, the whole value is replaced.
@@ -7,66 +7,81 @@
 import { isUtf8 } from 'node:buffer'
 import { limits } from '../../src/limits.ts'
 import type { AnyValue } from '../../src/otlp/value.ts'
-import { generalize, type Hasher, mask } from './actions.ts'
-import type { Action } from './config.ts'
-import { type KeyHint, lastScan, scanBytes, scanText } from './detect/index.ts'
-import { detectors } from './detect/registry.ts'
+import type { CustomDetectors } from './custom.ts'
+import { type KeyHint, lastScan, noHint, scanBytes, scanText } from './detect/index.ts'
+import { type Encoding, rewriteEncoded } from './encoded.ts'
+import { generalize } from './generalize.ts'
+import type { Hasher } from './hasher.ts'
 import { rewriteJson } from './json.ts'
-import type { CustomDetector, Policy, Verdict } from './policy.ts'
+import { JsonNames } from './json_names.ts'
+import { masked, maskLabel } from './mask.ts'
+import type { Policy, Verdict } from './policy.ts'
+import type { Action, Treatment } from './treatment.ts'
 
 export const unscanned = 'unscanned'
+
+/** Told for each finding or key that something is done with. `detector` is the key's type where a key decided. */
+export type Counted = (action: Action, type: string, detector: string) => void
 
 export class Rewriter {
   policy: Policy
   readonly #hasher: Hasher
-  readonly #custom: readonly CustomDetector[]
-  readonly #counted: (action: Action, type: string) => void
+  readonly #custom: CustomDetectors
+  readonly #counted: Counted
+  readonly #names = new JsonNames()
   /** What the field that is being visited must be: sealed, or taken out. */
   seals = false
   drops = false
+  /** The attribute's key, which the user's detectors may want to know. */
+  #key = ''
 
-  constructor(
-    policy: Policy,
-    hasher: Hasher,
-    custom: readonly CustomDetector[],
-    counted: (action: Action, type: string) => void,
-  ) {
+  constructor(policy: Policy, hasher: Hasher, custom: CustomDetectors, counted: Counted) {
     this.policy = policy
     this.#hasher = hasher
     this.#custom = custom
     this.#counted = counted
   }
 
-  begin(): void {
+  begin(key: string): void {
     this.seals = false
     this.drops = false
+    this.#key = key
   }
 
-  /** The new text of ASCII bytes[start, end); undefined = as it is. The caller hands over other bytes as text. */
-  bytes(bytes: Buffer, start: number, end: number, hint: KeyHint): string | undefined {
+  /** The new text of bytes[start, end); undefined = as it is. `isReceived`: they lie in the request as it came in. */
+  bytes(bytes: Buffer, start: number, end: number, verdict: Verdict, isReceived: boolean): string | undefined {
+    const { hint, encoding } = verdict
+    const asBytes = encoding === 'none' && (this.#custom.isEmpty || (isReceived && !this.#custom.isPossible))
     let isScanned = false
     try {
-      isScanned = this.#custom.length === 0 && scanBytes(bytes, start, end, hint)
+      isScanned = asBytes && scanBytes(bytes, start, end, hint)
     } catch {
       return this.#whole(unscanned)
     }
-    if (!isScanned) return this.text(bytes.utf8Slice(start, end), hint, 0)
+    if (!isScanned) return this.text(bytes.utf8Slice(start, end), hint, 0, encoding)
     const { hits } = lastScan()
-    if (hits.count === 0 && !hits.overflow)
-      return mayBeEscaped(bytes, start, end) ? this.text(bytes.latin1Slice(start, end), hint, 0) : undefined
-    if (isJsonStart(bytes[start]!)) return this.text(bytes.latin1Slice(start, end), hint, 0)
+    const isJson = isJsonStart(bytes[start]!)
+    if (hits.count === 0 && !hits.overflow) {
+      const isOpen = isJson && this.#names.mayTell(bytes, start, end, this.policy)
+      return isOpen ? this.text(bytes.latin1Slice(start, end), hint, 0) : undefined
+    }
+    if (isJson) return this.text(bytes.latin1Slice(start, end), hint, 0)
     return this.#replace(bytes.latin1Slice(start, end), start)
   }
 
-  /** The new text; undefined = as it is. `depth`: how many strings of JSON this one is inside. */
-  text(text: string, hint: KeyHint, depth: number): string | undefined {
+  /** The new text; undefined = as it is. `depth`: how many strings of JSON or encodings this one is inside. */
+  text(text: string, hint: KeyHint, depth: number, encoding: Encoding = 'none'): string | undefined {
+    if (encoding !== 'none' && depth < limits.encodedDepthMax && text.length <= limits.scannedBytesMax) {
+      const inner = rewriteEncoded(text, encoding, (decoded, name) => this.#unwrapped(decoded, name, hint, depth + 1))
+      if (inner !== undefined) return this.text(inner, hint, depth) ?? inner
+    }
     if (depth <= limits.embeddedJsonDepthMax && text.length > 1 && isJsonStart(text.charCodeAt(0))) {
       const json = rewriteJson(text, this, depth)
       if (json.isJson) return json.text
     }
     try {
       scanText(text, hint)
-      this.#scanCustom(text)
+      if (!this.#custom.isEmpty) this.#custom.scan(text, this.#key, lastScan().hits)
     } catch {
       return this.#whole(unscanned)
     }
@@ -74,30 +89,31 @@ export class Rewriter {
     return hits.count === 0 && !hits.overflow ? undefined : this.#replace(text, 0)
   }
 
-  #scanCustom(text: string): void {
-    const { hits } = lastScan()
-    for (const { id, pattern } of this.#custom) {
-      const matcher = pattern.matcher(text)
-      while (matcher.find()) if (matcher.end() > matcher.start()) hits.add(matcher.start(), matcher.end(), id, 99)
-    }
-    if (this.#custom.length > 0) hits.sort()
+  /** What was wrapped may be wrapped again. A name that stood before it decides about it, as a key would. */
+  #unwrapped(text: string, name: string, hint: KeyHint, depth: number): string | undefined {
+    if (name === '') return this.text(text, hint, depth, 'either')
+    const verdict = this.policy.nested(name)
+    if (verdict.action !== 'scan') return this.keyed(verdict, text)
+    return this.text(text, verdict.hint, depth, 'either')
   }
 
   #replace(text: string, base: number): string | undefined {
     const { hits } = lastScan()
     if (hits.overflow) return this.#whole(unscanned)
+    const { detectors, treatmentOf } = this.policy
     let out = ''
     let at = 0
     let isChanged = false
     for (let i = 0; i < hits.count; i++) {
-      const { type } = detectors[hits.detector[i]!]!
-      const action = this.policy.actionOf[hits.detector[i]!]!
-      if (action === 'keep') continue
-      this.#counted(action, type)
-      const start = hits.start[i]! - base
+      const { name, type } = detectors[hits.detector[i]!]!
+      const treatment = treatmentOf[hits.detector[i]!]!
+      if (treatment.action === 'keep') continue
+      this.#counted(treatment.action, type, name)
+      // Findings of the users' detectors may lie over others: what one took away, the next does not bring back.
+      const start = Math.max(at, hits.start[i]! - base)
       const end = hits.end[i]! - base
-      if (this.#isWholeField(action)) continue
-      out += text.slice(at, start) + this.piece(action, type, text.slice(start, end))
+      if (this.#isWholeField(treatment.action) || end <= start) continue
+      out += text.slice(at, start) + this.piece(treatment, type, text.slice(start, end))
       at = end
       isChanged = true
     }
@@ -112,31 +128,32 @@ export class Rewriter {
     return true
   }
 
-  piece(action: Action, type: string, text: string): string {
-    if (action === 'hash') return this.#hasher.hash(text)
-    return action === 'generalize' ? generalize(type, text) : mask(type)
+  piece(treatment: Treatment, type: string, text: string): string {
+    if (treatment.action === 'hash') return this.#hasher.hash(text)
+    return treatment.action === 'generalize'
+      ? generalize(type, text, treatment.coarseness)
+      : masked(type, text, treatment)
   }
 
   #whole(type: string): string {
-    this.#counted('mask', type)
-    return mask(type)
+    this.#counted('mask', type, type)
+    return maskLabel(type)
   }
 
   /** A value of a key that says itself what is done; undefined = as it is. */
   keyed(verdict: Verdict, text: string): string | undefined {
-    const action = verdict.action as Action
+    const { action } = verdict.treatment
     if (action === 'keep' || text === '' || text === '-') return undefined
     if (text.startsWith('hmac:') || text.startsWith('cose:')) return undefined
-    this.#counted(action, verdict.type)
-    return this.#isWholeField(action) ? undefined : this.piece(action, verdict.type, text)
+    this.#counted(action, verdict.type, verdict.type)
+    return this.#isWholeField(action) ? undefined : this.piece(verdict.treatment, verdict.type, text)
   }
 
   /** A tree of values; the same object = as it is. */
   tree(value: AnyValue, verdict: Verdict): AnyValue {
     switch (value.kind) {
       case 'string': {
-        const text =
-          verdict.action === 'scan' ? this.text(value.value, verdict.hint, 0) : this.keyed(verdict, value.value)
+        const text = this.#inspected(verdict, value.value)
         return text === undefined ? value : { kind: 'string', value: text }
       }
       case 'int':
@@ -155,12 +172,16 @@ export class Rewriter {
     }
   }
 
+  #inspected(verdict: Verdict, text: string): string | undefined {
+    return verdict.action === 'scan' ? this.text(text, verdict.hint, 0, verdict.encoding) : this.keyed(verdict, text)
+  }
+
   /** The value of a key that decides is treated as a whole, whatever stands inside it. */
   #entries(value: Extract<AnyValue, { kind: 'kvlist' }>, verdict: Verdict): AnyValue {
     let isChanged = false
     const entries = value.entries.map((entry) => {
       const own = this.policy.nested(entry.key)
-      const key = own.isPersonal ? (this.text(entry.key, own.hint, 0) ?? entry.key) : entry.key
+      const key = own.isPersonal ? (this.text(entry.key, noHint, 0) ?? entry.key) : entry.key
       const inner = this.tree(entry.value, verdict.action === 'scan' ? own : verdict)
       if (inner === entry.value && key === entry.key) return entry
       isChanged = true
@@ -169,26 +190,24 @@ export class Rewriter {
     return isChanged ? { kind: 'kvlist', entries } : value
   }
 
+  /** A number that was made coarser may still be one. */
   number(value: Extract<AnyValue, { kind: 'int' | 'double' }>, verdict: Verdict): AnyValue {
-    const text = String(value.value)
-    const changed = verdict.action === 'scan' ? this.text(text, verdict.hint, 0) : this.keyed(verdict, text)
-    return changed === undefined ? value : { kind: 'string', value: changed }
+    const changed = this.#inspected(verdict, String(value.value))
+    if (changed === undefined) return value
+    if (value.kind === 'int' && /^-?\d{1,18}$/.test(changed)) return { kind: 'int', value: BigInt(changed) }
+    if (value.kind === 'double' && /^-?\d{1,20}(?:\.\d{1,20})?$/.test(changed))
+      return { kind: 'double', value: Number(changed) }
+    return { kind: 'string', value: changed }
   }
 
   /** Bytes that are text are looked at as text; others as latin-1, and replaced whole where they hold something. */
   #binary(value: Extract<AnyValue, { kind: 'bytes' }>, verdict: Verdict): AnyValue {
     const isText = isUtf8(value.value)
     const text = Buffer.from(value.value).toString(isText ? 'utf8' : 'latin1')
-    const changed = verdict.action === 'scan' ? this.text(text, verdict.hint, 0) : this.keyed(verdict, text)
+    const changed = this.#inspected(verdict, text)
     if (changed === undefined) return value
-    return isText ? { kind: 'bytes', value: Buffer.from(changed) } : { kind: 'string', value: mask('bytes') }
+    return isText ? { kind: 'bytes', value: Buffer.from(changed) } : { kind: 'string', value: maskLabel('bytes') }
   }
 }
 
 const isJsonStart = (c: number): boolean => c === 123 || c === 91
-/** Text in which `@` may be written `\u0040`. */
-function mayBeEscaped(bytes: Buffer, start: number, end: number): boolean {
-  if (!isJsonStart(bytes[start]!)) return false
-  for (let i = start; i < end - 1; i++) if (bytes[i] === 92) return true
-  return false
-}

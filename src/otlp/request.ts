@@ -178,6 +178,17 @@ export class SlotRange {
   }
 }
 
+/** The schema URL whose field's content stands in a row's `SchemaUrlFrom` and `To`; it is no slot. */
+function schemaUrl(request: LogsRequest, rows: Rows, column: number): string {
+  const from = rows.at[column]!
+  if (from === -1) return ''
+  const { body } = request
+  // `From` is where the field begins: a tag, and the length of what follows.
+  let start = from + 2
+  while (body[start - 1]! >= 0x80) start++
+  return body.utf8Slice(start, rows.at[column + 1]!)
+}
+
 /** A resource. Valid only during the hook call that receives it. */
 export class Resource extends SlotRange {
   index = 0
@@ -193,6 +204,13 @@ export class Resource extends SlotRange {
     this.first = at[row + ResourceCol.FirstSlot]!
     this.end = at[row + ResourceCol.EndSlot]!
     return this
+  }
+  /** The schema URL of the ResourceLogs; empty where it has none. */
+  get schemaUrl(): string {
+    return schemaUrl(this.request, this.request.resources, this.index * RESOURCE_ROW + ResourceCol.SchemaUrlFrom)
+  }
+  dropSchemaUrl(): void {
+    this.request.resources.at[this.index * RESOURCE_ROW + ResourceCol.SchemaUrlFrom] = -1
   }
 }
 
@@ -211,6 +229,13 @@ export class Scope extends SlotRange {
     this.name = at[row + ScopeCol.NameSlot]!
     this.version = at[row + ScopeCol.VersionSlot]!
     return this
+  }
+  /** The schema URL of the ScopeLogs; empty where it has none. */
+  get schemaUrl(): string {
+    return schemaUrl(this.request, this.request.scopes, this.index * SCOPE_ROW + ScopeCol.SchemaUrlFrom)
+  }
+  dropSchemaUrl(): void {
+    this.request.scopes.at[this.index * SCOPE_ROW + ScopeCol.SchemaUrlFrom] = -1
   }
   get resourceIndex(): number {
     return this.request.scopes.at[this.index * SCOPE_ROW + ScopeCol.Resource]!

@@ -26,7 +26,19 @@ export const Mark = {
   Seal: 2,
   /** Never in the clear, whatever a purpose says. */
   AlwaysSeal: 4,
+  /** Not for every purpose: see `restriction`. */
+  Restricted: 8,
+  /** A body of which only metadata is left: it is no content. */
+  Metadata: 16,
 } as const
+
+/** Purposes, as masks, that may not have a slot, or only as content. */
+export interface Restriction {
+  readonly dropFor: number
+  readonly contentFor: number
+  /** Whether that content is sealed. */
+  readonly isSealed: boolean
+}
 
 /** Columns of a row. */
 export const Col = {
@@ -60,6 +72,8 @@ export class Slots {
   editCount = 0
   /** The union of marks since the chain last set it to 0: what the visited resource, scope or record has. */
   recentMarks = 0
+  /** By slot, where it is marked `Restricted`. */
+  readonly #restrictions = new Map<number, Restriction>()
   /** Where the text begins of the field that was opened last. */
   #textFrom = 0
   /** Where an added field goes: the end of the message that is being visited. */
@@ -74,6 +88,7 @@ export class Slots {
     this.count = 0
     this.editCount = 0
     this.arena.reset()
+    if (this.#restrictions.size > 0) this.#restrictions.clear()
   }
 
   /** The row of a new slot, as an index into `rows`. */
@@ -230,6 +245,15 @@ export class Slots {
   mark(slot: number, marks: number): void {
     this.rows[slot * ROW + Col.Marks] = this.rows[slot * ROW + Col.Marks]! | marks
     this.recentMarks |= marks
+  }
+
+  /** Copies whose purposes may all not have the slot do not get it; those that may have it as content get it so. */
+  restrict(slot: number, restriction: Restriction): void {
+    this.#restrictions.set(slot, restriction)
+    this.mark(slot, Mark.Restricted)
+  }
+  restriction(slot: number): Restriction {
+    return this.#restrictions.get(slot)!
   }
 
   /** Adds an attribute at the end of the message that is being visited; `tag` is that of its attributes field. */

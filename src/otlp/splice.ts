@@ -25,6 +25,8 @@ export interface Form {
   readonly appendix: Buffer
   /** Which attribute keys the copy may hold. Undefined: all. What it may not hold is left out. */
   readonly allows?: KeyMemo<boolean>
+  /** The purposes of the copy, as a mask: what not every purpose may have is decided by them. Undefined: all. */
+  readonly purposes?: number
   /** Seals an encoded AnyValue; `field` is the OTTL path of the field. A throw ends the splice: nothing leaves. */
   seal(value: Uint8Array, field: string): string
 }
@@ -155,9 +157,9 @@ export class Splicer {
     const projects =
       form.allows !== undefined ||
       (form.content === 'as_marked'
-        ? (marks & (Mark.Seal | Mark.AlwaysSeal)) !== 0
+        ? (marks & (Mark.Seal | Mark.AlwaysSeal | Mark.Restricted)) !== 0
         : form.content === 'keep'
-          ? (marks & Mark.AlwaysSeal) !== 0
+          ? (marks & (Mark.AlwaysSeal | Mark.Restricted)) !== 0
           : marks !== 0 || at[row + RecordCol.BodySlot] !== -1)
     if (firstEdit === endEdit && !projects && form.appendix.length === 0) {
       this.#out.body(at[row + RecordCol.FieldFrom]!, at[row + RecordCol.To]!)
@@ -203,10 +205,11 @@ export class Splicer {
     for (let slot = first; slot < end; slot++) {
       const row = slot * ROW
       if (slots.rows[row + Col.Kind] === Kind.Removed) continue
-      const marks = slots.rows[row + Col.Marks]!
       const id = slots.rows[row + Col.KeyId]!
-      const isBody = id === Role.Body && form.content !== 'as_marked'
-      const isAllowed = form.allows === undefined || id < 0 || this.#allows(form.allows, slot, id)
+      const said = slots.rows[row + Col.Marks]!
+      const marks = (said & Mark.Restricted) === 0 ? said & ~Mark.Metadata : this.#restricted(slot, said, form)
+      const isBody = id === Role.Body && form.content !== 'as_marked' && (said & Mark.Metadata) === 0
+      const isAllowed = marks !== GONE && (form.allows === undefined || id < 0 || this.#allows(form.allows, slot, id))
       if (marks === 0 && !isBody && isAllowed) continue
       const fate = isAllowed ? fateOf(form.content, marks) : 'drop'
       if (fate === 'keep') continue
@@ -221,6 +224,16 @@ export class Splicer {
       }
     }
     slots.editCount = before
+  }
+
+  /** The slot's marks in a copy for the form's purposes. In the clear if one of them may have it so. */
+  #restricted(slot: number, marks: number, form: Form): number {
+    const { dropFor, contentFor, isSealed } = this.#request.slots.restriction(slot)
+    const purposes = form.purposes ?? -1
+    const own = marks & ~(Mark.Restricted | Mark.Metadata)
+    if ((purposes & ~(dropFor | contentFor)) !== 0) return own
+    if ((purposes & contentFor) === 0) return GONE
+    return own | Mark.Content | (isSealed ? Mark.Seal : 0)
   }
 
   #allows(allowed: KeyMemo<boolean>, slot: number, id: number): boolean {
@@ -260,6 +273,9 @@ export class Splicer {
     this.#out.body(from, cursor)
   }
 }
+
+/** Instead of marks: the copy may not have the slot at all. */
+const GONE = -1
 
 function fateOf(content: Form['content'], marks: number): 'keep' | 'drop' | 'seal' {
   if (content === 'drop') return 'drop'

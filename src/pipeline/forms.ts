@@ -52,6 +52,7 @@ export function buildForm(spec: FormSpec, policy: Policy, purposes: Purposes, se
   return {
     holding: { tenant: spec.tenant, purposes: names, content: content === 'seal' ? 'encrypt' : content },
     content,
+    ...(spec.mask !== 0 && { purposes: spec.mask }),
     appendix: appendix(names, spec.tenant, spec.region),
     seal: (value, field) => sealer.seal(value, context, field),
     ...(allows !== undefined && { allows }),

@@ -9,7 +9,7 @@ const words = new Set(
 
 const template =
   /^(?:\$\{|\$\(|\$[A-Z_]+$|\{\{|<[^>]*>$|%[({]|#\{|%[A-Za-z_]+%$|\[[A-Za-z_ ]+\]$|@@|process\.env|os\.environ|\*+$|x{4,}$|X{4,}$|\.{3,}|-+$|…)/
-const already = /^(?:hmac:[0-9a-f]{8}:|cose:|<[a-z_]+>)/
+const already = /^(?:hmac:[0-9a-f]{8}:|cose:|<[a-z_]+>|%3C[a-z_]+%3E)/
 
 /** Whether bytes[start, end) stand for a secret instead of being one. */
 export function isPlaceholder(bytes: Uint8Array, start: number, end: number): boolean {

@@ -18,7 +18,7 @@ describe('where it looks', () => {
     const { body, attributes, counts } = minimizeRecord({ body: text(sent) })
     expect(body).toBe('User <email> logged in from 192.168.7.0/24 with card <credit_card> ok')
     expect(attributes).toEqual({ 'douane.minimized.mask.count': 2n, 'douane.minimized.generalize.count': 1n })
-    expect(counts.get('mask email acme')).toBe(1)
+    expect(counts.get('mask email acme email')).toBe(1)
   })
   test('event_name, severity_text, resource attributes', () => {
     const { record, request } = minimizeRecord(
@@ -79,6 +79,14 @@ describe('JSON inside strings', () => {
       inner: '{"password":"<secret>"}',
     })
     expect(left.startsWith('{ "user":"<email>", "n": 1.50, ')).toBe(true)
+  })
+  test('names that decide, where the detectors find nothing', () => {
+    expect(attribute('payload', text('{"lastName":"Peeters","n":1,"user.id" : "u1"}'))).toBe(
+      `{"lastName":"<person_name>","n":1,"user.id" : "${hmac('acme', 'u1')}"}`,
+    )
+    expect(attribute('payload', text('{"a":{"b":["x",{"city":"y"}]},"n":null}'))).toBe(
+      '{"a":{"b":["x",{"city":"y"}]},"n":null}',
+    )
   })
   test('escapes hide nothing', () => {
     expect(attribute('payload', text('{"a":"jane\\u0040example.com"}'))).toBe('{"a":"<email>"}')
@@ -159,11 +167,11 @@ describe('what it does', () => {
     expect(attributes).toEqual({ 'http.route': '/u/<email>' })
     expect(body).toBeUndefined()
   })
-  test('annotations: silent says nothing, debug says which types, never what', () => {
+  test('annotations: silent says nothing, debug says which types under which keys, never what', () => {
     const record = { body: text(email) }
     expect(minimizeRecord(record, { config: { annotations: 'silent' } }).attributes).toEqual({})
     const { attributes, bytes } = minimizeRecord(record, { config: { annotations: 'debug' } })
-    expect(attributes['douane.minimized.changes']).toEqual(['mask email'])
+    expect(attributes['douane.minimized.changes']).toEqual(['mask email log.body'])
     expect(bytes.includes(email)).toBe(false)
   })
   test('own detectors', () => {
@@ -200,7 +208,7 @@ describe('fails closed', () => {
       attributes: [{ key: 'm', value: text('x'.repeat(limits.scannedBytesMax + 1)) }],
     })
     expect(attributes['m']).toBe('<unscanned>')
-    expect(counts.get('mask unscanned acme')).toBe(1)
+    expect(counts.get('mask unscanned acme unscanned')).toBe(1)
     const many = `${'a@b.example '.repeat(limits.findingsMax + 1)}`
     expect(attribute('m', text(many))).toBe('<unscanned>')
   })

@@ -16,7 +16,10 @@ export function testHost(counts = new Map<string, number>()): Host {
   const counter = (name: string) => ({ ...add(name), with: (...values: string[]) => add(values.join(' ')) })
   return {
     counter,
-    purposes: { bit: () => 1, names: (mask: number) => (mask === 1 ? ['billing'] : []) },
+    purposes: {
+      bit: (name: string) => (name === 'billing' ? 1 : 2),
+      names: (mask: number) => ['billing', 'support'].filter((_, bit) => mask & (1 << bit)),
+    },
     hashKeys: { current: (tenant: string) => ({ id: '0badcafe', key: hashKey(tenant) }) },
   } as unknown as Host
 }
@@ -48,12 +51,27 @@ export interface Options {
   tenant?: string
   purposes?: number
   resource?: Record<string, AnyValue>
+  schemaUrl?: string
+  /** What becomes of content in the copy, and which purposes it is for. */
+  copy?: { content?: 'keep' | 'drop' | 'seal'; purposes?: number }
 }
 
 export function minimizeRecord(record: LogRecord, options: Options = {}): Outcome {
   const entries = Object.entries(options.resource ?? {}).map(([key, value]) => ({ key, value }))
   const sent: Request = {
-    resourceLogs: [{ resource: { attributes: entries }, scopeLogs: [{ scope: { name: 's' }, logRecords: [record] }] }],
+    resourceLogs: [
+      {
+        resource: { attributes: entries },
+        ...(options.schemaUrl !== undefined && { schemaUrl: options.schemaUrl }),
+        scopeLogs: [
+          {
+            scope: { name: 's' },
+            logRecords: [record],
+            ...(options.schemaUrl !== undefined && { schemaUrl: options.schemaUrl }),
+          },
+        ],
+      },
+    ],
   }
   const request = new LogsRequest()
   readRequest(request, encodeRequest(sent))
@@ -72,7 +90,7 @@ export function minimizeRecord(record: LogRecord, options: Options = {}): Outcom
   const chain = [named('tag', tagger), named('minimize', processor)]
   new Chain(request, chain, (_id, error) => failures.push(error)).run(new Uint8Array(request.resources.count))
   if (failures.length > 0) throw failures[0]
-  const form = { content: 'keep' as const, appendix: Buffer.alloc(0), seal: () => 'cose:sealed' }
+  const form = { content: 'keep' as const, appendix: Buffer.alloc(0), seal: () => 'cose:sealed', ...options.copy }
   const plan = { records: Int32Array.of(0), formOf: new Uint16Array(1), count: 1, forms: [form] }
   const bytes = Buffer.from(new Splicer().splice(request, plan))
   const out = decodeRequest(bytes)
