@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { DouaneError } from '../errors.ts'
 import { type Explanation, explain, type OtlpJson } from '../explain.ts'
+import { explainField, type PathExplanation } from '../explain_path.ts'
 import { colours as pc } from './colours.ts'
 import { loadAccepted, readInput, withConfig, withFormat } from './common.ts'
 
@@ -9,6 +10,8 @@ interface ExplainOptions {
   readonly config?: string[]
   readonly format: 'text' | 'json'
   readonly tenant?: string
+  readonly path?: string[]
+  readonly purpose?: string[]
 }
 
 export function explainCommand(program: Command): void {
@@ -17,12 +20,25 @@ export function explainCommand(program: Command): void {
     .description('show what happens to a sample, step by step, and what each destination would get; sends nothing')
   withFormat(withConfig(command), ['text', 'json'], 'text')
     .option('--tenant <tenant>', "act as if the sender's credential spoke for this tenant")
+    .option(
+      '--path <path>',
+      'instead of a sample: what is in force for this field, such as log.body (repeatable)',
+      collect,
+    )
+    .option('--purpose <purpose>', 'with --path: for records of this purpose (repeatable)', collect)
     .addHelpText(
       'after',
       '\nSAMPLE is a file with OTLP/JSON or one log line as text; without it standard input is read.',
     )
     .action(async (sample: string | undefined, options: ExplainOptions) => {
       const config = loadAccepted(options.config)
+      if (options.path !== undefined) {
+        const { tenant = '', purpose = [] } = options
+        const told = options.path.map((path) => explainField(config, path, tenant, purpose, Date.now()))
+        const lines = options.format === 'json' ? told.map((each) => JSON.stringify(each)) : told.map(fieldText)
+        process.stdout.write(`${lines.join('\n')}\n`)
+        return
+      }
       const input = await readInput(sample)
       if (input.toString('utf8').trim() === '') {
         throw new DouaneError('json', 'the sample is empty', 'Give OTLP/JSON, or one log line as text.')
@@ -32,6 +48,18 @@ export function explainCommand(program: Command): void {
         options.format === 'json' ? `${JSON.stringify(explanation)}\n` : explanationText(explanation),
       )
     })
+}
+
+const collect = (value: string, all: string[] = []): string[] => [...all, value]
+
+/** What is in force for a field, for a person. */
+export function fieldText({ path, tenant, purposes, says }: PathExplanation): string {
+  const of = [
+    tenant === '' ? 'any tenant' : `tenant ${tenant}`,
+    ...(purposes.length > 0 ? [`purposes ${purposes.join(', ')}`] : []),
+  ]
+  const parts = says.flatMap(({ component, lines }) => [`  ${component}`, ...lines.map((line) => `    ${line}`)])
+  return [`${pc.bold(path)}  ${pc.dim(of.join(', '))}`, ...parts].join('\n')
 }
 
 /** The whole story for a person: records flattened to `path = value` lines, changed lines marked. */

@@ -70,6 +70,7 @@ export const examples: Readonly<Record<string, readonly Example[]>> = {
     ["echo 'login of jane@example.com failed' | douane explain --tenant acme", 'one line of text'],
     ['douane explain --config gateway.yaml sample.json', 'a request as OTLP/JSON'],
     ['douane explain --format json sample.json', 'for programs'],
+    [`douane explain --tenant acme --path 'log.attributes["user.id"]'`, 'the rules in force for a field'],
   ],
   scan: [
     ['douane scan app.log', 'one JSON line a line: what was found, where, never the value'],
