@@ -63,11 +63,11 @@ export async function planDump(client: pg.ClientBase, schema: string, options: P
   return slices
 }
 
-/** Every plain table of the schema but those that restoring makes by itself. */
+/** Every plain table of the schema but those that restoring makes by itself; roles belong to their server. */
 async function bookTables(client: pg.ClientBase, schema: string): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `SELECT relname AS name FROM pg_class WHERE relnamespace = $1::regnamespace AND relkind = 'r' AND NOT relispartition
-       AND relname NOT IN ('schema_version', 'partitions') ORDER BY relname`,
+       AND relname NOT IN ('schema_version', 'partitions', 'roles') ORDER BY relname`,
     [pg.escapeIdentifier(schema)],
   )
   return rows.map(({ name }) => name)
