@@ -19,6 +19,8 @@
 @external('host', 'intern')
 declare function intern(from: i32, to: i32): i32
 
+export { prepend } from './splice'
+
 const IRREGULAR: i32 = 0
 const OK: i32 = 1
 const FULL: i32 = 2

@@ -4,19 +4,19 @@ import type { HashKeys } from '../../src/contract.ts'
 import { limits } from '../../src/limits.ts'
 import type { Slots } from '../../src/otlp/slots.ts'
 import { HashCache } from './hash_cache.ts'
-import { Hmac } from './hmac.ts'
+import { Hmac, type HmacKey } from './hmac.ts'
 
 /** Equal texts of one tenant give equal hashes; the key's id says which key. */
 export class Hasher {
   readonly #keys: HashKeys
   readonly #cache: HashCache | undefined
   /** By tenant and key id. The number is what the cache tells keys apart by. */
-  readonly #ready = new Map<string, { readonly number: number; readonly prefix: Buffer; readonly hmac: Hmac }>()
+  readonly #ready = new Map<string, HmacKey>()
+  /** Tenants whose key was asked for before: it will be again. */
+  readonly #tenants = new Set<string>()
   #lastNumber = 0
   #tenant = ''
-  #prefix: Buffer = Buffer.alloc(0)
-  #number = 0
-  #hmac: Hmac | undefined
+  #key: HmacKey | undefined
 
   constructor(keys: HashKeys, isCached: boolean) {
     this.#keys = keys
@@ -26,7 +26,13 @@ export class Hasher {
   /** Once a resource: the key of its tenant, which may have been rotated. Throws `KeyError`. */
   use(tenant: string): void {
     this.#tenant = tenant
-    this.#hmac = undefined
+    this.#key = undefined
+    if (this.#tenants.has(tenant)) this.#open()
+  }
+
+  /** The tenant's key, if it was asked for. */
+  get key(): HmacKey | undefined {
+    return this.#key
   }
 
   hash(text: string): string {
@@ -37,11 +43,11 @@ export class Hasher {
 
   /** Makes the slot's string its hash, bytes to bytes: to make strings of them costs as much as the hash. */
   hashSlot(slots: Slots, slot: number): void {
-    if (this.#hmac === undefined) this.#open()
+    const { prefix } = this.#key ?? this.#open()
     const start = slots.start(slot)
     const end = slots.end(slot)
     const isEdited = slots.isEdited(slot)
-    const at = slots.openText(slot, this.#prefix.length + 64)
+    const at = slots.openText(slot, prefix.length + 64)
     // Opening the text may replace the arena's buffer, never what is in it.
     const out = slots.arena.bytes
     this.#write(isEdited ? out : slots.body, start, end, out, at)
@@ -49,20 +55,19 @@ export class Hasher {
 
   /** Writes `hmac:<key id>:<hex>` of bytes[start, end) to `out` and returns where it ends. */
   #write(bytes: Uint8Array, start: number, end: number, out: Uint8Array, at: number): number {
-    if (this.#hmac === undefined) this.#open()
-    const prefix = this.#prefix
+    const { prefix, number, hmac } = this.#key ?? this.#open()
     for (let i = 0; i < prefix.length; i++) out[at + i] = prefix[i]!
     const hexAt = at + prefix.length
     const cache = this.#cache
-    if (cache === undefined) this.#hmac!.hexInto(bytes, start, end, out, hexAt)
-    else if (!cache.find(this.#number, bytes, start, end, out, hexAt)) {
-      this.#hmac!.hexInto(bytes, start, end, out, hexAt)
-      cache.keep(this.#number, bytes, start, end, out, hexAt)
+    if (cache === undefined) hmac.hexInto(bytes, start, end, out, hexAt)
+    else if (!cache.find(number, bytes, start, end, out, hexAt)) {
+      hmac.hexInto(bytes, start, end, out, hexAt)
+      cache.keep(number, bytes, start, end, out, hexAt)
     }
     return hexAt + 64
   }
 
-  #open(): void {
+  #open(): HmacKey {
     const { id, key } = this.#keys.current(this.#tenant)
     const name = `${id} ${this.#tenant}`
     let ready = this.#ready.get(name)
@@ -72,8 +77,9 @@ export class Hasher {
       ready = { number: ++this.#lastNumber, prefix: Buffer.from(`hmac:${id}:`), hmac: new Hmac(key) }
       this.#ready.set(name, ready)
     }
-    this.#number = ready.number
-    this.#prefix = ready.prefix
-    this.#hmac = ready.hmac
+    if (this.#tenants.size >= limits.hashKeysMax) this.#tenants.clear()
+    this.#tenants.add(this.#tenant)
+    this.#key = ready
+    return ready
   }
 }

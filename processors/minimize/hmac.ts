@@ -3,7 +3,7 @@
  * worked out once a key, so a value of up to 55 bytes costs two compressions and no call into native code. Tests hold it
  * equal to node:crypto.
  */
-const K = new Int32Array(64)
+export const roundConstants = new Int32Array(64)
 const initial = new Int32Array(8)
 {
   const isPrime = (n: number): boolean => {
@@ -14,7 +14,7 @@ const initial = new Int32Array(8)
   for (let n = 2, i = 0; i < 64; n++)
     if (isPrime(n)) {
       if (i < 8) initial[i] = fraction(Math.sqrt(n))
-      K[i++] = fraction(Math.cbrt(n))
+      roundConstants[i++] = fraction(Math.cbrt(n))
     }
 }
 
@@ -45,7 +45,7 @@ function compress(bytes: Uint8Array, at: number): void {
   let h = state[7]!
   for (let i = 0; i < 64; i++) {
     const s1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7))
-    const t1 = (h + s1 + (g ^ (e & (f ^ g))) + K[i]! + w[i]!) | 0
+    const t1 = (h + s1 + (g ^ (e & (f ^ g))) + roundConstants[i]! + w[i]!) | 0
     const s0 = ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10))
     const t2 = (s0 + ((a & b) | (c & (a | b)))) | 0
     h = g
@@ -91,15 +91,24 @@ const hexText = Buffer.alloc(64)
 const inner = new Uint8Array(32)
 const scratch = Buffer.alloc(4096)
 
+/** A key at hand, as hashes name it: `hmac:<key id>:`. */
+export interface HmacKey {
+  /** Tells it from all others of this run. */
+  readonly number: number
+  readonly prefix: Buffer
+  readonly hmac: Hmac
+}
+
 export class Hmac {
-  readonly #inner = new Int32Array(8)
-  readonly #outer = new Int32Array(8)
+  /** The states after the inner and the outer pad. */
+  readonly inner = new Int32Array(8)
+  readonly outer = new Int32Array(8)
 
   /** `key`: at most 64 bytes. */
   constructor(key: Uint8Array) {
     for (const [pad, target] of [
-      [0x36, this.#inner],
-      [0x5c, this.#outer],
+      [0x36, this.inner],
+      [0x5c, this.outer],
     ] as const) {
       const bytes = new Uint8Array(64).fill(pad)
       for (let i = 0; i < key.length; i++) bytes[i] = key[i]! ^ pad
@@ -120,10 +129,10 @@ export class Hmac {
 
   /** The same of bytes[start, end), written to `out` from `at` on: no string is made. */
   hexInto(bytes: Uint8Array, start: number, end: number, out: Uint8Array, at: number): void {
-    state.set(this.#inner)
+    state.set(this.inner)
     finish(bytes, start, end)
     store(inner)
-    state.set(this.#outer)
+    state.set(this.outer)
     finish(inner, 0, 32)
     store(inner)
     for (let i = 0; i < 32; i++) {

@@ -18,6 +18,7 @@ import { type BodyMetadata, metadataOfBody } from './body.ts'
 import { type Config, config } from './config.ts'
 import { noHint } from './detect/index.ts'
 import { explainPath } from './explain.ts'
+import { Lane, Work } from './fast/lane.ts'
 import { Hasher } from './hasher.ts'
 import { maskLabel } from './mask.ts'
 import { clearFate, type Fate, type MetadataPolicy } from './metadata.ts'
@@ -47,6 +48,7 @@ class Minimize implements Processor {
   readonly #hasher: Hasher
   readonly #audit: Audit
   readonly #rewriter: Rewriter
+  readonly #lane: Lane
   #tenant = ''
   #lastMask = -1
   readonly #roles = roleNames.map(roleVerdict)
@@ -60,6 +62,7 @@ class Minimize implements Processor {
     this.#policies = new Policies(options, host.purposes)
     this.#purposes = host.purposes
     this.#hasher = new Hasher(host.hashKeys, options.hash_cache)
+    this.#lane = new Lane(options.hash_cache ? limits.hashCacheEntriesMax : 0)
     this.#audit = new Audit(host, options.annotations)
     this.#rewriter = new Rewriter(
       this.#policies.of('', 0),
@@ -71,13 +74,16 @@ class Minimize implements Processor {
 
   begin(request: LogsRequest): void {
     this.#request++
-    this.#policies.custom.begin(request.body)
+    const { custom } = this.#policies
+    custom.begin(request.body)
+    this.#lane.begin(request, custom.isEmpty)
   }
 
   resource(resource: Resource): void {
     this.#tenant = resource.tenant
     this.#audit.resource(this.#tenant)
     this.#hasher.use(this.#tenant)
+    this.#lane.resource()
     this.#lastMask = -1
     this.#choose(0)
     this.#addAttribute = (key, slots, slot) => slots.add(Tag.resource.attributes, key, slots.value(slot))
@@ -97,7 +103,9 @@ class Minimize implements Processor {
     this.#audit.record()
     this.#addAttribute = (key, slots, slot) => record.add(key, slots.value(slot))
     this.#beside = undefined
-    this.#visit(record.slots, record.first, record.end)
+    const { policy } = this.#rewriter
+    if (this.#lane.open(record, policy, this.#hasher.key)) this.#listed(record, policy)
+    else this.#visit(record.slots, record.first, record.end)
     if (this.#beside !== undefined) putBeside(record, this.#beside)
     this.#audit.annotate(record)
     return 'keep'
@@ -123,6 +131,28 @@ class Minimize implements Processor {
       if (verdict.fate.is !== 'clear' && this.#content(slots, slot, verdict.fate, verdict.key)) continue
       this.#field(slots, slot, kind, verdict)
       if (verdict.isPersonal && slots.kind(slot) !== Kind.Removed) this.#renameKey(slots, slot)
+    }
+  }
+
+  /** What the program of the lane has done, and what it has left. */
+  #listed({ slots, body }: LogRecord, policy: Policy): void {
+    const lane = this.#lane
+    if (body >= 0 && policy.metadata === undefined) slots.mark(body, Mark.Content)
+    for (let slot = lane.next(); slot !== -1; slot = lane.next()) {
+      const id = slots.keyId(slot)
+      if (lane.what === Work.Look) {
+        lane.learn(id, policy)
+        this.#visit(slots, slot, slot + 1)
+        continue
+      }
+      const verdict = id > 0 ? policy.keys.byId(slots.keys, id) : this.#roles[-id]!
+      if (lane.what === Work.Stop) {
+        this.#field(slots, slot, Kind.String, verdict, lane.from)
+        continue
+      }
+      slots.putText(slot, lane.from, lane.to, lane.textFrom)
+      this.#audit.field(verdict.key)
+      this.#audit.count(verdict.treatment.action, verdict.type, verdict.type)
     }
   }
 
@@ -171,13 +201,17 @@ class Minimize implements Processor {
     return false
   }
 
-  /** Looks at one field, and changes it where something is found. Whatever goes wrong, the value does not pass. */
-  #field(slots: Slots, slot: number, kind: Kind, verdict: Verdict): void {
+  /**
+   * Looks at one field, and changes it where something is found. Whatever goes wrong, the value does not pass. `stop`:
+   * where the detectors have to look first, if that is known.
+   */
+  #field(slots: Slots, slot: number, kind: Kind, verdict: Verdict, stop = -1): void {
     const rewriter = this.#rewriter
     rewriter.begin(verdict.key)
     this.#audit.field(verdict.key)
     try {
-      if (kind === Kind.String) this.#string(slots, slot, verdict)
+      if (stop !== -1) this.#stopped(slots, slot, verdict, stop)
+      else if (kind === Kind.String) this.#string(slots, slot, verdict)
       else if (kind === Kind.Int) this.#int(slots, slot, verdict)
       else if (kind === Kind.Double) {
         if (verdict.action !== 'scan') this.#tree(slots, slot, verdict)
@@ -189,6 +223,11 @@ class Minimize implements Processor {
     }
     if (rewriter.drops) slots.remove(slot)
     else if (rewriter.seals) slots.mark(slot, Mark.Content | Mark.Seal)
+  }
+
+  #stopped(slots: Slots, slot: number, { hint }: Verdict, stop: number): void {
+    const text = this.#rewriter.stops(slots.body, slots.start(slot), slots.end(slot), hint, stop, this.#lane)
+    if (text !== undefined) slots.setText(slot, text)
   }
 
   #string(slots: Slots, slot: number, verdict: Verdict): void {

@@ -8,7 +8,8 @@ import { isUtf8 } from 'node:buffer'
 import { limits } from '../../src/limits.ts'
 import type { AnyValue } from '../../src/otlp/value.ts'
 import type { CustomDetectors } from './custom.ts'
-import { type KeyHint, lastScan, noHint, scanBytes, scanText } from './detect/index.ts'
+import type { Stops } from './detect/engine.ts'
+import { type KeyHint, lastScan, noHint, scanBytes, scanStopsIn, scanText } from './detect/index.ts'
 import { type Encoding, rewriteEncoded } from './encoded.ts'
 import { generalize } from './generalize.ts'
 import type { Hasher } from './hasher.ts'
@@ -59,6 +60,21 @@ export class Rewriter {
       return this.#whole(unscanned)
     }
     if (!isScanned) return this.text(bytes.utf8Slice(start, end), hint, 0, encoding)
+    return this.#found(bytes, start, end, hint)
+  }
+
+  /** The same where a prefilter tells where the detectors have to look: ASCII as it came in, of a key without encoding. */
+  stops(bytes: Buffer, start: number, end: number, hint: KeyHint, first: number, stops: Stops): string | undefined {
+    try {
+      scanStopsIn(bytes, start, end, hint, first, stops)
+    } catch {
+      return this.#whole(unscanned)
+    }
+    return this.#found(bytes, start, end, hint)
+  }
+
+  /** What becomes of bytes[start, end), in which the last scan looked. */
+  #found(bytes: Buffer, start: number, end: number, hint: KeyHint): string | undefined {
     const { hits } = lastScan()
     const isJson = isJsonStart(bytes[start]!)
     if (hits.count === 0 && !hits.overflow) {

@@ -8,9 +8,10 @@
  * The pass itself is WebAssembly, built from wasm/scan.ts by `npm run build:wasm`; the result is in the repository, and
  * a test builds it again and compares. Body and tables lie in its memory:
  *
- *   64 KiB of its own | key table | resources | scopes | records | slots | body | 16 bytes to read past the end
+ *   64 KiB of its own | a guest's | key table | resources | scopes | records | slots | body | arena | splice
  *
- * The views of that memory that a request gets are valid until the next scan.
+ * The views of that memory that a request gets are valid until the next scan. A guest is another program that works on
+ * the same tables: `Scanner.admit`.
  */
 import { readFileSync } from 'node:fs'
 import { WireError } from '../errors.ts'
@@ -19,10 +20,14 @@ import type { KeyTable } from './keys.ts'
 import { type LogsRequest, RECORD_ROW, RESOURCE_ROW, SCOPE_ROW } from './request.ts'
 import { ROW } from './slots.ts'
 
-const compiled = new WebAssembly.Module(readFileSync(new URL('./scan.wasm', import.meta.url)))
+/** A program of WebAssembly from its file: once, when the module that needs it is loaded. */
+export const program = (file: URL): WebAssembly.Module => new WebAssembly.Module(readFileSync(file))
+
+const compiled = program(new URL('./scan.wasm', import.meta.url))
 
 const PAGE = 64 * 1024
-const OWN = PAGE
+/** Where a guest's room begins, in every memory. */
+const guestAt = PAGE
 const PADDING = 16
 /** Answers of the pass. */
 const OK = 1
@@ -51,6 +56,11 @@ type GlobalName =
 type Exports = Record<GlobalName, WebAssembly.Global<'i32'>> & {
   scan(length: number): number
   forgetKeys(): void
+  prepend(steps: number, count: number, end: number): void
+}
+
+const aborted = (): never => {
+  throw new Error('the program aborted')
 }
 
 /** How many rows each table can take. */
@@ -63,6 +73,38 @@ interface Room {
 }
 const roomAtFirst: Room = { resources: 64, scopes: 64, records: 1024, slots: 16 * 1024, body: 256 * 1024 }
 
+/** Where a request lies in the memory, for a guest: valid until the next scan. */
+export interface Places {
+  readonly body: number
+  readonly slots: number
+  readonly arena: number
+  readonly arenaEnd: number
+  /** The whole memory. */
+  readonly bytes: Buffer
+  readonly words: Int32Array
+}
+
+/** Where prepend.ts works: a list of steps, and room for what they write. Valid until the next scan. */
+export interface Press {
+  /** Two numbers a step: see wasm/splice.ts. */
+  readonly steps: Int32Array
+  readonly room: Buffer
+  /** The whole memory; addresses in steps are places in it. */
+  readonly bytes: Buffer
+  /** Carries out the first `count` steps; what they write ends where the room ends. */
+  run(count: number): void
+}
+const stepsMax = 4096
+const pressBytes = 256 * 1024
+
+/** A program that shares the memory, and who asked for it. */
+interface Guest {
+  readonly program: WebAssembly.Module
+  readonly owner: object
+  readonly bytes: number
+  instance: WebAssembly.Instance | undefined
+}
+
 export class Scanner {
   readonly #keys: KeyTable
   #memory: WebAssembly.Memory
@@ -72,8 +114,13 @@ export class Scanner {
   #bytes: Buffer = Buffer.alloc(0)
   #words: Int32Array = new Int32Array(0)
   #isLaidOut = false
-  /** Where the body lies. */
+  /** Where the body lies, and the arena. */
   #body = 0
+  #arena = 0
+  #arenaEnd = 0
+  #home: Buffer = Buffer.alloc(0)
+  #press: Press | undefined
+  #guest: Guest | undefined
 
   constructor(keys: KeyTable) {
     this.#keys = keys
@@ -97,6 +144,7 @@ export class Scanner {
     for (;;) {
       if (!this.#isLaidOut) this.#layOut()
       bytes.copy(this.#bytes, this.#body)
+      request.slots.arena.settle(this.#home)
       request.reset(this.#bytes.subarray(this.#body, this.#body + bytes.length))
       if (this.#generation !== this.#keys.generation) {
         this.#generation = this.#keys.generation
@@ -112,21 +160,46 @@ export class Scanner {
     }
   }
 
+  /**
+   * Gives a program room in this memory, from `guestAt` on. Undefined: not yet, there is room from the next scan on; or
+   * somebody else has it, who came first.
+   */
+  admit(owner: object, asked: WebAssembly.Module, bytes: number): WebAssembly.Instance | undefined {
+    if (this.#guest === undefined) {
+      this.#guest = { program: asked, owner, bytes, instance: undefined }
+      this.#isLaidOut = false
+    }
+    return this.#guest.owner === owner ? this.#guest.instance : undefined
+  }
+
+  get press(): Press | undefined {
+    return this.#press
+  }
+
+  get places(): Places {
+    return {
+      body: this.#body,
+      slots: this.#wasm.slots.value,
+      arena: this.#arena,
+      arenaEnd: this.#arenaEnd,
+      bytes: this.#bytes,
+      words: this.#words,
+    }
+  }
+
   #instantiate(): [WebAssembly.Memory, Exports] {
     const memory = new WebAssembly.Memory({ initial: 1 })
     const intern = (from: number, to: number): number => {
       return this.#keys.idOf(this.#bytes, this.#body + from, this.#body + to)
     }
-    const abort = (): never => {
-      throw new Error('the scan aborted')
-    }
-    const instance = new WebAssembly.Instance(compiled, { env: { memory, abort }, host: { intern } })
+    const instance = new WebAssembly.Instance(compiled, { env: { memory, abort: aborted }, host: { intern } })
     const wasm = instance.exports as unknown as Exports
     wasm.depthMax.value = limits.valueDepthMax
     wasm.attributesMax.value = limits.attributesMax
     wasm.keyBytesMax.value = limits.internedKeyBytesMax
     this.#generation = 0
     this.#isLaidOut = false
+    if (this.#guest !== undefined) this.#guest.instance = undefined
     return [memory, wasm]
   }
 
@@ -134,7 +207,7 @@ export class Scanner {
   #layOut(): void {
     const wasm = this.#wasm
     const room = this.#room
-    let next = OWN
+    let next = guestAt + (this.#guest?.bytes ?? 0)
     const take = (bytes: number): number => {
       const at = next
       next += (bytes + PADDING) & ~15
@@ -151,12 +224,30 @@ export class Scanner {
     wasm.slotsEnd.value = wasm.slots.value + room.slots * ROW * 4
     this.#body = take(room.body + PADDING)
     wasm.body.value = this.#body
+    this.#arena = take(room.body)
+    this.#arenaEnd = this.#arena + room.body
+    const steps = take(stepsMax * 8)
+    const pressAt = take(pressBytes)
     this.#isLaidOut = true
     const missing = Math.ceil((next - this.#memory.buffer.byteLength) / PAGE)
     if (missing > 0) this.#memory.grow(missing)
     if (this.#bytes.buffer !== (this.#memory.buffer as ArrayBufferLike)) {
       this.#bytes = Buffer.from(this.#memory.buffer)
       this.#words = new Int32Array(this.#memory.buffer)
+    }
+    // The key table was moved: what it knew is not there.
+    this.#generation = 0
+    const guest = this.#guest
+    if (guest !== undefined && guest.instance === undefined) {
+      this.#bytes.fill(0, guestAt, guestAt + guest.bytes)
+      guest.instance = new WebAssembly.Instance(guest.program, { env: { memory: this.#memory, abort: aborted } })
+    }
+    this.#home = this.#bytes.subarray(this.#arena, this.#arenaEnd)
+    this.#press = {
+      steps: this.#words.subarray(steps >> 2, (steps >> 2) + stepsMax * 2),
+      room: this.#bytes.subarray(pressAt, pressAt + pressBytes),
+      bytes: this.#bytes,
+      run: (count) => wasm.prepend(steps, count, pressAt + pressBytes),
     }
   }
 

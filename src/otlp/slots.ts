@@ -185,6 +185,11 @@ export class Slots {
     this.#repoint(slot, Kind.String, from, this.arena.used, this.#textFrom, this.arena.used)
   }
 
+  /** Makes the slot's value a string whose field somebody wrote to arena[from, to), the text from `textFrom` on. */
+  putText(slot: number, from: number, to: number, textFrom: number): void {
+    this.#repoint(slot, Kind.String, from, to, textFrom, to)
+  }
+
   /**
    * Makes the slot's value a string of `length` bytes, which the caller writes at once to `arena.bytes`, from the
    * offset that is returned: UTF-8, all of them.

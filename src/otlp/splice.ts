@@ -57,7 +57,7 @@ export class Splicer {
   /** The ExportLogsServiceRequest of a plan: a view, valid until the next call. Throws what a form's `seal` throws. */
   splice(request: LogsRequest, plan: Plan): Buffer {
     this.#request = request
-    this.#out.begin(request.body)
+    this.#out.begin(request.body, request.scanner?.press)
     // Content in a resource or a scope follows the records' form: records of different forms then cannot share it.
     const isShared = request.sharedMarks === 0 && plan.forms.every((form) => form.allows === undefined)
     this.#pass(plan, isShared || plan.forms.length === 1 ? undefined : this.#byForm(plan))

@@ -7,7 +7,7 @@
  * look at a bounded number of bytes each: the whole is linear in the value's length.
  */
 import { isAnchor } from './anchors.ts'
-import { alnum, alpha, classes, digit, high, joiner, lower, space, upper } from './ascii.ts'
+import { alnum, alpha, classes, digit, high, lower, space, upper } from './ascii.ts'
 import { digits } from './digits.ts'
 import { forward } from './forward.ts'
 import { mixed } from './mixed.ts'
@@ -36,18 +36,41 @@ export function scan(s: Scan): boolean {
       if ((seen & digit) === 0 ? mayBegin(b, start, i, seen) : seen !== digit || mayBeNumber(b, start, i))
         i = run(s, start, i, seen)
     } else if (seen === space) i++
-    else if (seen === 0) {
-      const c = b[i]!
-      if (c === 64) i = mail(s, i)
-      else if (c === 58) i = colon(s, i)
-      else if (c === 60 && s.byte(i + 1) === 60) i = machineReadable(s, i)
-      else i++
-    } else if (seen === joiner && b[i] === 45 && s.byte(i + 1) === 45) {
-      i = dashes(s, i)
-    } else if (seen === high) return false
-    else i++
+    else if (seen === high) return false
+    else i = mark(s, i)
   }
   return true
+}
+
+/** Tells where to look next in a value, at or after `at`; `s.to` = nowhere. */
+export interface Stops {
+  nextStop(at: number, s: Scan): number
+}
+
+/**
+ * The same over ASCII, where a prefilter tells the places: `first`, and what comes next. It may stop too often, never too
+ * seldom (wasm/minimize/stops.ts).
+ */
+export function scanStops(s: Scan, first: number, stops: Stops): void {
+  const b = s.bytes
+  for (let at = first; at < s.to; ) {
+    let seen = classes[b[at]!]!
+    if (seen & alnum) {
+      let end = at + 1
+      for (; end < s.to && (classes[b[end]!]! & alnum) !== 0; end++) seen |= classes[b[end]!]!
+      at = run(s, at, end, seen)
+    } else at = mark(s, at)
+    if (at < s.to) at = stops.nextStop(at, s)
+  }
+}
+
+/** Punctuation at `at`. Returns where to go on. */
+function mark(s: Scan, at: number): number {
+  const c = s.bytes[at]!
+  if (c === 64) return mail(s, at)
+  if (c === 58) return colon(s, at)
+  if (c === 60 && s.byte(at + 1) === 60) return machineReadable(s, at)
+  return c === 45 && s.byte(at + 1) === 45 ? dashes(s, at) : at + 1
 }
 
 /** Whether letters are a word to stop at, the start of a token, or of a code in capitals (`AB 12 34 56 C`). */

@@ -6,7 +6,7 @@
 import { limits } from '../../../src/limits.ts'
 import { project } from './ascii.ts'
 import { topicsOfKey } from './context.ts'
-import { scan } from './engine.ts'
+import { type Stops, scan, scanStops } from './engine.ts'
 import { isPlaceholderText } from './placeholder.ts'
 import { looksRandom } from './random.ts'
 import { detector, detectors } from './registry.ts'
@@ -45,15 +45,34 @@ export function scanBytes(bytes: Uint8Array, from: number, to: number, hint: Key
     state.hits.overflow = true
     return true
   }
+  begin(bytes, from, to, hint)
+  if (!scan(state)) return false
+  if (hint.secret !== SecretKey.None) wholeSecret(hint.secret)
+  if (state.hits.count > 1) state.hits.sort()
+  return true
+}
+
+/** The same where a prefilter tells where to look: from `first` on. The key tells no secret. */
+export function scanStopsIn(
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  hint: KeyHint,
+  first: number,
+  stops: Stops,
+): void {
+  state.hits.clear()
+  begin(bytes, from, to, hint)
+  scanStops(state, first, stops)
+  if (state.hits.count > 1) state.hits.sort()
+}
+
+function begin(bytes: Uint8Array, from: number, to: number, hint: KeyHint): void {
   state.bytes = bytes
   state.from = from
   state.to = to
   state.context.reset(hint.topics)
   state.isKeyed = hint.topics.length > 0
-  if (!scan(state)) return false
-  if (hint.secret !== SecretKey.None) wholeSecret(hint.secret)
-  if (state.hits.count > 1) state.hits.sort()
-  return true
 }
 
 /** The same over text: offsets are UTF-16. */

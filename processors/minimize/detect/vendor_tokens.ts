@@ -20,6 +20,9 @@ import { cloud } from './vendors/cloud.ts'
 import { code } from './vendors/code.ts'
 import { services } from './vendors/services.ts'
 
+/** No token is shorter. */
+const tokenBytesMin = 8
+
 interface Segment {
   /** Literal bytes, or undefined for a run. */
   readonly literal: Uint8Array | undefined
@@ -71,6 +74,9 @@ const byPrefix = new Map<number, Format[]>()
 const begins = new Uint8Array(32768)
 const prefixHash = (a: number, b: number, c: number): number => ((a << 10) ^ (b << 5) ^ c) & 32767
 
+/** First three bytes → how the formats begin that begin so, for the prefilter: literal bytes, bytes in all at least. */
+export const tokenStarts = new Map<number, { readonly literal: Uint8Array; readonly lengthMin: number }[]>()
+
 /** Names and formats, for docs and tests. */
 export const vendorFormats: { name: string; format: string }[] = []
 for (const line of `${cloud}${code}${services}`.split('\n')) {
@@ -81,8 +87,14 @@ for (const line of `${cloud}${code}${services}`.split('\n')) {
   for (const [a, b, c] of prefixes(format)) {
     const key = (a << 16) | (b << 8) | c
     byPrefix.set(key, [...(byPrefix.get(key) ?? []), compiled])
+    tokenStarts.set(key, [...(tokenStarts.get(key) ?? []), startOf(compiled)])
     begins[prefixHash(a, b, c)] = 1
   }
+}
+
+function startOf({ segments }: Format): { literal: Uint8Array; lengthMin: number } {
+  const lengthMin = segments.reduce((sum, { literal, min }) => sum + (literal?.length ?? min), 0)
+  return { literal: segments[0]!.literal!, lengthMin: Math.max(tokenBytesMin, lengthMin) }
 }
 
 /** All first three bytes of a format whose literal may be as short as one byte. */
@@ -108,7 +120,7 @@ export function mayBeToken(b: Uint8Array, at: number): boolean {
 
 /** Tries all formats that begin like the bytes at `start`. Returns where the token ends, or 0. */
 export function vendorToken(s: Scan, start: number): number {
-  if (start + 8 > s.to) return 0
+  if (start + tokenBytesMin > s.to) return 0
   const b = s.bytes
   const formats = byPrefix.get((b[start]! << 16) | (b[start + 1]! << 8) | b[start + 2]!)
   if (!formats) return 0

@@ -1,0 +1,44 @@
+/**
+ * Where everything lies in the guest's part of a request's memory (src/otlp/scan.ts), which begins at the same place in
+ * every memory: addresses are constants. The host fills the tables once; processors/minimize/fast/memory.ts says with what.
+ */
+
+// biome-ignore-all lint: AssemblyScript, not TypeScript.
+
+export const guest: i32 = 65536
+
+/** Byte → class bits of ascii.ts. */
+export const classes: i32 = guest
+/** One bit a place of the anchor table (anchors.ts). */
+export const anchorBits: i32 = classes + 256
+/** One bit a hash of the first three bytes of a token. */
+export const tokenBits: i32 = anchorBits + 2048
+/** Open addressing: three bytes + 1 (u32), first literal (u16), literals (u16). */
+export const tokenKeys: i32 = tokenBits + 4096
+export const tokenKeysMask: i32 = 4095
+/** Literals: up to eight bytes (u64), their mask (u64), the shortest token (i32). */
+export const literals: i32 = tokenKeys + 4096 * 8
+export const literalsMax: i32 = 4096
+export const literalRow: i32 = 24
+/** The constants of SHA-256. */
+export const roundConstants: i32 = literals + literalsMax * literalRow
+/** States after the inner and the outer pad of the key at hand; `hmac:<key id>:`. */
+export const innerState: i32 = roundConstants + 256
+export const outerState: i32 = innerState + 32
+export const hashPrefix: i32 = outerState + 32
+export const hashPrefixMax: i32 = 64
+export const state: i32 = hashPrefix + 64
+export const schedule: i32 = state + 32
+export const block: i32 = schedule + 256
+export const digest: i32 = block + 64
+/** Key id → class of its verdict; role → the same, by the negated role. */
+export const keyClasses: i32 = digest + 64
+export const keyClassesMax: i32 = 16400
+export const roleClasses: i32 = keyClasses + keyClassesMax
+/** What there is to do: slot, what, and three offsets. */
+export const work: i32 = roleClasses + 16
+export const workMax: i32 = 4352
+export const workRow: i32 = 20
+/** Rows of the cache of hashes: key's number (4), length (1), value (59), digest (32). */
+export const cache: i32 = (work + workMax * workRow + 63) & ~63
+export const cacheRow: i32 = 96
