@@ -166,6 +166,10 @@ export const limits = {
   listedChangesMax: 64,
   /** Words of a message that its template is made of; the rest is one `<*>`. */
   templateWordsMax: 64,
+  /** `scan`: how deep JSON is followed, paths that are counted apart, and those that the summary shows. */
+  scannedJsonDepthMax: 200,
+  scannedPathsMax: 10_000,
+  scannedPathsShownMax: 50,
 
   // Queues on disk, and delivery out of them.
   /** A segment is closed when it has grown beyond this; a chunk larger than it has a segment to itself. */
@@ -268,7 +272,7 @@ export const limits = {
   backupClockStepMsMax: 26 * 3_600_000,
   /** Object storage: tries of one request, the first wait between them, how long an answer may take. */
   backupTriesMax: 4,
-  backupRetryMs: 250,
+  backupRetryMs: 100,
   backupAnswerMsMax: 60_000,
 
   // Receive. What one sender, or all of them, may take before they are told to wait or to go.

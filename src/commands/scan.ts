@@ -1,29 +1,45 @@
-/** `douane scan`: what personal data and secrets a log file holds. */
-import { type Command, Option } from 'commander'
+/** `douane scan`: what personal data and secrets log files hold. */
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { exitCodes } from '../errors.ts'
-import { type ScanOptions, scanFile } from '../scan_command.ts'
+import type { ScanSummary } from '../scan/report.ts'
+import { type ScanOptions, scanFiles } from '../scan_command.ts'
 
 interface Options {
   readonly format: ScanOptions['format']
   readonly jsonlText?: boolean
   readonly urls?: boolean
-  readonly failOnFindings?: boolean
+  /** True: any finding. */
+  readonly failOnFindings?: true | readonly string[]
 }
 
 export function scanCommand(program: Command): void {
   program
-    .command('scan [file]')
+    .command('scan [file...]')
     .description(
-      'what personal data and secrets a log file holds: plain text, JSON lines, OTLP/JSON, gzip; sends nothing',
+      'what personal data and secrets log files hold: plain text, JSON lines, OTLP/JSON, gzip, zstd; sends nothing',
     )
     .addOption(new Option('--format <format>', 'what is printed').choices(['jsonl', 'table', 'sarif']).default('jsonl'))
     .option('--jsonl-text', 'each line is {"text": "…"}; offsets count in the text')
     .option('--urls', 'report URLs too')
-    .option('--fail-on-findings', 'end with 1 when something was found, for CI')
+    .option(
+      '--fail-on-findings [types]',
+      'end with 1 when something was found, for CI; with types (secret,iban): only of these',
+      listed,
+    )
     .addHelpText('after', '\nWithout FILE, or with -, standard input is read. The summary goes to standard error.')
-    .action(async (file: string | undefined, options: Options) => {
+    .action(async (files: string[], options: Options) => {
       const { format, jsonlText = false, urls = false } = options
-      const summary = await scanFile(file, { format, jsonlText, urls }, process.stdout, process.stderr)
-      if (options.failOnFindings && summary.linesWithFindings > 0) process.exitCode = exitCodes.input
+      const summary = await scanFiles(files, { format, jsonlText, urls }, process.stdout, process.stderr)
+      if (fails(summary, options.failOnFindings)) process.exitCode = exitCodes.input
     })
 }
+
+function listed(text: string): readonly string[] {
+  const types = text.split(',').map((type) => type.trim())
+  if (types.some((type) => !/^[a-z][a-z0-9_]*$/.test(type)))
+    throw new InvalidArgumentError('Types are lower_snake_case.')
+  return types
+}
+
+const fails = (summary: ScanSummary, on: Options['failOnFindings']): boolean =>
+  on === undefined ? false : on === true ? summary.findings > 0 : on.some((type) => summary.byType.has(type))

@@ -74,8 +74,9 @@ export const examples: Readonly<Record<string, readonly Example[]>> = {
   ],
   scan: [
     ['douane scan app.log', 'one JSON line a line: what was found, where, never the value'],
-    ['douane scan --format table app.log.gz', 'counts by type'],
+    ['douane scan --format table app.log.gz', 'counts by type, and by path in JSON and OTLP/JSON'],
     ['kubectl logs deploy/shop | douane scan --fail-on-findings', 'ends with 1 when something was found'],
+    ['douane scan --format sarif --fail-on-findings secret logs/*.jsonl > scan.sarif', 'for code scanning in CI'],
   ],
   replay: [['douane replay --config gateway.yaml capture.jsonl > out.jsonl', 'what each captured request leads to']],
   query: [

@@ -207,6 +207,19 @@ service: { pipelines: { logs: { receivers: [otlp], exporters: [otlp_http, postgr
     expect(ended.map(({ code }) => code)).toEqual([0, 0, 2, 2, 2])
   })
 
+  it('scan ends as CI wants it', async () => {
+    const input = { input: `mail ${words}\n` }
+    const ended = await Promise.all([
+      run(['scan'], input),
+      run(['scan', '--fail-on-findings'], input),
+      run(['scan', '--fail-on-findings', 'secret,iban'], input),
+      run(['scan', '--fail-on-findings', 'email', '--format', 'table'], input),
+      run(['scan', '/nowhere/at/all.log'], input),
+    ])
+    expect(ended.map(({ code }) => code)).toEqual([0, 1, 0, 1, 1])
+    expect(ended.map(({ stdout }) => stdout).join('')).not.toContain('mara@')
+  })
+
   it('a reader that has seen enough is no error', async () => {
     const main = join(import.meta.dirname, '../../src/main.ts')
     const child = spawn(process.execPath, [main, 'schema'], { stdio: ['ignore', 'pipe', 'pipe'] })
