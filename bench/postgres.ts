@@ -67,7 +67,7 @@ function benchEncoding(body: Buffer): void {
     encoder.encode(body, new Shelves(() => '18mo', nowMs), nowMs * 1000)
   }
   const ms = performance.now() - startMs
-  const rowBytes = Math.round(encoder.rows.at / batchRecords)
+  const rowBytes = Math.round(encoder.sheets.reduce((sum, { rows }) => sum + rows.at, 0) / batchRecords)
   console.log(`encoding        ${perSecond(rounds * batchRecords, ms)} records, ${rowBytes} bytes a row`)
 }
 

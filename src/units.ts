@@ -8,6 +8,7 @@
  * The parsers throw `UnitError`, whose message says what is allowed; the zod helpers turn it into a schema's issue.
  */
 import { z } from 'zod'
+import { addMonths, isZone } from './calendar.ts'
 
 /** A text that is no duration or size. The message says what is allowed. */
 export class UnitError extends Error {
@@ -77,6 +78,8 @@ export interface Retention {
   readonly text: string
   readonly months: number
   readonly ms: number
+  /** Whose calendar the months are counted on; missing: UTC's. */
+  readonly zone?: string
 }
 
 const retentionUnits: Record<string, { months: number; ms: number }> = {
@@ -91,12 +94,15 @@ const retentionMonthsMax = 1200
 /**
  * `6d`, `30d`, `2w`, `18mo`, `7y`, `1y6mo`, `12h` → calendar months and the rest. Throws `UnitError`.
  * Minutes are refused: `18m` for `18mo` would delete a year and a half of records after eighteen minutes.
+ * A policy's time zone follows behind an @: `1mo@Europe/Brussels`.
  */
 export function parseRetention(text: string): Retention {
   let months = 0
   let ms = 0
-  if (/^(?:\d+(?:mo|h|d|w|y))+$/.test(text)) {
-    for (const [, amount, unit] of text.matchAll(/(\d+)(mo|h|d|w|y)/g)) {
+  const [period = '', zone, ...more] = text.split('@')
+  const isFine = zone === undefined || (more.length === 0 && isZone(zone))
+  if (isFine && /^(?:\d+(?:mo|h|d|w|y))+$/.test(period)) {
+    for (const [, amount, unit] of period.matchAll(/(\d+)(mo|h|d|w|y)/g)) {
       months += Number(amount) * retentionUnits[unit!]!.months
       ms += Number(amount) * retentionUnits[unit!]!.ms
     }
@@ -104,19 +110,12 @@ export function parseRetention(text: string): Retention {
   if (months + ms === 0 || months > retentionMonthsMax || ms > retentionMonthsMax * 31 * dayMs) {
     throw new UnitError('not a retention: write h, d, w, mo (months) or y (years), up to 100y, such as 30d, 18mo or 7y')
   }
-  return { text, months, ms }
+  return { text, months, ms, ...(zone !== undefined && { zone }) }
 }
 
-/** When something made at `fromMs` has been kept long enough. 31 January + 1mo is the last day of February (UTC). */
-export function retentionEndMs(fromMs: number, retention: Retention): number {
-  if (retention.months === 0) return fromMs + retention.ms
-  const from = new Date(fromMs)
-  const end = new Date(fromMs)
-  end.setUTCDate(1)
-  end.setUTCMonth(from.getUTCMonth() + retention.months)
-  const daysInMonth = new Date(Date.UTC(end.getUTCFullYear(), end.getUTCMonth() + 1, 0)).getUTCDate()
-  end.setUTCDate(Math.min(from.getUTCDate(), daysInMonth))
-  return end.getTime() + retention.ms
+/** When something made at `fromMs` has been kept long enough. 31 January + 1mo is the last day of February. */
+export function retentionEndMs(fromMs: number, { months, ms, zone }: Retention): number {
+  return (months === 0 ? fromMs : addMonths(fromMs, months, zone)) + ms
 }
 
 /** Negative: `a` is shorter. A month counts as a twelfth of the mean Gregorian year, so 12mo = 1y and 31d > 1mo. */
@@ -145,5 +144,5 @@ export const duration = () => z.string().transform(parsed(parseDurationMs))
 export const byteSize = () =>
   z.union([z.string(), z.number()]).transform((size, context) => parsed(() => parseBytes(size))('', context))
 
-/** A calendar duration such as `18mo`; the output is a `Retention`. */
-export const retention = () => z.string().transform(parsed(parseRetention))
+/** A calendar duration such as `18mo`, without a zone; the output is a `Retention`. */
+export const retention = () => z.string().transform(parsed((text) => parseRetention(text.replaceAll('@', ' '))))

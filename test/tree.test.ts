@@ -84,6 +84,7 @@ const rules: readonly Rule[] = [
       'src/contract.ts',
       'src/otlp/',
       'src/ottl/sql.ts',
+      'src/calendar.ts',
       'src/units.ts',
       'cli-table3',
       'node:',

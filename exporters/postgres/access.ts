@@ -8,12 +8,16 @@ import { limits } from '../../src/limits.ts'
 import { hasCluster } from './cluster.ts'
 import { openEmbedded } from './embedded.ts'
 import type { StoreOptions } from './options.ts'
+import { derivedPassword } from './roles.ts'
 
 /** What the embedded server's database is called where the options name none. */
 const embeddedDatabase = 'douane'
 
 export interface Access {
+  /** How the owner of the tables connects, or who comes closest to it. */
   readonly config: pg.ClientConfig
+  /** How the gateway connects, where that is a user of its own. `role` is its role, on the embedded server. */
+  readonly writer?: (role: string) => pg.ClientConfig
   /** The embedded server, which may be on its way down or up for a moment; a server by URL is up or not. */
   readonly isEmbedded: boolean
   /** Resolves once a connection may be tried: the embedded server is up. */
@@ -27,14 +31,9 @@ export interface Access {
  */
 export async function openAccess(options: StoreOptions, folder: string, mustExist = false): Promise<Access> {
   if (options.url !== 'embedded') {
-    const config: pg.ClientConfig = {
-      connectionString: options.url,
-      ...(options.database !== undefined && { database: options.database }),
-      application_name: 'douane',
-      connectionTimeoutMillis: limits.storeConnectMsMax,
-      keepAlive: true,
-    }
-    return { config, isEmbedded: false, ready: async () => {}, close: async () => {} }
+    const config = configOf(options.owner_url ?? options.url, options)
+    const writer = options.owner_url === undefined ? {} : { writer: () => configOf(options.url, options) }
+    return { config, ...writer, isEmbedded: false, ready: async () => {}, close: async () => {} }
   }
   if (mustExist && !hasCluster(folder)) {
     throw new DependencyError(
@@ -51,8 +50,17 @@ export async function openAccess(options: StoreOptions, folder: string, mustExis
     throw error
   }
   const config = { ...embedded.connection(database), application_name: 'douane' }
-  return { config, isEmbedded: true, ready: () => embedded.ready(), close: () => embedded.close() }
+  const writer = (role: string) => ({ ...config, user: role, password: derivedPassword(String(config.password), role) })
+  return { config, writer, isEmbedded: true, ready: () => embedded.ready(), close: () => embedded.close() }
 }
+
+const configOf = (url: string, { database }: StoreOptions): pg.ClientConfig => ({
+  connectionString: url,
+  ...(database !== undefined && { database }),
+  application_name: 'douane',
+  connectionTimeoutMillis: limits.storeConnectMsMax,
+  keepAlive: true,
+})
 
 /** A connection. One that breaks later tells its next query. */
 export async function connect(access: Access): Promise<pg.Client> {

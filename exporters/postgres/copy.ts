@@ -1,9 +1,10 @@
 /**
  * Sends a batch to PostgreSQL in one write: the statements, the rows and the end of the rows.
  *
- *   Query     'Q' int32 length, "INSERT INTO batches …; COPY logs FROM STDIN (FORMAT binary)" \0
+ *   Query     'Q' int32 length, "INSERT INTO batches …; COPY logs_… FROM STDIN (FORMAT binary); COPY logs_… …" \0
  *   CopyData  'd' int32 length, a piece of the rows      (several)
  *   CopyDone  'c' int32 length
+ *   and so on for the next COPY
  *
  * Nothing is waited for in between: a COPY that waits for the server's CopyInResponse, or sends its end as a small
  * write of its own, loses a round trip or 40 ms to delayed acknowledgements. If a statement fails, the server ignores
@@ -22,28 +23,29 @@ function frame(type: string, size: number): Buffer {
   return head
 }
 
-/** The messages of one batch. `rows` are whole rows in COPY's binary form. */
-function messages(statements: string, rows: Buffer): Buffer[] {
+/** The messages of one batch. */
+function messages(statements: string, copies: readonly Buffer[]): Buffer[] {
   const text = Buffer.from(`${statements}\0`)
   const parts = [frame('Q', text.length), text]
-  if (rows.length === 0) return parts
-  parts.push(frame('d', copyHead.length), copyHead)
-  for (let start = 0; start < rows.length; start += limits.copyPieceBytesMax) {
-    const piece = rows.subarray(start, start + limits.copyPieceBytesMax)
-    parts.push(frame('d', piece.length), piece)
+  for (const rows of copies) {
+    parts.push(frame('d', copyHead.length), copyHead)
+    for (let start = 0; start < rows.length; start += limits.copyPieceBytesMax) {
+      const piece = rows.subarray(start, start + limits.copyPieceBytesMax)
+      parts.push(frame('d', piece.length), piece)
+    }
+    parts.push(frame('d', copyEnd.length), copyEnd, frame('c', 0))
   }
-  parts.push(frame('d', copyEnd.length), copyEnd, frame('c', 0))
   return parts
 }
 
 /**
- * A query for `client.query()`: the last of `statements` is a COPY of `rows`, or there are no rows and no COPY.
- * `done` resolves once the server has committed and `rows` may be overwritten; rejects with the server's error.
+ * A query for `client.query()`: `statements` ends with as many COPYs as there are `copies`, each whole rows in COPY's
+ * binary form. `done` resolves once the server has committed and the rows may be overwritten; rejects with its error.
  */
 export class CopyRows implements Submittable {
   readonly done: Promise<void>
   readonly #statements: string
-  readonly #rows: Buffer
+  readonly #copies: readonly Buffer[]
   #succeed: () => void = () => {}
   #fail: (error: Error) => void = () => {}
   #error: Error | undefined
@@ -51,9 +53,9 @@ export class CopyRows implements Submittable {
   #written = true
   #answered = false
 
-  constructor(statements: string, rows: Buffer) {
+  constructor(statements: string, copies: readonly Buffer[]) {
     this.#statements = statements
-    this.#rows = rows
+    this.#copies = copies
     this.done = new Promise((resolve, reject) => {
       this.#succeed = resolve
       this.#fail = reject
@@ -64,7 +66,7 @@ export class CopyRows implements Submittable {
     this.#written = false
     const { stream } = connection as unknown as { stream: import('node:net').Socket }
     stream.cork()
-    const parts = messages(this.#statements, this.#rows)
+    const parts = messages(this.#statements, this.#copies)
     const last = parts.pop()!
     for (const part of parts) stream.write(part)
     stream.write(last, () => {

@@ -18,6 +18,7 @@ import {
   selected,
   toRecord,
 } from './query.ts'
+import { logAdmin } from './roles.ts'
 import { openSession, type StorePlace, sessionError } from './session.ts'
 
 interface PlacedRow extends Row {
@@ -31,8 +32,9 @@ export async function* followStore(
   store: StorePlace,
   query: StoreQuery,
   signal: AbortSignal,
+  reader = logAdmin,
 ): AsyncGenerator<StoredRecord, void, void> {
-  const session = await openSession(store)
+  const session = await openSession(store, reader)
   const { client } = session
   const { schema } = store.options
   const follower = new Follower(client, schema, query)

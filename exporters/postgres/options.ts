@@ -13,6 +13,11 @@ export const storeOptions = z.strictObject({
     .regex(/^(?:embedded$|postgres(?:ql)?:\/\/)/, { error: 'neither `embedded` nor a postgres:// URL' })
     .default('embedded')
     .describe('`embedded` for the PostgreSQL in the data directory, or postgres://user:password@host:port/database.'),
+  owner_url: z
+    .string()
+    .regex(/^postgres(?:ql)?:\/\//, { error: 'not a postgres:// URL' })
+    .optional()
+    .describe('Who migrates and deletes what is due, so that the user of `url` may do nothing but insert.'),
   database: name('database')
     .refine((database) => !/^(?:postgres|template[01])$/.test(database), { error: 'a database of PostgreSQL itself' })
     .optional()

@@ -1,9 +1,8 @@
 /**
- * The columns purpose, retention, tenant and region of a row, from the gateway's own attributes.
+ * The columns purpose, tenant and region of a row, from the gateway's own attributes.
  */
+import { limits } from '../../src/limits.ts'
 import { decodeValue } from '../../src/otlp/value.ts'
-import { RowBuffer } from './row_buffer.ts'
-import { escapeText } from './stored_json.ts'
 
 /** The purpose of records that no policy has tagged. */
 export const untagged = 'untagged'
@@ -18,71 +17,84 @@ export interface Range {
   end: number
 }
 
+/** One object for each combination that occurs. */
 export interface Place {
   readonly purpose: string
   readonly tenant: string
   readonly region: string
 }
 
-/** How many combinations are remembered. Tenants and purposes come from the policy, but nothing here knows that. */
-const combinationsMax = 10_000
+interface Known {
+  /** The bytes of the three values, one after the other. */
+  readonly bytes: Buffer
+  readonly lengths: readonly [number, number, number]
+  readonly place: Place | undefined
+}
 
-/**
- * The columns purpose, retention, tenant, region: the same few combinations over and over, so they are found by the
- * bytes of the three attributes.
- */
-export class PlaceColumns {
-  #places = new Map<string, Place | null>()
-  #columns = new Map<string, Buffer>()
+/** A power of two: places are the same few combinations over and over, found by a hash of their bytes. */
+const slots = 256
+
+export class Places {
+  readonly #known: (Known | undefined)[] = Array.from({ length: slots }, () => undefined)
+  readonly #places = new Map<string, Place>()
 
   /** Undefined: not exactly one purpose, or a tenant or region that is no text. */
-  of(source: Buffer, ranges: Record<OwnColumn, Range>): Place | undefined {
-    const bytes = (range: Range) => (range.start < 0 ? '-' : source.latin1Slice(range.start, range.end))
-    const key = `${bytes(ranges.purpose)}\0${bytes(ranges.tenant)}\0${bytes(ranges.region)}`
+  find(source: Buffer, { purpose, tenant, region }: Record<OwnColumn, Range>): Place | undefined {
+    let hash = hashOf(source, purpose, 0)
+    hash = hashOf(source, tenant, hash)
+    hash = hashOf(source, region, hash)
+    const slot = (hash ^ (hash >>> 8) ^ (hash >>> 16)) & (slots - 1)
+    const known = this.#known[slot]
+    if (
+      known &&
+      isSame(source, purpose, known.bytes, 0, known.lengths[0]) &&
+      isSame(source, tenant, known.bytes, known.lengths[0], known.lengths[1]) &&
+      isSame(source, region, known.bytes, known.lengths[0] + known.lengths[1], known.lengths[2])
+    ) {
+      return known.place
+    }
+    const parts = [purpose, tenant, region].map(({ start, end }) => source.subarray(Math.max(start, 0), end))
+    const place = this.#read(source, purpose, tenant, region)
+    const lengths = [lengthOf(purpose), lengthOf(tenant), lengthOf(region)] as const
+    this.#known[slot] = { bytes: Buffer.concat(parts), lengths, place }
+    return place
+  }
+
+  #read(source: Buffer, ...ranges: readonly [Range, Range, Range]): Place | undefined {
+    const texts = ranges.map(({ start, end }) => (start < 0 ? '' : textOf(source, start, end)))
+    const [purpose, tenant, region] = texts
+    if (purpose === undefined || tenant === undefined || region === undefined) return undefined
+    if (purpose === '' && ranges[0].start >= 0) return undefined
+    const key = JSON.stringify(texts)
     let place = this.#places.get(key)
-    if (place === undefined) {
-      if (this.#places.size > combinationsMax) this.#places.clear()
-      place = readPlace(source, ranges)
+    if (!place) {
+      if (this.#places.size >= limits.storePlacesMax) this.#places.clear()
+      place = { purpose: purpose === '' ? untagged : purpose, tenant, region }
       this.#places.set(key, place)
     }
-    return place ?? undefined
-  }
-
-  encoded(place: Place, retention: string): Buffer {
-    const key = `${place.purpose}\0${retention}\0${place.tenant}\0${place.region}`
-    let columns = this.#columns.get(key)
-    if (!columns) {
-      if (this.#columns.size > combinationsMax) this.#columns.clear()
-      columns = textColumns([place.purpose, retention, place.tenant, place.region])
-      this.#columns.set(key, columns)
-    }
-    return columns
+    return place
   }
 }
 
-function readPlace(source: Buffer, ranges: Record<OwnColumn, Range>): Place | null {
-  const text = (range: Range, missing: string): string | undefined => {
-    if (range.start < 0) return missing
-    const value = decodeValue(source, range.start, range.end)
-    const only = value.kind === 'array' && value.values.length === 1 ? value.values[0]! : value
-    return only.kind === 'string' ? only.value : undefined
-  }
-  const purpose = text(ranges.purpose, untagged)
-  const tenant = text(ranges.tenant, '')
-  const region = text(ranges.region, '')
-  return purpose && tenant !== undefined && region !== undefined ? { purpose, tenant, region } : null
+/** A string, or an array of one string. */
+function textOf(source: Buffer, start: number, end: number): string | undefined {
+  const value = decodeValue(source, start, end)
+  const only = value.kind === 'array' && value.values.length === 1 ? value.values[0]! : value
+  return only.kind === 'string' ? only.value : undefined
 }
 
-/** Text columns in COPY's form; an empty text is NULL. */
-function textColumns(texts: readonly string[]): Buffer {
-  const out = new RowBuffer()
-  for (const text of texts) {
-    if (text === '') out.nullColumn()
-    else {
-      const column = out.openColumn()
-      out.appendText(escapeText(text))
-      out.closeColumn(column)
-    }
-  }
-  return Buffer.from(out.bytes.subarray(0, out.at))
+/** -1 for what is not there, so that it is not the same as an empty value. */
+const lengthOf = ({ start, end }: Range): number => (start < 0 ? -1 : end - start)
+
+function hashOf(source: Buffer, { start, end }: Range, seed: number): number {
+  let hash = seed
+  if (start < 0) return (hash * 31 + 257) | 0
+  for (let i = start; i < end; i++) hash = (hash * 31 + source[i]!) | 0
+  return hash
+}
+
+function isSame(source: Buffer, range: Range, bytes: Buffer, at: number, length: number): boolean {
+  if (lengthOf(range) !== length) return false
+  for (let i = 0; i < length; i++) if (source[range.start + i] !== bytes[at + i]) return false
+  return true
 }

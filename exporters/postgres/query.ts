@@ -8,6 +8,7 @@ import pg from 'pg'
 import { limits } from '../../src/limits.ts'
 import { untagged } from './place.ts'
 import { formatNanos } from './record_time.ts'
+import { logAdmin } from './roles.ts'
 import { openSession, type StorePlace, sessionError } from './session.ts'
 import { fromStoredJson, type PlainValue, unescapeText } from './stored_json.ts'
 
@@ -90,9 +91,13 @@ export interface Row {
   readonly scope: Text
 }
 
-/** Reads a store of the configuration. Throws `DependencyError`. */
-export async function* queryStore(store: StorePlace, query: StoreQuery): AsyncGenerator<StoredRecord, void, void> {
-  const session = await openSession(store)
+/** Reads a store of the configuration as `reader` (see `openSession`). Throws `DependencyError`. */
+export async function* queryStore(
+  store: StorePlace,
+  query: StoreQuery,
+  reader = logAdmin,
+): AsyncGenerator<StoredRecord, void, void> {
+  const session = await openSession(store, reader)
   try {
     yield* readRecords(session.client, store.options.schema, query)
   } catch (error) {

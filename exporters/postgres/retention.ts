@@ -214,18 +214,20 @@ class Run {
   }
 
   async #drop(leaf: Leaf): Promise<void> {
+    const { dryRun } = this.#options
     const table = `${this.#schema}.${pg.escapeIdentifier(leaf.name)}`
-    const { rows } = await this.#client.query(
-      `SELECT count(*)::float8 AS records, min(time) AS oldest, max(time) AS newest FROM ${table}`,
-    )
-    const deletion = { ...bare(leaf), ...rows[0], retention: leaf.retention, tenant: null, whole: true }
-    if (!this.#options.dryRun) await this.#detach(table)
+    if (!dryRun) await this.#detach(table)
     await this.#inTransaction(async () => {
-      if (!this.#options.dryRun) {
+      // A gateway may still be writing there, which is all due: what is counted is what goes.
+      if (!dryRun) await this.#client.query(`LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`)
+      const { rows } = await this.#client.query(
+        `SELECT count(*)::float8 AS records, min(time) AS oldest, max(time) AS newest FROM ${table}`,
+      )
+      if (!dryRun) {
         await this.#client.query(`DROP TABLE ${table}`)
         await this.#client.query(`DELETE FROM ${this.#schema}.partitions WHERE name = $1`, [leaf.name])
       }
-      await this.#note(deletion)
+      await this.#note({ ...bare(leaf), ...rows[0], retention: leaf.retention, tenant: null, whole: true })
     })
   }
 

@@ -9,6 +9,7 @@
  *   batches                                 what was stored, so that a batch that comes again is not stored again
  *   partitions                              every leaf, with the times that it holds
  *   legal_holds, deletions, retention_runs  see retention.ts
+ *   roles, usage_added, usage_daily, usage  see schema_3.ts
  *   schema_version
  *
  * Migrations run under an advisory lock, each in one transaction: several gateways may start at once. Leaves are made
@@ -16,6 +17,7 @@
  */
 import pg from 'pg'
 import { DependencyError } from '../../src/errors.ts'
+import { rightsAndUsage } from './schema_3.ts'
 
 /** The columns of `logs`, in the order in which rows are sent. */
 export const logColumns = [
@@ -168,7 +170,7 @@ CREATE INDEX logs_stored ON logs USING brin (stored) WITH (pages_per_range = 32,
 `
 
 /** One entry a version, never changed once released. */
-const migrations: readonly string[] = [logsTable + bookTables + ensurePartition, receiptsAndHolds]
+const migrations: readonly string[] = [logsTable + bookTables + ensurePartition, receiptsAndHolds, rightsAndUsage]
 
 export const schemaVersion = migrations.length
 

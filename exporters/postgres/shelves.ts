@@ -8,7 +8,9 @@
  * `pastMonths` back; outside of that it goes to the shelf `other` of its retention, which is one table and is cleared
  * row by row. A record that is already older than its retention is not stored at all.
  */
+import { dayAround, dayName } from '../../src/calendar.ts'
 import { compareRetention, parseRetention, type Retention, retentionEndMs } from '../../src/units.ts'
+import type { Place } from './place.ts'
 
 /** The retention of a purpose's records of one tenant, as the policy writes it; undefined: kept without an end. */
 export type RetentionOf = (purpose: string, tenant: string) => string | undefined
@@ -17,6 +19,7 @@ export type RetentionOf = (purpose: string, tenant: string) => string | undefine
 export const unlimited = 'unlimited'
 
 const dayMs = 86_400_000
+const quarterMs = 900_000
 const futureMs = 2 * dayMs
 const pastMonths = 20 * 12
 const dailyUpTo = parseRetention('93d')
@@ -32,54 +35,79 @@ export interface Shelf {
 
 export const shelfKey = (shelf: Shelf): string => `${shelf.purpose}\0${shelf.value}\0${shelf.period?.startMs}`
 
-/** One day of one retention: where its records go, and from what time on they are young enough. */
-interface Day {
+/** Part of one day for one place: where its records go, and from what time on they are young enough. */
+export class Day {
   readonly shelf: Shelf
+  readonly startMs: number
+  readonly endMs: number
   /** Records of an earlier time are older than their retention: -Infinity where none of the day is. */
   readonly firstMs: number
+  /** What its records are counted under. */
+  readonly name: string
+  readonly place: Place
+
+  constructor(place: Place, retention: Retention | undefined, atMs: number, nowMs: number) {
+    const day = dayAround(atMs, retention?.zone)
+    const utc = Math.floor(atMs / dayMs) * dayMs
+    this.startMs = Math.max(day.startMs, utc)
+    this.endMs = Math.min(day.endMs, utc + dayMs)
+    const period = periodOf(retention, this.startMs, nowMs)
+    this.place = place
+    this.shelf = makeShelf(place.purpose, retention?.text ?? unlimited, period)
+    this.firstMs = retention ? firstKept(retention, this.startMs, this.endMs, nowMs) : Number.NEGATIVE_INFINITY
+    this.name = dayName(day)
+  }
 }
 
 /** Finds shelves for the records of one batch: the time of asking is the same for all of them. */
 export class Shelves {
   readonly #retentionOf: RetentionOf
   readonly #nowMs: number
-  readonly #days = new Map<string, Map<number, Day>>()
+  readonly #retentions = new Map<Place, Retention | undefined>()
+  readonly #days = new Map<Place, Map<number, Day>>()
+  #last: Day | undefined
 
   constructor(retentionOf: RetentionOf, nowMs: number) {
     this.#retentionOf = retentionOf
     this.#nowMs = nowMs
   }
 
-  /** The shelf of a record, or undefined if it is older than its retention. */
-  find(purpose: string, tenant: string, timeMs: number): Shelf | undefined {
-    const key = `${purpose}\0${tenant}`
-    let days = this.#days.get(key)
-    if (!days) {
-      days = new Map()
-      this.#days.set(key, days)
+  /** Where a record goes, or undefined if it is older than its retention. */
+  find(place: Place, timeMs: number): Day | undefined {
+    let day = this.#last
+    if (!day || day.place !== place || timeMs < day.startMs || timeMs >= day.endMs) {
+      day = this.#find(place, timeMs)
+      this.#last = day
     }
-    const number = Math.floor(timeMs / dayMs)
-    let day = days.get(number)
-    if (!day) {
-      day = this.#day(purpose, this.#retentionOf(purpose, tenant), number * dayMs)
-      days.set(number, day)
-    }
-    return timeMs >= day.firstMs ? day.shelf : undefined
+    return timeMs >= day.firstMs ? day : undefined
   }
 
-  #day(purpose: string, text: string | undefined, startMs: number): Day {
-    const retention = text === undefined ? undefined : parseRetention(text)
-    const shelf = makeShelf(purpose, text ?? unlimited, periodOf(retention, startMs, this.#nowMs))
-    return { shelf, firstMs: retention ? firstKept(retention, startMs, this.#nowMs) : Number.NEGATIVE_INFINITY }
+  #find(place: Place, timeMs: number): Day {
+    let days = this.#days.get(place)
+    if (!days) {
+      const text = this.#retentionOf(place.purpose, place.tenant)
+      this.#retentions.set(place, text === undefined ? undefined : parseRetention(text))
+      days = new Map()
+      this.#days.set(place, days)
+    }
+    const retention = this.#retentions.get(place)
+    // A zone's day may begin at any quarter of an hour.
+    const bucket = Math.floor(timeMs / (retention?.zone === undefined ? dayMs : quarterMs))
+    let day = days.get(bucket)
+    if (!day) {
+      day = new Day(place, retention, timeMs, this.#nowMs)
+      days.set(bucket, day)
+    }
+    return day
   }
 }
 
 /** The first millisecond of a day whose records are still to be kept; retentions end in the order of their starts. */
-function firstKept(retention: Retention, startMs: number, nowMs: number): number {
+function firstKept(retention: Retention, startMs: number, endMs: number, nowMs: number): number {
   const isOver = (fromMs: number) => retentionEndMs(fromMs, retention) <= nowMs
   if (!isOver(startMs)) return Number.NEGATIVE_INFINITY
   let over = startMs
-  let kept = startMs + dayMs
+  let kept = endMs
   while (kept - over > 1) {
     const middle = Math.floor((over + kept) / 2)
     if (isOver(middle)) over = middle

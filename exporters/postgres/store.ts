@@ -1,23 +1,23 @@
 /**
  * Writes batches into a store, each exactly once.
  *
- * The rows of a batch and its id go in with one transaction. A batch that comes again hits the primary key of
- * `batches`: nothing is stored, and the answer is the first one's. Where PostgreSQL refuses a row (not a connection,
- * not a disk: the row itself), the batch is sent in halves until that row is alone, which is then left out and counted.
+ * A batch is one transaction (batch_writer.ts). One that comes again gets the first one's answer. Where PostgreSQL
+ * refuses a row (not a connection, not a disk: the row itself), that row is left out and counted.
  */
 import pg from 'pg'
 import type { Batch, Counter, Exporter, Host, Outcome } from '../../src/contract.ts'
 import { DependencyError, WireError } from '../../src/errors.ts'
-import { type Access, errorCode, explain, openAccess, storeError } from './access.ts'
-import { CopyRows } from './copy.ts'
+import { type Access, connect, errorCode, explain, openAccess, storeError } from './access.ts'
+import { BatchWriter, ensurePartition, isRowError } from './batch_writer.ts'
 import type { StoreOptions } from './options.ts'
-import { formatNanos } from './record_time.ts'
 import { RetentionSchedule } from './retention_schedule.ts'
+import { checkWriter, ensureRoles, isOwner } from './roles.ts'
 import { RowEncoder } from './rows.ts'
-import { logColumns, migrate } from './schema.ts'
-import { type Shelf, Shelves, shelfKey } from './shelves.ts'
+import { checkVersion, migrate } from './schema.ts'
+import type { Sheet } from './sheet.ts'
+import { Shelves, shelfKey } from './shelves.ts'
 
-/** Partitions that are known to be there. More than this many and the oldest knowledge goes. */
+/** Partitions that are known to be there. More than this many and the knowledge goes. */
 const knownShelvesMax = 10_000
 
 interface Counters {
@@ -33,7 +33,8 @@ export class PostgresStore implements Exporter {
   readonly #schema: string
   readonly #counters: Counters
   readonly #encoders: RowEncoder[] = []
-  readonly #knownShelves = new Set<string>()
+  /** The names of partitions, by the key of their shelf. */
+  readonly #knownShelves = new Map<string, string>()
   #access: Access | undefined
   #pool: pg.Pool | undefined
   #retention: RetentionSchedule | undefined
@@ -51,24 +52,55 @@ export class PostgresStore implements Exporter {
   }
 
   async start(): Promise<void> {
+    const { schema } = this.#options
     try {
       this.#access = await openAccess(this.#options, this.#host.dataDir())
-      const { config } = this.#access
-      this.#pool = new pg.Pool({ ...config, max: this.#options.max_connections, idleTimeoutMillis: 0 })
-      // A connection that breaks: whoever uses it is told by his query, and the pool makes a new one when needed.
-      this.#pool.on('error', () => {})
-      this.#pool.on('connect', (client) => client.on('error', () => {}))
-      const client = await this.#pool.connect()
+      const owner = await connect(this.#access)
+      let owned = false
+      let role: string | undefined
       try {
-        await migrate(client, this.#options.schema)
+        owned = await isOwner(owner, schema)
+        if (owned) await migrate(owner, schema)
+        else await checkVersion(owner, schema)
+        if (owned) role = await ensureRoles(owner, schema, embeddedPassword(this.#access))
       } finally {
-        client.release()
+        await owner.end().catch(() => {})
       }
-      this.#retention = new RetentionSchedule(this.#access, this.#options.schema, this.#host)
-      this.#retention.start()
+      await this.#openPool(this.#access, role)
+      if (!owned) this.#host.log.info('retention is left to the owner of the tables')
+      else {
+        if (role === undefined) this.#host.log.warn('no roles: the user of the store may not make any')
+        this.#retention = new RetentionSchedule(this.#access, schema, this.#host)
+        this.#retention.start()
+      }
     } catch (error) {
       await this.close()
       throw storeError(error)
+    }
+  }
+
+  /** The gateway's own connections: as a user that may only insert or, where there is none, in a role that may. */
+  async #openPool(access: Access, role: string | undefined): Promise<void> {
+    const config = access.writer && (role !== undefined || !access.isEmbedded) ? access.writer(role ?? '') : undefined
+    const pool = new pg.Pool({
+      ...(config ?? access.config),
+      max: this.#options.max_connections,
+      idleTimeoutMillis: 0,
+    })
+    this.#pool = pool
+    // A connection that breaks: whoever uses it is told by his query, and the pool makes a new one when needed.
+    pool.on('error', () => {})
+    pool.on('connect', (client) => {
+      client.on('error', () => {})
+      if (config || role === undefined) return
+      // First in line on this connection. Where it fails, nothing is sent with the owner's rights instead.
+      client.query(`SET ROLE ${pg.escapeIdentifier(role)}`).catch(() => cut(client))
+    })
+    const client = await pool.connect()
+    try {
+      await checkWriter(client, this.#options.schema)
+    } finally {
+      client.release()
     }
   }
 
@@ -84,19 +116,19 @@ export class PostgresStore implements Exporter {
     if (!this.#pool || !this.#access) return unavailable('the store is not open')
     let client: pg.PoolClient | undefined
     let broken = false
-    const cut = () => (client as unknown as { connection: pg.Connection })?.connection.stream.destroy()
+    const cutShort = () => client && cut(client)
     const encoder = this.#encoders.pop() ?? new RowEncoder()
     try {
       await orAborted(this.#access.ready(), signal)
       client = await this.#pool.connect()
-      signal.addEventListener('abort', cut)
+      signal.addEventListener('abort', cutShort)
       if (signal.aborted) return unavailable('the attempt was cut short')
       return await this.#store(client, batch, encoder)
     } catch (error) {
       broken = isConnectionError(error)
       return outcomeOf(error)
     } finally {
-      signal.removeEventListener('abort', cut)
+      signal.removeEventListener('abort', cutShort)
       client?.release(broken || signal.aborted)
       if (this.#encoders.length < this.#options.max_connections) this.#encoders.push(encoder)
     }
@@ -107,113 +139,59 @@ export class PostgresStore implements Exporter {
     const storedMicros = Math.floor(nowMs * 1000)
     const shelves = new Shelves((purpose, tenant) => this.#host.retention?.(purpose, tenant), nowMs)
     encoder.encode(batch.body, shelves, storedMicros)
-    const rows = encoder.rowStarts.length - 1
-    const left = encoder.expired + encoder.refused
+    const write = new BatchWriter(client, this.#schema, batch.id, storedMicros)
     try {
-      await this.#ensureShelves(client, encoder.shelves.values())
-      await this.#copy(client, batch, encoder, storedMicros)
+      const leaves = await this.#leaves(client, encoder.sheets)
+      await write.all(encoder, leaves)
     } catch (error) {
       const code = errorCode(error)
-      if (code === '23505') return this.#repeated(client, batch)
-      if (code === noPartition) return this.#again(client, batch, encoder, storedMicros)
+      if (code === alreadyThere) return this.#repeated(write)
+      if (code === noTable) return this.#again(client, write, encoder)
       if (!isRowError(code)) throw error
-      return this.#storeWithout(client, batch, encoder, storedMicros)
+      return this.#storeWithout(write, encoder, await this.#leaves(client, encoder.sheets))
     }
-    return this.#account(rows, encoder.expired, left)
+    return this.#account(encoder.rows, encoder.expired, encoder.expired + encoder.refused)
   }
 
   /** A partition went while we believed in it (retention, or a restored database): learn anew, once. */
-  async #again(client: pg.PoolClient, batch: Batch, encoder: RowEncoder, storedMicros: number): Promise<Outcome> {
+  async #again(client: pg.PoolClient, write: BatchWriter, encoder: RowEncoder): Promise<Outcome> {
     this.#knownShelves.clear()
-    await this.#ensureShelves(client, encoder.shelves.values())
-    return this.#storeWithout(client, batch, encoder, storedMicros)
+    return this.#storeWithout(write, encoder, await this.#leaves(client, encoder.sheets))
   }
 
-  async #ensureShelves(client: pg.PoolClient, shelves: Iterable<Shelf>): Promise<void> {
-    for (const shelf of shelves) {
+  /** The partition of each sheet, made where it is not there yet. */
+  async #leaves(client: pg.PoolClient, sheets: readonly Sheet[]): Promise<string[]> {
+    const leaves: string[] = []
+    for (const { shelf } of sheets) {
       const key = shelfKey(shelf)
-      if (this.#knownShelves.has(key)) continue
-      const period = shelf.period && [new Date(shelf.period.startMs), new Date(shelf.period.endMs)]
-      await client.query(`SELECT ${this.#schema}.ensure_partition($1, $2, $3, $4)`, [
-        shelf.purpose,
-        shelf.retention,
-        ...(period ?? [null, null]),
-      ])
-      if (this.#knownShelves.size >= knownShelvesMax) this.#knownShelves.clear()
-      this.#knownShelves.add(key)
+      let leaf = this.#knownShelves.get(key)
+      if (leaf === undefined) {
+        leaf = await ensurePartition(client, this.#schema, shelf)
+        if (this.#knownShelves.size >= knownShelvesMax) this.#knownShelves.clear()
+        this.#knownShelves.set(key, leaf)
+      }
+      leaves.push(leaf)
     }
+    return leaves
   }
 
-  async #copy(client: pg.PoolClient, batch: Batch, encoder: RowEncoder, storedMicros: number): Promise<void> {
-    const rows = encoder.rowStarts.length - 1
-    const statements = [this.#insertBatch(batch, storedMicros, rows, encoder.expired + encoder.refused)]
-    if (rows > 0) statements.push(this.#copyStatement())
-    const copy = client.query(new CopyRows(statements.join('; '), encoder.rows.bytes.subarray(0, encoder.rows.at)))
-    await copy.done
-  }
-
-  #copyStatement(): string {
-    return `COPY ${this.#schema}.logs (${logColumns.join(', ')}) FROM STDIN (FORMAT binary)`
-  }
-
-  #insertBatch(batch: Batch, storedMicros: number, rows: number, left: number): string {
-    const id = pg.escapeLiteral(batch.id)
-    const stored = formatNanos(BigInt(storedMicros) * 1000n)
-    return `INSERT INTO ${this.#schema}.batches VALUES (${id}, '${stored}', ${rows}, ${left})`
-  }
-
-  async #repeated(client: pg.PoolClient, batch: Batch): Promise<Outcome> {
+  async #repeated(write: BatchWriter): Promise<Outcome> {
     this.#counters.repeated.add(1)
-    const found = await client.query(`SELECT refused FROM ${this.#schema}.batches WHERE id = $1`, [batch.id])
-    const left: number = found.rows[0]?.refused ?? 0
+    const left = (await write.refusedBefore()) ?? 0
     return left === 0 ? { is: 'accepted' } : partial(left)
   }
 
-  /** Stores what can be stored: halves, and halves of halves, each under a savepoint of one transaction. */
-  async #storeWithout(
-    client: pg.PoolClient,
-    batch: Batch,
-    encoder: RowEncoder,
-    storedMicros: number,
-  ): Promise<Outcome> {
-    const { rowStarts, rows } = encoder
-    const total = rowStarts.length - 1
-    let poisoned = 0
-    const copyRange = async (from: number, to: number): Promise<void> => {
-      if (from === to) return
-      await client.query('SAVEPOINT half')
-      try {
-        const range = rows.bytes.subarray(rowStarts[from], rowStarts[to])
-        await client.query(new CopyRows(this.#copyStatement(), range)).done
-        await client.query('RELEASE half')
-        return
-      } catch (error) {
-        if (!isRowError(errorCode(error))) throw error
-        await client.query('ROLLBACK TO half')
-      }
-      if (to - from === 1) {
-        poisoned++
-        return
-      }
-      const middle = (from + to) >> 1
-      await copyRange(from, middle)
-      await copyRange(middle, to)
-    }
-    await client.query('BEGIN')
+  /** Stores what can be stored, and leaves out the rows that PostgreSQL refuses. */
+  async #storeWithout(write: BatchWriter, encoder: RowEncoder, leaves: readonly string[]): Promise<Outcome> {
     try {
-      await client.query(this.#insertBatch(batch, storedMicros, total, encoder.expired + encoder.refused))
-      await copyRange(0, total)
-      await client.query(
-        `UPDATE ${this.#schema}.batches SET records = records - $2, refused = refused + $2 WHERE id = $1`,
-        [batch.id, poisoned],
-      )
-      await client.query('COMMIT')
+      const poisoned = await write.without(encoder, leaves)
+      if (poisoned === undefined) return await this.#repeated(write)
+      const left = encoder.expired + encoder.refused + poisoned
+      return this.#account(encoder.rows - poisoned, encoder.expired, left)
     } catch (error) {
-      await client.query('ROLLBACK').catch(() => {})
-      if (errorCode(error) === '23505') return this.#repeated(client, batch)
+      if (errorCode(error) === alreadyThere) return this.#repeated(write)
       throw error
     }
-    return this.#account(total - poisoned, encoder.expired, encoder.expired + encoder.refused + poisoned)
   }
 
   #account(stored: number, expired: number, left: number): Outcome {
@@ -251,11 +229,16 @@ function partial(left: number, expired?: number): Outcome {
   return { is: 'partial', records: left, reason: parts.filter(Boolean).join('; ') }
 }
 
-/** "no partition of relation found for row" is a check violation; so is a row out of its partition. */
-const noPartition = '23514'
+/** The batch's id: it was stored before. */
+const alreadyThere = '23505'
+const noTable = '42P01'
 
-/** Data exceptions, constraint violations and limits of a row: the row's own fault. */
-const isRowError = (code: string): boolean => /^(?:22|23|54)/.test(code)
+const cut = (client: pg.ClientBase): void =>
+  void (client as unknown as { connection: pg.Connection }).connection.stream.destroy()
+
+/** The embedded server's gateway logs in by itself, with a password that follows from this one. */
+const embeddedPassword = ({ isEmbedded, config }: Access): string | undefined =>
+  isEmbedded ? String(config.password) : undefined
 
 /** Rights that are missing, and what this server cannot do at all. A table that is missing may be restored. */
 const isRefusal = (code: string): boolean => /^(?:42501|0A)/.test(code)

@@ -22,6 +22,11 @@ const backslash = 0x5c
 /** The first byte of U+E000 in UTF-8 (EE 80 80), and of other characters. */
 const escapeLead = 0xee
 
+/** 1 for bytes that cannot stand in a JSON string as they are. */
+const special = Uint8Array.from({ length: 256 }, (_, byte) =>
+  Number(byte < 0x20 || byte === quote || byte === backslash || byte === escapeLead),
+)
+
 const needsEscape = /[\0\uE000]/
 export const escapeText = (text: string): string =>
   needsEscape.test(text) ? text.replace(/[\0\uE000]/g, (c) => (c === '\0' ? '\uE0000' : '\uE0001')) : text
@@ -48,7 +53,7 @@ export function writeJsonString(out: RowBuffer, source: Buffer, start: number, e
   bytes[to++] = quote
   for (let from = start; from < end; from++) {
     const byte = source[from]!
-    if (byte < 0x20 || byte === quote || byte === backslash || byte === escapeLead) {
+    if (special[byte] === 1) {
       out.appendText(JSON.stringify(escapeText(source.utf8Slice(start, end))))
       return
     }

@@ -39,6 +39,11 @@ export function readVarint64(bytes: Uint8Array, start: number, end: number): num
 
 /** Reads a length, checks that so many bytes are there, and returns where they end. `wire.at` is where they begin. */
 export function readLength(bytes: Uint8Array, start: number, end: number): number {
+  const first = bytes[start]!
+  if (first < 0x80 && start + first < end) {
+    wire.at = start + 1
+    return start + 1 + first
+  }
   const length = readVarint64(bytes, start, end)
   if (wire.hi !== 0 || length > LENGTH_MAX || wire.at + length > end) throw new WireError('length past the end', start)
   return wire.at + length
@@ -46,6 +51,11 @@ export function readLength(bytes: Uint8Array, start: number, end: number): numbe
 
 /** Reads a tag: the field's number times eight, plus its wire type. */
 export function readTag(bytes: Uint8Array, start: number, end: number): number {
+  const first = bytes[start]!
+  if (first < 0x80 && first > 7 && start < end) {
+    wire.at = start + 1
+    return first
+  }
   const tag = readVarint64(bytes, start, end)
   if (wire.hi !== 0 || tag >>> 3 === 0) throw new WireError('field number zero or too large', start)
   return tag

@@ -8,7 +8,9 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { StoredRecord } from '../../exporters/postgres/query.ts'
 import type { GatewayStatus } from '../../src/status.ts'
-import { cleanUp, files, type Gateway, launch, run, runJson, start, temporaryFolder, until } from './gateway.ts'
+import { seedCluster } from '../exporters/postgres/made_cluster.ts'
+import { cleanUp, files, type Gateway, launch, run, start, temporaryFolder, until } from './gateway.ts'
+import { jsonHere, runHere } from './here.ts'
 import { bytes, getText, record, request, send } from './requests.ts'
 
 const config = `
@@ -49,6 +51,7 @@ beforeAll(async () => {
   folder = temporaryFolder()
   const file = files(folder, { 'gateway.yaml': config, 'residency.yaml': policy('90d', '6d', '30d') })
   shared = ['--config', file, '--data-dir', join(folder, 'data')]
+  await seedCluster(join(folder, 'data/postgres'))
   gateway = await start(file, join(folder, 'data'), { waitMs: 90_000 })
 }, 120_000)
 afterAll(cleanUp)
@@ -65,7 +68,7 @@ async function sendAll(mark: string): Promise<void> {
 }
 
 async function kept(mark: string): Promise<string[]> {
-  const rows = await runJson<StoredRecord>(['query', '--format', 'json', ...shared])
+  const rows = await jsonHere<StoredRecord>(['query', '--format', 'json', ...shared])
   return rows
     .filter(({ body }) => body === mark)
     .map(({ tenant, purpose, retention }) => `${tenant} ${purpose} ${retention}`)
@@ -111,12 +114,12 @@ interface Shown {
 
 describe('douane retention', () => {
   const later = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString()
-  const travel = { env: { DOUANE_ALLOW_TIME_TRAVEL: '1' } }
-  const retention = (...args: string[]) => run(['retention', ...args, ...shared], travel)
-  const count = async () => (await runJson<StoredRecord>(['query', '--format', 'json', ...shared])).length
+  const travel = { DOUANE_ALLOW_TIME_TRAVEL: '1' }
+  const retention = (...args: string[]) => runHere(['retention', ...args, ...shared], travel)
+  const count = async () => (await jsonHere<StoredRecord>(['query', '--format', 'json', ...shared])).length
 
   it('status shows each purpose and class, with what is deleted next', async () => {
-    const lines = await runJson<Shown>(['retention', 'status', ...shared])
+    const lines = await jsonHere<Shown>(['retention', 'status', ...shared])
     expect(lines.map(({ purpose, retention, state }) => `${purpose} ${retention} ${state}`)).toEqual([
       'security 18mo ok',
       'usage 180d ok',
@@ -131,10 +134,10 @@ describe('douane retention', () => {
   })
 
   it('another time only in a trial, or where it is allowed', async () => {
-    const refused = await run(['retention', 'run', '--as-of', later(7), ...shared])
+    const refused = await runHere(['retention', 'run', '--as-of', later(7), ...shared])
     expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('DOUANE_ALLOW_TIME_TRAVEL')])
     const before = await count()
-    const trial = await run(['retention', 'run', '--dry-run', '--as-of', later(8), ...shared])
+    const trial = await runHere(['retention', 'run', '--dry-run', '--as-of', later(8), ...shared])
     expect([trial.code, JSON.parse(trial.stdout)]).toEqual([
       0,
       expect.objectContaining({ purpose: 'usage', retention: '6d', records: 1, whole: true }),
@@ -150,7 +153,7 @@ describe('douane retention', () => {
     expect((await retention('hold', 'add', '--everything', '--reason', 'past', '--until', '2020-01-01')).code).toBe(1)
     expect((await retention('run', '--as-of', later(8))).stdout).toBe('')
     expect(await count()).toBe(before)
-    const [listed] = await runJson<{ id: string; reason: string; made_by: string }>([
+    const [listed] = await jsonHere<{ id: string; reason: string; made_by: string }>([
       'retention',
       'hold',
       'list',
@@ -162,7 +165,7 @@ describe('douane retention', () => {
     expect((await retention('run', '--as-of', later(8))).code).toBe(0)
     expect(await count()).toBe(before - 1)
     const version = (await status()).policy_version
-    const receipts = await run(['retention', 'receipts', '--data-dir', gateway.dataDir])
+    const receipts = await runHere(['retention', 'receipts', '--data-dir', gateway.dataDir])
     expect([receipts.code, JSON.parse(receipts.stdout)]).toEqual([
       0,
       expect.objectContaining({
@@ -179,13 +182,13 @@ describe('douane retention', () => {
     const file = join(gateway.dataDir, 'receipts/deletions/entries/000000')
     const bytes = readFileSync(file)
     writeFileSync(file, bytes.toString('latin1').replace('"records":1', '"records":9'), 'latin1')
-    expect((await run(['retention', 'receipts', '--data-dir', gateway.dataDir])).code).toBe(1)
+    expect((await runHere(['retention', 'receipts', '--data-dir', gateway.dataDir])).code).toBe(1)
     writeFileSync(file, bytes)
   })
 })
 
 describe('query', () => {
-  const query = (...args: string[]) => run(['query', ...args, ...shared])
+  const query = (...args: string[]) => runHere(['query', ...args, ...shared])
 
   it('writes CSV that a spreadsheet takes for text', async () => {
     const awkward = '=1+1,"two"\nlines'
@@ -204,7 +207,7 @@ describe('query', () => {
     const last = entries.split('"v":1').slice(-2).join()
     expect(last).toMatch(/"action":"query".*"reason":"ticket 4".*"tenant":"globex","where":"log.body == \?"/)
     expect(last).toMatch(/"action":"queried".*"rows":0/)
-    expect((await run(['keys', 'audit', 'verify', '--data-dir', gateway.dataDir])).code).toBe(0)
+    expect((await runHere(['keys', 'audit', 'verify', '--data-dir', gateway.dataDir])).code).toBe(0)
   })
 
   it('shows nothing where the access audit cannot be written', async () => {

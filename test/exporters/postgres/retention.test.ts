@@ -4,6 +4,7 @@ import { addHold, endHold } from '../../../exporters/postgres/legal_holds.ts'
 import { handOverReceipts } from '../../../exporters/postgres/receipts.ts'
 import { firstKeptMs, type RetentionOptions, runRetention } from '../../../exporters/postgres/retention.ts'
 import { retentionStatus } from '../../../exporters/postgres/retention_status.ts'
+import { migrate } from '../../../exporters/postgres/schema.ts'
 import { withStore } from '../../../exporters/postgres/session.ts'
 import type { Receipt } from '../../../src/contract.ts'
 import { DependencyError } from '../../../src/errors.ts'
@@ -269,18 +270,23 @@ describe('the status', () => {
 })
 
 test('a store of version 1 is brought up to date with what it holds', async () => {
-  await fill('old', 'usage', '6d', [nowMs], nowMs)
-  await server.sql(
-    'old',
-    `DROP INDEX logs_stored; ALTER TABLE deletions DROP COLUMN policy_version, DROP COLUMN receipted;
-     ALTER TABLE legal_holds DROP COLUMN made_by, DROP COLUMN ended, DROP COLUMN ended_by;
-     DELETE FROM schema_version WHERE version > 1`,
+  await server.embedded.makeDatabase('old')
+  const client = new pg.Client(server.embedded.connection('old'))
+  await client.connect()
+  await migrate(client, 'douane', 1)
+  const [starts, ends] = [nowMs - 12 * hourMs, nowMs + 12 * hourMs].map((ms) => new Date(ms))
+  await client.query(`SELECT douane.ensure_partition('usage', '6d', $1, $2)`, [starts, ends])
+  await client.query(
+    `INSERT INTO douane.logs (time, stored, severity_number, time_nanos, purpose, retention, attributes, resource)
+     VALUES ($1, $1, 9, 0, 'usage', '6d', '{}', '{}')`,
+    [new Date(nowMs)],
   )
+  await client.end()
   await expect(readAll(server, 'old')).rejects.toThrow(/version 1/)
-  await fill('old', 'usage', '6d', [nowMs - dayMs], nowMs)
-  expect(await readAll(server, 'old')).toHaveLength(2)
+  await fill('old', 'usage', '6d', [nowMs, nowMs - dayMs], nowMs)
+  expect(await readAll(server, 'old')).toHaveLength(3)
   const { deletions } = await run('old', { asOfMs: nowMs + 10 * dayMs, policyVersion: 'abc' })
-  expect(deletions).toHaveLength(2)
+  expect(deletions).toMatchObject([{ records: 1 }, { records: 2 }])
 })
 
 describe('receipts', () => {

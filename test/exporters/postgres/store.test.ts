@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { jsonLine } from '../../../exporters/postgres/format.ts'
-import { PostgresStore } from '../../../exporters/postgres/store.ts'
 import type { AnyValue, KeyValue, Request } from '../../oracle/otlp.ts'
 import { randomRequest, seeded } from '../../oracle/random.ts'
 import {
@@ -9,7 +8,6 @@ import {
   never,
   nowNanos,
   openStore,
-  optionsFor,
   readAll,
   record,
   recordsOf,
@@ -216,19 +214,6 @@ describe('what cannot be stored is told', () => {
     await store.close()
     expect(await readAll(server, 'expired')).toHaveLength(1)
     expect(host.counts).toMatchObject({ postgres_expired_records: 1 })
-  })
-
-  test('without the right to insert, a batch is refused for good', async () => {
-    const owner = await openStore(server, 'rights')
-    await server.sql('rights', "CREATE ROLE guest LOGIN PASSWORD 'x'")
-    await server.sql('rights', 'GRANT USAGE ON SCHEMA douane TO guest; GRANT SELECT ON schema_version TO guest')
-    const url = `postgres://guest:x@/rights?host=${server.embedded.connection('rights').host}`
-    const guest = new PostgresStore(optionsFor('rights', { url }), makeHost(server.folder))
-    await guest.start()
-    const outcome = await guest.send(batchOf(requestOf([record('usage')])), never)
-    expect(outcome).toEqual({ is: 'rejected', reason: 'the user has not the rights (42501)' })
-    await guest.close()
-    await owner.close()
   })
 
   test('bytes that are no request are refused for good', async () => {
