@@ -6,6 +6,7 @@ import type { QueueConfig, RetryConfig } from '../src/pipeline/queue_config.ts'
 import type { Policy } from '../src/policy.ts'
 import type { ReceiverConfig } from '../src/receive/config.ts'
 import type { Environment } from './expand.ts'
+import type { KeysConfig } from './keys.ts'
 import type { ExtensionComponent, ResidencyOptions, ServiceOptions } from './service.ts'
 
 /** Everything that may stand in a configuration. Tests bring their own. */
@@ -72,4 +73,12 @@ export interface GatewayConfig {
   readonly extensions: ReadonlyMap<string, ExtensionSection>
   readonly pipelines: readonly PipelineConfig[]
   readonly service: ServiceOptions
+  /** `service.keys`, with absolute paths. */
+  readonly keys: KeysConfig
 }
+
+/** Files that a configuration names and that are read again when they change: policies, the bundle of keys. */
+export const filesBeside = ({ connectors, keys }: GatewayConfig): string[] => [
+  ...[...connectors.values()].map(({ policyFile }) => policyFile),
+  ...(keys.bundle ? [keys.bundle.path] : []),
+]

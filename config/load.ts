@@ -10,6 +10,7 @@ import { limits } from '../src/limits.ts'
 import { crossCheck, startedExtensions } from './cross_checks.ts'
 import { expandAll } from './expand.ts'
 import type { ConnectorSection, GatewayConfig, LoadOptions, PipelineConfig, ReadText } from './gateway_config.ts'
+import { keysOf } from './keys.ts'
 import { loadPolicyApart } from './policy_thread.ts'
 import { type Complaint, type ConfigPath, listed, type Problem, problemAt, suggestion } from './problem.ts'
 import { readYaml } from './read_yaml.ts'
@@ -112,7 +113,8 @@ function finish({ tree, problems, sections, service, policies }: Draft, loaded: 
   if (all.length > 0) return { ...result, problems: sorted(all), warnings: sorted(warnings) }
   const started = startedExtensions(found)
   const extensions = new Map([...found.extensions].filter(([id]) => started.has(id)))
-  return { ...result, config: { ...found, extensions }, problems: [], warnings: sorted(warnings) }
+  const keys = keysOf(found.service.keys ?? {}, nodeAt(tree, ['service', 'keys']) ?? tree)
+  return { ...result, config: { ...found, extensions, keys }, problems: [], warnings: sorted(warnings) }
 }
 
 const readText: ReadText = (file) => readFileSync(file, 'utf8')

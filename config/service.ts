@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { limits } from '../src/limits.ts'
 import { isLoopback, parseEndpoint } from '../src/receive/listen.ts'
 import { byteSize, duration } from '../src/units.ts'
+import { keysSchema } from './keys.ts'
 
 /** `host:port`, `[::1]:4317`. */
 const endpoint = () =>
@@ -94,6 +95,7 @@ export const serviceSchema = z
       .describe("The gateway's own metrics and logs."),
     ledger: ledger.optional(),
     limits: tenantLimits.optional(),
+    keys: keysSchema.optional(),
     workers: z
       .int()
       .min(1)

@@ -6,18 +6,15 @@
  * next generation first; a configuration that is refused leaves everything as it was.
  */
 import { join } from 'node:path'
-import type { GatewayConfig } from '../config/gateway_config.ts'
+import { filesBeside, type GatewayConfig } from '../config/gateway_config.ts'
 import type { LoadedConfig } from '../config/load.ts'
-import { ConfigRefused } from '../config/problem.ts'
 import type { HealthCheckOptions } from '../config/service.ts'
 import { BackupSchedule } from './backup/schedule.ts'
 import { type DataDir, openDataDir, openWorkerPart, partOf, workersIn } from './data_dir.ts'
 import { Destinations } from './destinations.ts'
 import { ConfigError } from './errors.ts'
+import { GatewayKeys } from './gateway_keys.ts'
 import { acceptAll, buildGeneration, type Generation, type Surroundings } from './generation.ts'
-import { openChunkCipher } from './keys/chunk_cipher.ts'
-import { openHashKeys } from './keys/hash_keys.ts'
-import { openSealer } from './keys/sealer.ts'
 import { RunningLedger } from './ledger/running.ts'
 import { limits } from './limits.ts'
 import { KeyTable } from './otlp/keys.ts'
@@ -29,6 +26,7 @@ import { ProcessorState } from './processor_state.ts'
 import { keepReceipts } from './receipts.ts'
 import type { Accept, Answer, Received } from './receive/accept.ts'
 import { Receivers } from './receivers.ts'
+import { accepted, located, locating } from './refusals.ts'
 import { FailOver } from './residency/fail_over.ts'
 import { mayStillGo } from './residency/still_allowed.ts'
 import { type AccountLine, deliveryFault, type GatewayStatus, gatewayStatus } from './status.ts'
@@ -62,7 +60,7 @@ export class Gateway {
   readonly telemetry: Telemetry
   readonly account: Account
   readonly #around: Surroundings
-  readonly #sealer: { close(): void }
+  readonly #keys: GatewayKeys
   /** Its own first, then those that workers which are no more have left. */
   readonly quarantines: readonly Quarantine[]
   readonly destinations: Destinations
@@ -84,11 +82,10 @@ export class Gateway {
     telemetry: Telemetry
     account: Account
     around: Omit<Surroundings, 'account'>
-    sealer: { close(): void }
+    keys: GatewayKeys
     quarantine: Quarantine
     quarantinesLeft: readonly Quarantine[]
     left: readonly string[]
-    cipher: Awaited<ReturnType<typeof openChunkCipher>>
   }) {
     const { options, data, log, telemetry, around } = parts
     this.#options = options
@@ -96,7 +93,7 @@ export class Gateway {
     this.#data = data
     this.#log = log
     this.telemetry = telemetry
-    this.#sealer = parts.sealer
+    this.#keys = parts.keys
     this.quarantines = [parts.quarantine, ...parts.quarantinesLeft]
     this.#around = { ...around, account: this.account }
     const { metrics, hashKeys, nowMs } = around
@@ -105,7 +102,7 @@ export class Gateway {
       left: parts.left,
       dataDir: data.path,
       worker: options.worker?.number,
-      cipher: parts.cipher,
+      cipher: parts.keys.cipher,
       account: this.account,
       metrics,
       hashKeys,
@@ -148,13 +145,11 @@ export class Gateway {
     account.resume(worker?.settled ?? [])
     try {
       const telemetry = new Telemetry(options.identity.nowMs)
-      const keysDir = data.folder('keys')
-      const cipher = await openChunkCipher(keysDir)
-      const hashKeys = openHashKeys({ dir: keysDir, nowMs: options.identity.nowMs })
       const { nowMs } = options.identity
-      const passphrase = options.env['DOUANE_KEYS_PASSPHRASE']
-      const sealer = await openSealer({ dir: keysDir, nowMs, log: log.log, passphrase, worker: worker?.number })
-      undo.push(() => sealer.close())
+      const held = { dir: data.folder('keys'), nowMs, log: log.log, env: options.env, worker: worker?.number }
+      const keys = await locating(loaded, GatewayKeys.open(held, config.keys))
+      const { cipher, hashKeys, sealer } = keys
+      undo.push(() => keys.close())
       const ended = worker?.left ?? workersIn(data.path).filter((n) => n !== 1)
       const left = ended.map((n) => partOf(data.path, n))
       const quarantines: Quarantine[] = []
@@ -185,8 +180,8 @@ export class Gateway {
         nowMs,
         worker: worker?.number,
       }
-      const own = { quarantine, quarantinesLeft, left, cipher, account }
-      const gateway = new Gateway({ options, data, log, telemetry, around, sealer, ...own })
+      const own = { quarantine, quarantinesLeft, left, keys, account }
+      const gateway = new Gateway({ options, data, log, telemetry, around, ...own })
       undo.push(() => gateway.#stopAll(0))
       await gateway.#apply(loaded, config)
       gateway.#watch()
@@ -205,9 +200,8 @@ export class Gateway {
     return this.#log.log
   }
 
-  /** The residency policies of the configuration in force. */
-  get policyFiles(): readonly string[] {
-    return [...this.#generation!.config.connectors.values()].map(({ policyFile }) => policyFile)
+  get watchedFiles(): readonly string[] {
+    return filesBeside(this.config)
   }
 
   get config(): GatewayConfig {
@@ -265,7 +259,7 @@ export class Gateway {
     const alive = setInterval(() => {}, limits.healthIntervalMs)
     try {
       const left = await this.#stopAll(deadlineMs)
-      this.#sealer.close()
+      this.#keys.close()
       await Promise.all(this.quarantines.map((one) => one.close()))
       await this.#log.close()
       this.#data.release()
@@ -288,6 +282,7 @@ export class Gateway {
 
   async #apply(loaded: LoadedConfig, config: GatewayConfig): Promise<void> {
     const before = this.#generation
+    const useKeys = await locating(loaded, this.#keys.prepare(config.keys))
     const { next, change } = this.#build(loaded, config)
     const health = config.extensions.get('health_check')?.options as HealthCheckOptions | undefined
     await this.telemetry.serve(config.service.telemetry, health, this.log)
@@ -311,6 +306,7 @@ export class Gateway {
       if (before !== undefined) await this.#restoreGeneration(before)
       throw located(loaded, error)
     }
+    useKeys()
     before?.release()
     this.#backups.apply(config)
     this.#reportHealth()
@@ -391,15 +387,5 @@ export class Gateway {
 
 /** Label values and plain numbers of one tenant's account. */
 const named = ([tenant, line]: [string, AccountLine]) => [tenant, { ...line }] as const
-
-function accepted(loaded: LoadedConfig): GatewayConfig {
-  if (loaded.config === undefined) throw new ConfigRefused(loaded.problems)
-  return loaded.config
-}
-
-/** Turns a component's `ConfigError` into a problem with file, line and column. */
-function located(loaded: LoadedConfig, error: unknown): unknown {
-  return error instanceof ConfigError ? new ConfigRefused([loaded.problemOf(error, [])]) : error
-}
 
 const nowUnixNano = (): bigint => BigInt(Date.now()) * 1_000_000n

@@ -353,6 +353,8 @@ export const limits = {
   hashRootsMax: 24,
   hashKeysCachedMax: 16_384,
 
+  /** A bundle that ends sooner than this is warned of. */
+  bundleWarnMs: 7 * 86_400_000,
   // Key providers. What is wrapped is a key: a few dozen bytes. An answer is JSON or base64 around it.
   kmsBlobBytesMax: 4 * KiB,
   kmsWrappedBytesMax: 16 * KiB,

@@ -106,7 +106,7 @@ class Reloader {
   /** Watches the files of the configuration that is in force. */
   async watch(): Promise<void> {
     this.#watch?.close()
-    this.#watch = await watchFiles([...this.#files, ...this.#gateway.policyFiles], limits.configWatchIntervalMs, () =>
+    this.#watch = await watchFiles([...this.#files, ...this.#gateway.watchedFiles], limits.configWatchIntervalMs, () =>
       this.request(),
     )
   }
@@ -118,10 +118,10 @@ class Reloader {
   async #reload(): Promise<void> {
     try {
       // Before anything is read: a change that comes while it is read is seen, and reloads once more.
-      const watched = this.#gateway.policyFiles
+      const watched = this.#gateway.watchedFiles
       await this.watch()
       await this.#gateway.reload()
-      if (this.#gateway.policyFiles.join() !== watched.join()) await this.watch()
+      if (this.#gateway.watchedFiles.join() !== watched.join()) await this.watch()
       say('reloaded', {})
     } catch (error) {
       const reason = error instanceof Error ? error.message : 'unknown error'

@@ -88,10 +88,14 @@ export interface BundleOptions {
   readonly dir: string
 }
 
-/** Recipient keys out of a bundle file. A replaced file is taken in when the next epoch begins. */
+/**
+ * Recipient keys out of a bundle file. A replaced file is taken in when the next epoch begins, or when somebody looks
+ * (`check`); one that is refused leaves the bundle before in force until that expires.
+ */
 export class BundleRecipients implements RecipientSource {
   readonly #options: BundleOptions
   #keys = new Map<string, BundleKey>()
+  #ids: ReadonlySet<string> = new Set()
   #expiresMs = 0
   #stamp = ''
 
@@ -99,13 +103,33 @@ export class BundleRecipients implements RecipientSource {
     this.#options = options
   }
 
-  /** Looks at the file, for errors at start. Throws `KeyError`. */
+  get expiresMs(): number {
+    return this.#expiresMs
+  }
+
+  isFor(path: string, trust: string): boolean {
+    return this.#options.path === path && this.#options.trust === trust
+  }
+
+  /** Takes in what the file holds now. Throws `KeyError`; then what was in force goes on. */
   check(nowMs: number): void {
-    this.#load(nowMs)
+    const { path, trust } = this.#options
+    const stamp = stampOf(path)
+    if (stamp === this.#stamp && nowMs < this.#expiresMs) return
+    const bundle = openBundle(readText(path), trust, nowMs, path)
+    this.#refuseOlder(bundle)
+    this.#keys = new Map(bundle.keys.map((key) => [slotId(key), key]))
+    this.#ids = new Set(bundle.keys.map(({ id }) => id))
+    this.#expiresMs = bundle.expiresMs
+    this.#stamp = stamp
   }
 
   current(tenant: string, region: string, retention: string, nowMs: number): Recipient {
-    this.#load(nowMs)
+    try {
+      this.check(nowMs)
+    } catch (error) {
+      if (nowMs >= this.#expiresMs) throw error
+    }
     const period = periodAt(retention, nowMs)
     const key = this.#keys.get(slotId({ tenant, region, retention, period: period.name }))
     if (!key) {
@@ -119,15 +143,9 @@ export class BundleRecipients implements RecipientSource {
     return { id: key.id, period: period.name, publicKey, endsMs: Math.min(period.endMs, this.#expiresMs) }
   }
 
-  #load(nowMs: number): void {
-    const { path, trust } = this.#options
-    const stamp = stampOf(path)
-    if (stamp === this.#stamp && nowMs < this.#expiresMs) return
-    const bundle = openBundle(readText(path), trust, nowMs, path)
-    this.#refuseOlder(bundle)
-    this.#keys = new Map(bundle.keys.map((key) => [slotId(key), key]))
-    this.#expiresMs = bundle.expiresMs
-    this.#stamp = stamp
+  /** False once a newer bundle has another key in its place. */
+  stillUses({ id }: Recipient): boolean {
+    return this.#ids.has(id)
   }
 
   #refuseOlder(bundle: Bundle): void {
@@ -145,8 +163,13 @@ function stampOf(path: string): string {
     const { mtimeMs, size, ino } = statSync(path)
     return `${mtimeMs}/${size}/${ino}`
   } catch (error) {
-    throw fileError('read', path, error)
+    throw unreadable(path, error)
   }
+}
+
+function unreadable(path: string, error: unknown): KeyError {
+  const told = fileError('read', path, error)
+  return (error as NodeJS.ErrnoException).code === 'ENOENT' ? new KeyError(told.message, renew) : told
 }
 
 /** A bundle holds public keys only: others may read it. */
@@ -154,6 +177,6 @@ function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw fileError('read', path, error)
+    throw unreadable(path, error)
   }
 }

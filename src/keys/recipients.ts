@@ -40,6 +40,8 @@ export interface Recipient {
 /** Where a gateway takes recipient keys from. Throws `KeyError`: then nothing is sealed, and nothing leaves. */
 export interface RecipientSource {
   current(tenant: string, region: string, retention: string, nowMs: number): Recipient
+  /** False where another one is in force in its place: epochs that are sealed to it end. */
+  stillUses?(recipient: Recipient): boolean
   /** Throws `KeyError` where what is sealed to this recipient could not be opened any more, as far as is known here. */
   checkRecipient?(recipient: Recipient): void
 }

@@ -153,30 +153,34 @@ class EpochSealer {
     this.#checkClock(nowMs)
     const recent = this.#recent.get(context)
     if (recent && sameContext(recent.context, context) && this.#isLive(recent, nowMs)) {
-      if (nowMs - recent.lookedMs >= limits.keyStoreLookMs) this.#look(recent, nowMs)
-      return recent
+      if (nowMs - recent.lookedMs < limits.keyStoreLookMs || this.#look(recent, nowMs)) return recent
     }
     const slot = slotOf(context)
     let epoch = this.#epochs.get(slot)
     if (epoch && !this.#isLive(epoch, nowMs)) {
       this.#retire(epoch)
       epoch = undefined
-    }
+    } else if (epoch && nowMs - epoch.lookedMs >= limits.keyStoreLookMs && !this.#look(epoch, nowMs)) epoch = undefined
     if (!epoch) {
       const { tenant, region, purpose, retention } = context
       epoch = this.#begin(slot, { tenant, region, purpose, retention }, nowMs)
-    } else if (nowMs - epoch.lookedMs >= limits.keyStoreLookMs) this.#look(epoch, nowMs)
+    }
     this.#recent.set(context, epoch)
     return epoch
   }
 
-  /** Ends the epoch where its record, its recipient or the whole store is gone. */
-  #look(epoch: Epoch, nowMs: number): void {
+  /** Ends the epoch where its record, its recipient or the whole store is gone; false: another recipient is in force. */
+  #look(epoch: Epoch, nowMs: number): boolean {
+    if (this.#parts.recipients.stillUses?.(epoch.recipient) === false) {
+      this.#retire(epoch)
+      return false
+    }
     try {
       this.#parts.checkStore()
       checkPlaced(epoch.stored)
       this.#parts.recipients.checkRecipient?.(epoch.recipient)
       epoch.lookedMs = nowMs
+      return true
     } catch (error) {
       this.#retire(epoch)
       throw this.#fail(slotOf(epoch.context), error, nowMs)
@@ -294,7 +298,9 @@ function workerName(dir: string): string {
 }
 
 /** Local keys, made when there are none. */
-async function localRecipients(options: SealerOptions): Promise<RecipientSource> {
+export async function localRecipients(
+  options: Pick<SealerOptions, 'dir' | 'passphrase' | 'scryptCost' | 'log'>,
+): Promise<RecipientSource> {
   const { dir, passphrase, scryptCost, log } = options
   const existed = (await openLocalKms(dir)) !== undefined
   const kms = (await openLocalKms(dir, { passphrase, scryptCost, make: true }))!

@@ -8,19 +8,18 @@
  * everywhere the configuration before goes on.
  */
 import cluster from 'node:cluster'
-import type { GatewayConfig } from '../../config/gateway_config.ts'
+import { filesBeside, type GatewayConfig } from '../../config/gateway_config.ts'
 import type { LoadedConfig } from '../../config/load.ts'
-import { ConfigRefused } from '../../config/problem.ts'
 import type { HealthCheckOptions } from '../../config/service.ts'
 import type { Administered } from '../admin.ts'
 import { adminOptions } from '../admin.ts'
 import { type DataDir, openDataDir, workersIn } from '../data_dir.ts'
 import type { Endpoints } from '../gateway.ts'
-import { openChunkCipher } from '../keys/chunk_cipher.ts'
+import { GatewayKeys } from '../gateway_keys.ts'
 import { openHashKeys } from '../keys/hash_keys.ts'
-import { openSealer } from '../keys/sealer.ts'
 import { RunningLedger, usesLedger } from '../ledger/running.ts'
 import { limits } from '../limits.ts'
+import { accepted } from '../refusals.ts'
 import type { GatewayStatus } from '../status.ts'
 import type { HealthReport } from '../telemetry/health.ts'
 import { metricsTogether } from '../telemetry/metrics.ts'
@@ -98,7 +97,7 @@ export class WorkerGroup {
     const log = openLog(config.service.telemetry?.logs, options.identity)
     let group: WorkerGroup | undefined
     try {
-      await makeKeys(options, data, log)
+      await makeKeys(options, config, data, log)
       group = new WorkerGroup(options, data, log, { config, texts })
       await group.#begin(config)
       return group
@@ -116,14 +115,17 @@ export class WorkerGroup {
   get log() {
     return this.#log.log
   }
-  get policyFiles(): readonly string[] {
-    return [...this.#inForce.config.connectors.values()].map(({ policyFile }) => policyFile)
+  get watchedFiles(): readonly string[] {
+    return filesBeside(this.#inForce.config)
   }
 
   /** The account of all workers, each brought up to now. Each balances by itself, so their sum does. */
   async status(): Promise<GatewayStatus> {
     await Promise.all(this.#members.map((member) => member.refresh(false)))
-    return statusTogether(this.#members.map((member) => member.status()))
+    const workers = this.#members.map(({ number, pid = null, isRunning: running, restarts }) => {
+      return { worker: number, pid, running, restarts }
+    })
+    return { ...statusTogether(this.#members.map((member) => member.status())), workers }
   }
 
   health(): HealthReport {
@@ -307,15 +309,13 @@ export class WorkerGroup {
 }
 
 /** Everything that is made at a first start is made before there are workers that could make it twice. */
-async function makeKeys({ identity, env }: GroupOptions, data: DataDir, log: OwnLog): Promise<void> {
+async function makeKeys(
+  { identity, env }: GroupOptions,
+  config: GatewayConfig,
+  data: DataDir,
+  log: OwnLog,
+): Promise<void> {
   const dir = data.folder('keys')
-  await openChunkCipher(dir)
-  const passphrase = env['DOUANE_KEYS_PASSPHRASE']
-  const sealer = await openSealer({ dir, nowMs: identity.nowMs, log: log.log, passphrase })
-  sealer.close()
-}
-
-function accepted(loaded: LoadedConfig): GatewayConfig {
-  if (loaded.config === undefined) throw new ConfigRefused(loaded.problems)
-  return loaded.config
+  const keys = await GatewayKeys.open({ dir, nowMs: identity.nowMs, log: log.log, env }, config.keys)
+  keys.close()
 }

@@ -16,6 +16,7 @@ import {
 } from '../../src/keys/operations.ts'
 import { parsePeriod, periodAt, periodExpiryMs } from '../../src/keys/period.ts'
 import { isSignedBy } from '../../src/keys/signature.ts'
+import { parseToken } from '../../src/keys/token_reader.ts'
 import { limits } from '../../src/limits.ts'
 import { acme, decryptRows, freshFolder, noonMs, testSealer, text } from './support.ts'
 
@@ -35,10 +36,12 @@ async function holderAndBundle(
   write()
   return { holder, trust, path, export: write }
 }
-async function gateway(path: string, trust: string) {
-  const dir = freshFolder()
+const gateway = (path: string, trust: string) => gatewayAt(freshFolder(), path, trust)
+async function gatewayAt(dir: string, path: string, trust: string) {
   const recipients = new BundleRecipients({ path, trust, dir })
-  return { dir, recipients, ...(await testSealer(dir, { recipients })) }
+  const opened = { dir, recipients, ...(await testSealer(dir, { recipients })) }
+  recipients.check(noonMs)
+  return opened
 }
 
 describe('gateways with a bundle', () => {
@@ -65,7 +68,9 @@ describe('gateways with a bundle', () => {
     const seal = async (content: string | undefined, pin = trust, nowMs = noonMs): Promise<string> => {
       const file = join(freshFolder(), 'bundle.json')
       if (content !== undefined) writeFileSync(file, content)
-      const { sealer, clock } = await gateway(file, pin)
+      const dir = freshFolder()
+      const recipients = new BundleRecipients({ path: file, trust: pin, dir })
+      const { sealer, clock } = await testSealer(dir, { recipients })
       clock.ms = nowMs
       return sealer.seal(text('x'), acme, 'log.body')
     }
@@ -82,8 +87,42 @@ describe('gateways with a bundle', () => {
     const newer = await gateway(path, trust)
     newer.sealer.seal(text('x'), acme, 'log.body')
     writeFileSync(path, whole)
-    newer.clock.ms += limits.epochAgeMsMax
-    expect(() => newer.sealer.seal(text('x'), acme, 'log.body')).toThrow(/older than 2/)
+    expect(() => newer.recipients.check(newer.clock.ms)).toThrow(/older than 2/)
+    await expect(gatewayAt(newer.dir, path, trust)).rejects.toThrow(/older than 2/)
+  })
+
+  test('a bad bundle in the place of a good one leaves that in force, until it expires', async () => {
+    const { trust, path, export: exportAgain } = await holderAndBundle()
+    exportAgain(noonMs + 2 * limits.epochAgeMsMax + 1000)
+    const { sealer, clock, recipients } = await gateway(path, trust)
+    sealer.seal(text('x'), acme, 'log.body')
+    for (const bad of ['', '{}', readFileSync(path, 'utf8').replace('acme', 'evil')]) {
+      writeFileSync(path, bad)
+      expect(() => recipients.check(clock.ms)).toThrow(/damaged|not signed/)
+    }
+    clock.ms += limits.epochAgeMsMax
+    expect(sealer.seal(text('x'), acme, 'log.body')).toMatch(/^cose:/)
+    clock.ms += limits.epochAgeMsMax + 1000
+    expect(() => sealer.seal(text('x'), acme, 'log.body')).toThrow(/not signed/)
+  })
+
+  test('a key that was rotated out ends its epoch within a second, without a refusal', async () => {
+    const { holder, trust, path, export: exportAgain } = await holderAndBundle()
+    const { dir, sealer, clock, recipients } = await gateway(path, trust)
+    const recipientOf = (token: string) => {
+      const records = readFileSync(join(dir, 'epochs', readdirSync(join(dir, 'epochs'))[0]!), 'utf8')
+        .trim()
+        .split('\n')
+      const kid = parseToken(token)!.kid.toString('base64url')
+      return records.map((line) => JSON.parse(line)).find((one) => one.kid === kid).recipient as string
+    }
+    const first = recipientOf(sealer.seal(text('x'), acme, 'log.body'))
+    const id = await rotateKey(holder, use, noonMs)
+    exportAgain()
+    recipients.check(clock.ms)
+    clock.ms += limits.keyStoreLookMs
+    const second = recipientOf(sealer.seal(text('x'), acme, 'log.body'))
+    expect([first.slice(-2), second]).toEqual(['-1', id])
   })
 
   test('a tenant, or a period, without a key is refused; a new bundle is taken in without a restart', async () => {

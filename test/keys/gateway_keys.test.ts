@@ -1,0 +1,141 @@
+/** `service.keys` of a gateway's configuration: which recipients are in force, and what is refused with which place. */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { builtIn } from '../../config/built_in.ts'
+import { loadConfig } from '../../config/load.ts'
+import { formatProblem } from '../../config/problem.ts'
+import { GatewayKeys } from '../../src/gateway_keys.ts'
+import { exportBundle } from '../../src/keys/bundle.ts'
+import { initKeys, makeAhead } from '../../src/keys/operations.ts'
+import { locating } from '../../src/refusals.ts'
+import { acme, decryptRows, freshFolder, keptLog, noonMs, text } from './support.ts'
+
+const use = { tenant: 'acme', region: 'eu-de', retention: '1mo' }
+
+function yaml(keys: string): string {
+  return `exporters: { debug: {} }
+receivers: { otlp: { protocols: { http: { endpoint: 127.0.0.1:0 } } } }
+service:
+  keys: ${keys}
+  pipelines: { logs: { receivers: [otlp], exporters: [debug] } }
+`
+}
+
+/** A folder with a configuration; `load` reads it with another `service.keys`. */
+function place() {
+  const folder = freshFolder()
+  const dir = join(folder, 'state/keys')
+  mkdirSync(dir, { recursive: true })
+  const load = (keys: string) => {
+    const file = join(folder, 'gateway.yaml')
+    writeFileSync(file, yaml(keys))
+    return loadConfig([file], { env: {}, registries: builtIn })
+  }
+  const clock = { ms: noonMs }
+  const options = { dir, nowMs: () => clock.ms, log: keptLog(), env: {} }
+  const open = (keys: string) => {
+    const loaded = load(keys)
+    return locating(loaded, GatewayKeys.open(options, loaded.config!.keys))
+  }
+  const prepare = (opened: GatewayKeys, keys: string) => {
+    const loaded = load(keys)
+    return locating(loaded, opened.prepare(loaded.config!.keys))
+  }
+  const problems = (keys: string) => load(keys).problems.map((one) => formatProblem(one).replace(folder, ''))
+  return { folder, dir, clock, open, prepare, problems }
+}
+
+/** A decrypt side whose bundle lies at `path`; gives the text of `service.keys`. */
+async function bundleAt(path: string) {
+  const dir = freshFolder()
+  const { holder, trust } = await initKeys(dir, noonMs)
+  await makeAhead(holder, use, 1, noonMs)
+  const write = (lifeMs = 3_600_000) => {
+    const times = { nowMs: noonMs, expiresMs: noonMs + lifeMs }
+    writeFileSync(path, JSON.stringify(exportBundle(dir, holder.folder, holder.signer, times)))
+  }
+  write()
+  return { dir, trust, write, keys: `{ bundle: { path: "${path}", trust: "${trust}" } }` }
+}
+
+const refusal = async (work: Promise<unknown>): Promise<string> => {
+  const error = await work.then(
+    () => undefined,
+    (thrown: { problems: Parameters<typeof formatProblem>[0][] }) => thrown,
+  )
+  return error!.problems.map(formatProblem).join()
+}
+
+describe('service.keys.bundle', () => {
+  test('is refused at the start where it is missing, unsigned, of another signer, expired or older', async () => {
+    const { folder, open } = place()
+    const path = join(folder, 'bundle.json')
+    const { keys, write } = await bundleAt(path)
+    const good = readFileSync(path, 'utf8')
+    write(0)
+    const expired = readFileSync(path, 'utf8')
+    await bundleAt(path)
+    const foreign = readFileSync(path, 'utf8')
+    const told = async (content: string) => {
+      writeFileSync(path, content)
+      return refusal(open(keys.replace(path, 'bundle.json')))
+    }
+    const where = /gateway\.yaml:4:\d+ service\.keys\.bundle\.path: /
+    const { signature: _, ...unsigned } = JSON.parse(good)
+    expect(await told(JSON.stringify(unsigned))).toMatch(
+      /not signed by the pinned signer.*Take it from the decrypt side/,
+    )
+    expect(await told(foreign)).toMatch(/not signed by the pinned signer/)
+    expect(await told(expired)).toMatch(/has expired.*douane keys export-bundle/)
+    expect(await told('{')).toMatch(/damaged/)
+    expect(await told(good.slice(0, -9))).toMatch(where)
+    expect(await refusal(open(keys.replace('bundle.json', 'gone.json')))).toMatch(/ENOENT.*douane keys export-bundle/)
+  })
+
+  test('a reload may bring another bundle, another signer, or keys of its own; what it refuses changes nothing', async () => {
+    const { folder, dir, clock, open, prepare } = place()
+    const one = await bundleAt(join(folder, 'one.json'))
+    const two = await bundleAt(join(folder, 'two.json'))
+    const keys = await open(one.keys)
+    const seal = (word: string) => keys.sealer.seal(text(word), acme, 'log.body')
+    const rows = [{ body: seal('to the first') }]
+    await expect(prepare(keys, one.keys.replace(one.trust, two.trust))).rejects.toThrow()
+    rows.push({ body: seal('still to the first') })
+    const adopt = await prepare(keys, two.keys)
+    rows.push({ body: seal('not before it is adopted') })
+    adopt()
+    clock.ms += 1000
+    const later = [{ body: seal('to the second') }]
+    ;(await prepare(keys, '{}'))()
+    clock.ms += 1000
+    const own = [{ body: seal('to keys of its own') }]
+    keys.close()
+    const bodies = async (side: string, sealed: object[]) =>
+      (await decryptRows(side, sealed, { gateways: [dir] })).rows.map(({ body }) => body)
+    expect(await bodies(one.dir, rows)).toEqual(['to the first', 'still to the first', 'not before it is adopted'])
+    expect(await bodies(two.dir, later)).toEqual(['to the second'])
+    expect(await bodies(dir, own)).toEqual(['to keys of its own'])
+  })
+
+  test('a gateway with a bundle makes no private key', async () => {
+    const { folder, dir, open } = place()
+    const keys = await open((await bundleAt(join(folder, 'bundle.json'))).keys)
+    keys.sealer.seal(text('x'), acme, 'log.body')
+    keys.close()
+    expect(readdirSync(dir).filter((name) => /^(?:recipients|authority|local-kms)/.test(name))).toEqual([])
+  })
+})
+
+describe('what is written wrong', () => {
+  test('is told with its place', () => {
+    const { problems } = place()
+    const one = (keys: string) => problems(keys).join('\n')
+    expect(one('{ bundle: { path: b.json } }')).toMatch(/service\.keys\.bundle\.trust: is missing/)
+    expect(one('{ bundle: { path: b.json, trust: ed25519:x } }')).toMatch(
+      /is no signer: .* as `douane keys init` printed/,
+    )
+    expect(one('{ queue_key: { provider: main } }')).toMatch(/queue_key\.provider: names no provider; there are: local/)
+    expect(one('{ queue_key: { rotate_every: 1h } }')).toMatch(/must be at least 1d/)
+  })
+})
