@@ -13,8 +13,19 @@ export interface AccountLine {
   readonly in_flight: number
 }
 
+/** One of several processes that share the ports. */
+export interface WorkerStatus {
+  readonly worker: number
+  /** Null while it is being started again. */
+  readonly pid: number | null
+  readonly running: boolean
+  readonly restarts: number
+}
+
 export interface GatewayStatus {
   readonly policy_version: string
+  /** Missing where there is only one process. */
+  readonly workers?: readonly WorkerStatus[]
   readonly total: AccountLine
   readonly tenants: Readonly<Record<string, AccountLine>>
   readonly destinations: Readonly<Record<string, DestinationState>>

@@ -113,7 +113,16 @@ function statusTable(status: GatewayStatus): string {
       state.lastFailure ?? '',
     ])
   }
-  return `${tenants}\n${destinations}`
+  return [tenants, destinations, ...workersTable(status)].join('\n')
+}
+
+function workersTable({ workers }: GatewayStatus): Table.Table[] {
+  if (workers === undefined) return []
+  const table = new Table({ head: ['worker', 'process', 'restarts'], style: plain })
+  for (const { worker, pid, running, restarts } of workers) {
+    table.push([String(worker), running ? String(pid) : 'starts again', String(restarts)])
+  }
+  return [table]
 }
 
 /** cli-table3 colours heads by default; piped output must stay plain. */

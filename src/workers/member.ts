@@ -26,6 +26,25 @@ export interface MemberOptions {
   readonly onEnded: () => void
 }
 
+/**
+ * Node hands connections over one at a time and closes its own end when the worker has each. Of a worker that ends in
+ * between the connection would stay open, heard by nobody, until its client gives up: it is cut, so that the client
+ * sends again at once.
+ */
+function cutWhatIsHandedOver({ process: child }: Process): void {
+  const handing = new Map<string, { close(): void }>()
+  const send = child.send.bind(child) as (...given: unknown[]) => boolean
+  child.send = (message: unknown, handle?: unknown, ...more: unknown[]): boolean => {
+    const { act, key } = message as { act?: string; key?: string }
+    if (act === 'newconn' && key !== undefined) handing.set(key, handle as { close(): void })
+    return send(message, handle, ...more)
+  }
+  child.once('exit', () => {
+    // One that was handed over has been closed here: closing it again does nothing.
+    for (const handle of handing.values()) handle.close()
+  })
+}
+
 export class Member {
   readonly #options: MemberOptions
   #process: Process | undefined
@@ -70,6 +89,7 @@ export class Member {
     this.#state = 'starting'
     this.#downSinceMs ??= performance.now()
     const process_ = cluster.fork()
+    cutWhatIsHandedOver(process_)
     this.#process = process_
     const { promise: ended, resolve: end } = Promise.withResolvers<void>()
     const line = new Line((message) => void process_.process.send(message as never, undefined, {}, () => {}), {

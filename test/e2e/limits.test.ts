@@ -157,12 +157,4 @@ describe('metrics', () => {
     expect(told.length).toBeGreaterThan(1)
     for (const line of told) expect((JSON.parse(line) as GatewayStatus).total.received).toBe(1)
   })
-
-  it('more workers than one are refused, not ignored', async () => {
-    const more = files(temporaryFolder(), { 'more.yaml': 'service: { workers: 2 }\n' })
-    const { code, stdout, stderr } = await run(['validate', '--config', config, '--config', more])
-    expect(code).toBe(1)
-    expect(stdout + stderr).toContain('more.yaml:1:21 service.workers')
-    expect(stdout + stderr).toContain('more than one worker is not supported')
-  })
 })
