@@ -4,11 +4,14 @@
  * corrected = original - offset, exactly (modulo 2^64): the four attributes let anybody go back. A record whose time
  * stays as it is gets none of them.
  */
+import { type PreparedAttribute, prepareAttribute } from '../../src/otlp/attribute.ts'
+import { Tag } from '../../src/otlp/fields.ts'
 import type { LogRecord } from '../../src/otlp/record.ts'
 import { RECORD_ROW } from '../../src/otlp/request.ts'
+import type { AnyValue } from '../../src/otlp/value.ts'
 import { AHEAD_MAX, type Batch } from './batch.ts'
 import { type Allowed, Evidence, type EvidenceKind, evidenceKinds } from './evidence.ts'
-import { difference, MILLISECOND, SECOND, signed64, span, subtract, unitSpan } from './instant.ts'
+import { difference, MILLISECOND, SECOND, span, subtract, TWO_32, unitSpan } from './instant.ts'
 import { type Now, Reading } from './reading.ts'
 
 export const attributes = {
@@ -17,6 +20,17 @@ export const attributes = {
   uncertainty: 'douane.clock.uncertainty',
   evidence: 'douane.clock.evidence',
 } as const
+
+const made = (key: string, value: AnyValue) => prepareAttribute(Tag.record.attributes, key, value)
+const zero = { kind: 'int', value: 0n } as const
+const prepared = {
+  original: made(attributes.original, zero),
+  offset: made(attributes.offset, zero),
+  uncertainty: made(attributes.uncertainty, zero),
+}
+const preparedEvidence = Object.fromEntries(
+  evidenceKinds.map((kind) => [kind, made(attributes.evidence, { kind: 'string', value: kind })]),
+) as Record<EvidenceKind, PreparedAttribute>
 
 /** About 290 years: what an int64 of nanoseconds holds. */
 const SPAN_MAX = 9.2e18
@@ -83,17 +97,14 @@ export class Correction {
 
   #annotate(record: LogRecord, batch: Batch, offset: number): void {
     const { rawHi, rawLo } = this.#reading
-    const original = signed64(rawHi, rawLo)
-    const moved = BigInt.asIntN(64, original - signed64(this.#hi, this.#lo))
     const kind = this.#evidence(batch, offset)
     this.altered[evidenceKinds.indexOf(kind)]!++
-    record.add(attributes.original, { kind: 'int', value: original })
-    record.add(attributes.offset, { kind: 'int', value: moved })
-    record.add(attributes.uncertainty, {
-      kind: 'int',
-      value: BigInt(Math.round(Math.min(SPAN_MAX, this.#uncertainty(batch, offset)))),
-    })
-    record.add(attributes.evidence, { kind: 'string', value: kind })
+    record.addPreparedInt(prepared.original, rawHi, rawLo)
+    const isBorrowed = rawLo < this.#lo
+    record.addPreparedInt(prepared.offset, (rawHi - this.#hi - (isBorrowed ? 1 : 0)) >>> 0, (rawLo - this.#lo) >>> 0)
+    const uncertainty = Math.round(Math.min(SPAN_MAX, this.#uncertainty(batch, offset)))
+    record.addPreparedInt(prepared.uncertainty, Math.floor(uncertainty / TWO_32), uncertainty % TWO_32)
+    record.addPrepared(preparedEvidence[kind])
   }
 
   #evidence(batch: Batch, offset: number): EvidenceKind {

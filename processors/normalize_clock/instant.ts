@@ -31,9 +31,6 @@ export function subtract(hi: number, lo: number, whole: number): void {
   difference.lo = low
 }
 
-/** Halves as a signed 64-bit integer. */
-export const signed64 = (hi: number, lo: number): bigint => (BigInt(hi | 0) << 32n) | BigInt(lo >>> 0)
-
 /** An instant as a double: to some hundred nanoseconds. For windows and ages, never for what is written. */
 export const approximate = (hi: number, lo: number): number => hi * TWO_32 + lo
 

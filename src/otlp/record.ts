@@ -168,6 +168,12 @@ export class LogRecord {
     this.endAdded = this.slots.count
   }
 
+  /** The same for an int whose attribute was prepared with 0, from its unsigned halves. */
+  addPreparedInt(prepared: PreparedAttribute, hi: number, lo: number): void {
+    this.slots.addPreparedInt(prepared, hi, lo)
+    this.endAdded = this.slots.count
+  }
+
   #get(column: number): number {
     return this.request.records.at[this.#row + column]!
   }

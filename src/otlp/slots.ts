@@ -16,7 +16,7 @@ import { innerValue, type PreparedAttribute, writeAttribute } from './attribute.
 import { Kind, Tag } from './fields.ts'
 import { type KeyTable, Role } from './keys.ts'
 import { type AnyValue, decodeValue, encodeValue } from './value.ts'
-import { readVarint64, varintLength, wire, writeVarint } from './wire.ts'
+import { readVarint64, varintLength, wire, writeVarint, writeVarint64 } from './wire.ts'
 
 /** What the chain says of a slot. Content is what a user wrote or what identifies him. */
 export const Mark = {
@@ -305,6 +305,21 @@ export class Slots {
     rows[row + Col.Marks] = 0
     rows[row + Col.Tag] = field[0]!
     rows[row + Col.Edit] = this.pushEdit(this.insertAt, this.insertAt, from, to)
+  }
+
+  /** The same for an int: `prepared` was made with 0, and its key is shorter than 100 bytes. Unsigned halves. */
+  addPreparedInt(prepared: PreparedAttribute, hi: number, lo: number): void {
+    this.addPrepared(prepared)
+    const { arena } = this
+    const from = arena.used - prepared.field.length
+    // The 0 at the end makes room for up to ten bytes; lengths stay below 128.
+    const last = arena.reserve(9) - 1
+    arena.used = writeVarint64(arena.bytes, last, lo, hi)
+    const longer = arena.used - from - prepared.field.length
+    arena.bytes[from + 1]! += longer
+    arena.bytes[from + prepared.valueFrom - 2]! += longer
+    this.rows[(this.count - 1) * ROW + Col.ValueTo] = arena.used
+    this.edits[(this.editCount - 1) * EDIT_ROW + EditCol.ArenaTo] = arena.used
   }
 
   /** A new edit: leaves out body[from, to) and puts arena[arenaFrom, arenaTo) there. Returns its number. */
