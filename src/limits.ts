@@ -162,6 +162,8 @@ export const limits = {
   encodedDepthMax: 3,
   /** Attribute keys that have a metric of their own; further ones are counted as `other`. */
   countedKeysMax: 500,
+  /** Tenants whose metrics are held at hand. */
+  talliedTenantsMax: 64,
   /** Changes that `annotations: debug` lists for one record. */
   listedChangesMax: 64,
   /** Words of a message that its template is made of; the rest is one `<*>`. */

@@ -22,39 +22,25 @@ function countOf(action: number, n: number): PreparedAttribute {
   return made
 }
 
-/** Counters at hand by name, then by action; of one tenant. */
-class Cells {
-  readonly #rows = new Map<string, (Counter | undefined)[]>()
-  readonly #make: (action: Action, name: string) => Counter
-
-  constructor(make: (action: Action, name: string) => Counter) {
-    this.#make = make
-  }
-  clear(): void {
-    this.#rows.clear()
-  }
-  add(action: Action, name: string): void {
-    let row = this.#rows.get(name)
-    if (row === undefined) {
-      row = []
-      this.#rows.set(name, row)
-    }
-    const i = strictness(action)
-    let cell = row[i]
-    if (cell === undefined) {
-      cell = this.#make(action, name)
-      row[i] = cell
-    }
-    cell.add(1)
-  }
+/** What one kind of change is counted by: at hand for the next one. */
+interface Tally {
+  /** Its action, by strictness. */
+  readonly action: number
+  readonly found: Counter
+  readonly byKey: Counter
 }
+/** By detector, then by action. */
+type Tallies = Map<string, (Tally | undefined)[]>
 
 export class Audit {
   readonly #annotations: Config['annotations']
   readonly #found: LabelledCounter
   readonly #byKey: LabelledCounter
-  readonly #foundCells: Cells
-  readonly #keyCells: Cells
+  /** Of the tenants seen last: by tenant, then by key. */
+  readonly #tenants = new Map<string, Map<string, Tallies>>()
+  #ofTenant = new Map<string, Tallies>()
+  /** Of the field that is being visited; undefined = not asked for yet. */
+  #ofField: Tallies | undefined
   /** Keys that have a counter of their own. */
   readonly #keys = new Set<string>()
   /** Type of each detector, as it was first told. */
@@ -72,39 +58,72 @@ export class Audit {
     const labels = ['action', 'type', 'tenant', 'detector'] as const
     this.#found = host.counter('minimized', 'Findings and keys that were changed.', labels)
     this.#byKey = host.counter('minimized_keys', 'The same by attribute key, or field.', ['action', 'key', 'tenant'])
-    this.#foundCells = new Cells((action, detector) =>
-      this.#found.with(action, this.#typeOf.get(detector) ?? detector, this.#tenant, detector),
-    )
-    this.#keyCells = new Cells((action, key) => this.#byKey.with(action, key, this.#tenant))
   }
 
   resource(tenant: string): void {
     if (tenant === this.#tenant) return
     this.#tenant = tenant
-    this.#foundCells.clear()
-    this.#keyCells.clear()
+    this.#ofField = undefined
+    const known = this.#tenants.get(tenant)
+    this.#ofTenant = known ?? new Map()
+    if (known !== undefined) return
+    if (this.#tenants.size >= limits.talliedTenantsMax) this.#tenants.clear()
+    this.#tenants.set(tenant, this.#ofTenant)
   }
 
   /** Begins a field: an attribute's key, or a path such as `log.body`. Never a key that is personal. */
   field(key: string): void {
+    if (key === this.#key) return
     this.#key = key
+    this.#ofField = undefined
   }
 
   /** Begins a record. */
   record(): void {
+    if (this.#total === 0) return
     this.#total = 0
-    this.#counts.fill(0)
+    for (let i = 0; i < actions.length; i++) this.#counts[i] = 0
     this.#changed.length = 0
   }
 
   count(action: Action, type: string, detector: string): void {
+    const { action: i, found, byKey } = this.#tally(action, type, detector)
     this.#total++
-    this.#counts[strictness(action)]!++
+    this.#counts[i]!++
+    found.add(1)
+    byKey.add(1)
     if (this.#annotations === 'debug' && this.#changed.length < limits.listedChangesMax)
       this.#changed.push(`${action} ${type} ${this.#key}`)
-    if (!this.#typeOf.has(detector)) this.#typeOf.set(detector, type)
-    this.#foundCells.add(action, detector)
-    this.#keyCells.add(action, this.#counted(this.#key))
+  }
+
+  #tally(action: Action, type: string, detector: string): Tally {
+    this.#ofField ??= this.#talliesOf(this.#counted(this.#key))
+    let row = this.#ofField.get(detector)
+    if (row === undefined) {
+      row = []
+      this.#ofField.set(detector, row)
+    }
+    const i = strictness(action)
+    let tally = row[i]
+    if (tally === undefined) {
+      if (!this.#typeOf.has(detector)) this.#typeOf.set(detector, type)
+      tally = {
+        action: i,
+        found: this.#found.with(action, this.#typeOf.get(detector) ?? detector, this.#tenant, detector),
+        byKey: this.#byKey.with(action, this.#counted(this.#key), this.#tenant),
+      }
+      row[i] = tally
+    }
+    return tally
+  }
+
+  #talliesOf(key: string): Tallies {
+    let tallies = this.#ofTenant.get(key)
+    if (tallies === undefined) {
+      tallies = new Map()
+      this.#ofTenant.set(key, tallies)
+    }
+    return tallies
   }
 
   /** The first keys by their name, further ones together: senders make up as many as they like. */

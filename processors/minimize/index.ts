@@ -210,7 +210,7 @@ class Minimize implements Processor {
     rewriter.begin(verdict.key)
     this.#audit.field(verdict.key)
     try {
-      if (stop !== -1) this.#stopped(slots, slot, verdict, stop)
+      if (stop !== -1) this.#rewriter.slot(slots, slot, verdict.hint, stop, this.#lane)
       else if (kind === Kind.String) this.#string(slots, slot, verdict)
       else if (kind === Kind.Int) this.#int(slots, slot, verdict)
       else if (kind === Kind.Double) {
@@ -223,11 +223,6 @@ class Minimize implements Processor {
     }
     if (rewriter.drops) slots.remove(slot)
     else if (rewriter.seals) slots.mark(slot, Mark.Content | Mark.Seal)
-  }
-
-  #stopped(slots: Slots, slot: number, { hint }: Verdict, stop: number): void {
-    const text = this.#rewriter.stops(slots.body, slots.start(slot), slots.end(slot), hint, stop, this.#lane)
-    if (text !== undefined) slots.setText(slot, text)
   }
 
   #string(slots: Slots, slot: number, verdict: Verdict): void {

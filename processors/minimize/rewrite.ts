@@ -6,11 +6,13 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { limits } from '../../src/limits.ts'
+import type { Slots } from '../../src/otlp/slots.ts'
 import type { AnyValue } from '../../src/otlp/value.ts'
 import type { CustomDetectors } from './custom.ts'
 import type { Stops } from './detect/engine.ts'
 import { type KeyHint, lastScan, noHint, scanBytes, scanStopsIn, scanText } from './detect/index.ts'
 import { type Encoding, rewriteEncoded } from './encoded.ts'
+import { Patch } from './fast/patch.ts'
 import { generalize } from './generalize.ts'
 import type { Hasher } from './hasher.ts'
 import { rewriteJson } from './json.ts'
@@ -33,6 +35,9 @@ export class Rewriter {
   /** What the field that is being visited must be: sealed, or taken out. */
   seals = false
   drops = false
+  readonly #patched = new Patch()
+  /** The labels of masks, by detector. */
+  readonly #labels: Buffer[] = []
   /** The attribute's key, which the user's detectors may want to know. */
   #key = ''
 
@@ -63,14 +68,50 @@ export class Rewriter {
     return this.#found(bytes, start, end, hint)
   }
 
-  /** The same where a prefilter tells where the detectors have to look: ASCII as it came in, of a key without encoding. */
-  stops(bytes: Buffer, start: number, end: number, hint: KeyHint, first: number, stops: Stops): string | undefined {
+  /**
+   * Rewrites a slot where a prefilter tells where the detectors have to look: ASCII as it came in that is no JSON, of a key
+   * without encoding. No string is made unless a treatment needs one.
+   */
+  slot(slots: Slots, slot: number, hint: KeyHint, first: number, stops: Stops): void {
+    const { hits } = lastScan()
+    let isWhole = false
     try {
-      scanStopsIn(bytes, start, end, hint, first, stops)
+      scanStopsIn(slots.body, slots.start(slot), slots.end(slot), hint, first, stops)
     } catch {
-      return this.#whole(unscanned)
+      isWhole = true
     }
-    return this.#found(bytes, start, end, hint)
+    if (isWhole || hits.overflow) slots.setText(slot, this.#whole(unscanned))
+    else if (hits.count > 0) this.#patch(slots, slot)
+  }
+
+  #patch(slots: Slots, slot: number): void {
+    const { hits } = lastScan()
+    const { body } = slots
+    const patch = this.#patched
+    patch.begin()
+    let at = slots.start(slot)
+    for (let i = 0; i < hits.count; i++) {
+      const treatment = this.#treatment(i)
+      const start = Math.max(at, hits.start[i]!)
+      const end = hits.end[i]!
+      if (treatment === undefined || end <= start) continue
+      const id = hits.detector[i]!
+      const { type } = this.policy.detectors[id]!
+      const isMask = treatment.action === 'mask' && treatment.keepFirst + treatment.keepLast === 0
+      if (isMask) patch.putBytes(start, end, this.#label(id, type))
+      else if (!isPlainNetwork(type, treatment) || !patch.putNetwork(body, start, end))
+        patch.putText(start, end, this.piece(treatment, type, body.latin1Slice(start, end)))
+      at = end
+    }
+    if (!patch.isEmpty) patch.apply(slots, slot)
+  }
+
+  #label(detector: number, type: string): Buffer {
+    const known = this.#labels[detector]
+    if (known !== undefined) return known
+    const label = Buffer.from(maskLabel(type))
+    this.#labels[detector] = label
+    return label
   }
 
   /** What becomes of bytes[start, end), in which the last scan looked. */
@@ -116,24 +157,31 @@ export class Rewriter {
   #replace(text: string, base: number): string | undefined {
     const { hits } = lastScan()
     if (hits.overflow) return this.#whole(unscanned)
-    const { detectors, treatmentOf } = this.policy
     let out = ''
     let at = 0
     let isChanged = false
     for (let i = 0; i < hits.count; i++) {
-      const { name, type } = detectors[hits.detector[i]!]!
-      const treatment = treatmentOf[hits.detector[i]!]!
-      if (treatment.action === 'keep') continue
-      this.#counted(treatment.action, type, name)
+      const treatment = this.#treatment(i)
       // Findings of the users' detectors may lie over others: what one took away, the next does not bring back.
       const start = Math.max(at, hits.start[i]! - base)
       const end = hits.end[i]! - base
-      if (this.#isWholeField(treatment.action) || end <= start) continue
+      if (treatment === undefined || end <= start) continue
+      const { type } = this.policy.detectors[hits.detector[i]!]!
       out += text.slice(at, start) + this.piece(treatment, type, text.slice(start, end))
       at = end
       isChanged = true
     }
     return isChanged ? out + text.slice(at) : undefined
+  }
+
+  /** Counts finding `i`. What is done with it where it stands; undefined = nothing, or the whole field goes. */
+  #treatment(i: number): Treatment | undefined {
+    const id = lastScan().hits.detector[i]!
+    const treatment = this.policy.treatmentOf[id]!
+    if (treatment.action === 'keep') return undefined
+    const { name, type } = this.policy.detectors[id]!
+    this.#counted(treatment.action, type, name)
+    return this.#isWholeField(treatment.action) ? undefined : treatment
   }
 
   /** Drop and encrypt concern the whole field. */
@@ -226,4 +274,6 @@ export class Rewriter {
   }
 }
 
+const isPlainNetwork = (type: string, { action, coarseness }: Treatment): boolean =>
+  action === 'generalize' && type === 'ip' && (coarseness.ipv4 ?? 24) === 24
 const isJsonStart = (c: number): boolean => c === 123 || c === 91
