@@ -153,6 +153,7 @@ class Builder {
     const parts = {
       unknown_fields: dropped.with('unknown_fields'),
       reserved_attributes: dropped.with('reserved_attributes'),
+      unsealed_fields: dropped.with('unsealed_fields'),
     }
     const inbound = new Inbound({
       id: pipeline.id,

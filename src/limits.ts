@@ -355,6 +355,15 @@ export const limits = {
   hashRootsMax: 24,
   hashKeysCachedMax: 16_384,
 
+  // Keys of files at rest. A gateway that starts waits so long for a provider that is away, and asks so often.
+  kmsStartMs: 60_000,
+  kmsStartRetryMs: 2000,
+  /** How often a gateway looks for new ones; from when a new one is used: until then every worker has looked. */
+  chunkKeyLookMs: 30_000,
+  chunkKeyAdoptMs: 90_000,
+  /** When an old one that no file needs is forgotten, and how often that is looked for. */
+  chunkKeyKeptMs: 86_400_000,
+  chunkKeyTidyMs: 3_600_000,
   /** A bundle that ends sooner than this is warned of. */
   bundleWarnMs: 7 * 86_400_000,
   // Key providers. What is wrapped is a key: a few dozen bytes. An answer is JSON or base64 around it.

@@ -8,7 +8,7 @@
 import { createHmac } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import type { GatewayConfig } from '../config/gateway_config.ts'
-import type { HashKeys, Log, Sealer } from './contract.ts'
+import type { HashKeys, Log, Sealer, Subjects } from './contract.ts'
 import { buildGeneration, type Generation } from './generation.ts'
 import { KeyTable } from './otlp/keys.ts'
 import { Account } from './pipeline/account.ts'
@@ -52,6 +52,7 @@ export function buildOffline(config: GatewayConfig, capture: Capture, nowMs: () 
       keys: new KeyTable(),
       account,
       sealer: standIn,
+      subjects: standIn,
       hashKeys: fixedHashKeys,
       quarantine,
       nowMs,
@@ -65,8 +66,19 @@ const silent: Log = { debug() {}, info() {}, warn() {}, error() {} }
 
 const fixedKey = Buffer.alloc(32, 'douane offline')
 
-/** Of a token's shape and about its length; depends on nothing but the value and where it stands. */
-const standIn: Sealer = {
+/** Of a token's shape and about its length; depends on nothing but the value, where it stands and whose it is. */
+const standIn: Sealer & Subjects = {
+  ready() {},
+  index: (value, tenant, field) =>
+    createHmac('sha256', fixedKey)
+      .update(`index ${tenant.length}:${tenant}${field}`)
+      .update(value)
+      .digest('hex')
+      .slice(0, 24),
+  of: (tenant, id) => ({
+    state: 'live',
+    ref: createHmac('sha256', fixedKey).update(`ref ${tenant.length}:${tenant}${id}`).digest('base64url').slice(0, 22),
+  }),
   seal(value, context, field) {
     const mac = createHmac('sha256', fixedKey)
     for (const part of [context.tenant, context.region, context.purpose, field]) mac.update(`${part.length}:${part}`)

@@ -1,19 +1,32 @@
 /**
  * `encrypt` says which fields are content that is sealed before it leaves.
  *
- * It only marks them. Sealing happens where a copy is made for a destination (residency route), because a copy for
- * purpose P must open with P's key only, and a purpose may drop content or keep it. Formats and keys: src/keys.
+ * It only marks them, and says whose content they are and how their tokens are made. Sealing happens where a copy is
+ * made for a destination (residency route), because a copy for purpose P must open with P's key only, and a purpose may
+ * drop content or keep it. Formats and keys: src/keys.
  */
 import { z } from 'zod'
-import { type Host, type Processor, processor } from '../../src/contract.ts'
+import {
+  type Counter,
+  type Host,
+  type OnKeyFailure,
+  type Processor,
+  processor,
+  type Subject,
+  type Subjects,
+  type Verdict,
+} from '../../src/contract.ts'
 import { ConfigError } from '../../src/errors.ts'
+import { limits } from '../../src/limits.ts'
 import { Kind } from '../../src/otlp/fields.ts'
 import { KeyMemo, Role } from '../../src/otlp/keys.ts'
 import type { LogRecord } from '../../src/otlp/record.ts'
-import type { Resource, Scope } from '../../src/otlp/request.ts'
+import type { LogsRequest, Resource, Scope } from '../../src/otlp/request.ts'
+import type { SealStyle } from '../../src/otlp/sealing.ts'
 import { Mark, type Slots } from '../../src/otlp/slots.ts'
 import { parsePath } from '../../src/ottl/checker.ts'
 import { ConditionError } from '../../src/ottl/syntax.ts'
+import { findSubject, type SubjectKeys, subjectKeys } from './subject.ts'
 
 const config = z.strictObject({
   fields: z
@@ -27,6 +40,37 @@ const config = z.strictObject({
     .boolean()
     .default(false)
     .describe('Seal these fields also where a purpose says `content: keep`. Where it says `drop`, they are dropped.'),
+  subject: z
+    .union([z.string(), z.array(z.string()).min(1)])
+    .optional()
+    .describe(
+      'Attributes that name the person whose content it is; the first that has an answer counts. His content can be ' +
+        'erased everywhere with `subject erase`.',
+    ),
+  bind_record: z
+    .boolean()
+    .default(false)
+    .describe('Tokens open only in the record with the same `log.record.uid`, where a record has one.'),
+  encoding: z
+    .enum(['text', 'bytes'])
+    .default('text')
+    .describe('`text`: a string that starts with `cose:`. `bytes`: a bytes attribute, a quarter shorter.'),
+  pad_to: z
+    .array(z.int().min(1).max(limits.sealPadBytesMax))
+    .min(1)
+    .optional()
+    .describe('Lengths in bytes that values are filled up to, rising; longer ones to a multiple of the last.'),
+  index: z
+    .boolean()
+    .default(false)
+    .describe('Adds a blind index of each sealed field: it can be searched for equal values, by month.'),
+  on_key_failure: z
+    .enum(['wait', 'reject', 'quarantine', 'drop'])
+    .default('wait')
+    .describe(
+      'When a key cannot be had: `wait`: the sender is told to send again. `reject`, `quarantine`: the record. ' +
+        '`drop`: the field is left out.',
+    ),
 })
 
 const roles: Readonly<Record<string, number>> = {
@@ -48,15 +92,15 @@ class Selection {
     return this.roles.size === 0 && this.keys.size === 0
   }
 
-  /** Marks what is chosen of slots [first, end). Every one of several attributes with the same key. */
-  mark(slots: Slots, first: number, end: number, marks: number): number {
-    let marked = 0
+  /** Calls `visit` for what is chosen of slots [first, end): every one of several attributes with the same key. */
+  each(slots: Slots, first: number, end: number, visit: (slots: Slots, slot: number) => void): number {
+    let visited = 0
     for (let slot = first; slot < end; slot++) {
       if (slots.kind(slot) === Kind.Removed || !this.#has(slots, slot)) continue
-      slots.mark(slot, marks)
-      marked++
+      visit(slots, slot)
+      visited++
     }
-    return marked
+    return visited
   }
 
   #has(slots: Slots, slot: number): boolean {
@@ -97,28 +141,103 @@ function pathOf(source: string, index: number): ReturnType<typeof parsePath> {
   }
 }
 
+/** How fields are sealed; undefined: as by default. */
+function styleOf(options: z.output<typeof config>): SealStyle | undefined {
+  const { bind_record: bindsRecord, encoding, pad_to: padTo, index: isIndexed } = options
+  if (padTo?.some((size, i) => i > 0 && size <= padTo[i - 1]!)) {
+    throw new ConfigError('the lengths do not rise', ['pad_to'], 'Order them, such as [64, 256, 1024].')
+  }
+  const asBytes = encoding === 'bytes'
+  return bindsRecord || asBytes || padTo || isIndexed ? { bindsRecord, asBytes, padTo, isIndexed } : undefined
+}
+
+class Encrypt implements Processor {
+  readonly onKeyFailure: OnKeyFailure
+  readonly #selections: Selections
+  readonly #subjectKeys: SubjectKeys | undefined
+  readonly #subjects: Subjects | undefined
+  readonly #style: SealStyle | undefined
+  readonly #marks: number
+  readonly #marked: Counter
+  readonly #erased: Counter
+  readonly #overQuota: Counter
+  #request: LogsRequest | undefined
+
+  constructor(options: z.output<typeof config>, selections: Selections, host: Host) {
+    const { always, subject } = options
+    this.#selections = selections
+    this.onKeyFailure = options.on_key_failure
+    this.#subjectKeys = subject === undefined ? undefined : subjectKeys([subject].flat())
+    this.#subjects = host.subjects
+    if (this.#subjectKeys && !this.#subjects) throw new ConfigError('there are no keys of people here', ['subject'])
+    this.#style = styleOf(options)
+    this.#marks = Mark.Content | Mark.Seal | (always ? Mark.AlwaysSeal : 0)
+    this.#marked = host.counter('fields_marked', 'Fields that were marked to be sealed.')
+    this.#erased = host.counter('fields_of_erased', 'Fields that were left out: their person was erased.')
+    this.#overQuota = host.counter('records_over_quota', 'Records of people who are too many for a secret each.')
+  }
+
+  begin(request: LogsRequest): void {
+    this.#request = request
+  }
+
+  resource({ slots, first, end, index, tenant }: Resource): void {
+    const subject = this.#find('resource', slots, first, end, tenant)
+    if (subject !== undefined) this.#request!.sealings.setResource(index, subject)
+    this.#visit('resource', slots, first, end, subject)
+  }
+
+  scope({ slots, first, end, resourceIndex }: Scope): void {
+    this.#visit('scope', slots, first, end, this.#request!.sealings.ofResource(resourceIndex))
+  }
+
+  record(view: LogRecord): Verdict {
+    const { slots, first, end, index, resource } = view
+    const own = this.#find('log', slots, first, end, resource.tenant)
+    const { sealings } = this.#request!
+    if (own !== undefined) sealings.setRecord(index, own)
+    const subject = own ?? (this.#subjectKeys === undefined ? undefined : sealings.ofResource(resource.index))
+    if (subject?.state === 'failed' && (this.onKeyFailure === 'reject' || this.onKeyFailure === 'quarantine')) {
+      return this.onKeyFailure
+    }
+    this.#visit('log', slots, first, end, subject)
+    if (subject?.state === 'over_quota') {
+      view.add('douane.subject_over_quota', { kind: 'bool', value: true })
+      this.#overQuota.add(1)
+    }
+    return 'keep'
+  }
+
+  #find(of: 'log' | 'resource', slots: Slots, first: number, end: number, tenant: string): Subject | undefined {
+    const keys = this.#subjectKeys?.[of]
+    return keys === undefined || keys.length === 0
+      ? undefined
+      : findSubject(slots, first, end, keys, tenant, this.#subjects!)
+  }
+
+  #visit(of: keyof Selections, slots: Slots, first: number, end: number, subject: Subject | undefined): void {
+    const selection = this.#selections[of]
+    if (selection.isEmpty) return
+    const isErased = subject?.state === 'erased'
+    const count = selection.each(slots, first, end, isErased ? remove : this.#mark)
+    if (count > 0) (isErased ? this.#erased : this.#marked).add(count)
+  }
+
+  readonly #mark = (slots: Slots, slot: number): void => {
+    slots.mark(slot, this.#marks)
+    if (this.#style !== undefined) this.#request!.sealings.setStyle(slot, this.#style)
+  }
+}
+
+/** What was sealed for an erased person could be opened by nobody: it is left out at once. */
+const remove = (slots: Slots, slot: number): void => slots.remove(slot)
+
 export default processor({
   name: 'encrypt',
   config,
-  create: ({ fields, always }, host: Host): Processor => {
+  create: (options, host: Host): Processor => {
     const selections = { log: new Selection(), scope: new Selection(), resource: new Selection() }
-    for (const [index, source] of fields.entries()) select(selections, source, index)
-    const marks = Mark.Content | Mark.Seal | (always ? Mark.AlwaysSeal : 0)
-    const marked = host.counter('fields_marked', 'Fields that were marked to be sealed.')
-    const visit = (selection: Selection, slots: Slots, first: number, end: number): void => {
-      const count = selection.mark(slots, first, end, marks)
-      if (count > 0) marked.add(count)
-    }
-    const { log, scope, resource } = selections
-    return {
-      ...(!resource.isEmpty && { resource: (view: Resource) => visit(resource, view.slots, view.first, view.end) }),
-      ...(!scope.isEmpty && { scope: (view: Scope) => visit(scope, view.slots, view.first, view.end) }),
-      ...(!log.isEmpty && {
-        record: (view: LogRecord) => {
-          visit(log, view.slots, view.first, view.end)
-          return 'keep' as const
-        },
-      }),
-    }
+    for (const [index, source] of options.fields.entries()) select(selections, source, index)
+    return new Encrypt(options, selections, host)
   },
 })

@@ -16,11 +16,12 @@ import { type AccessEntry, AccessLog } from './audit.ts'
 import { placeAad } from './derive.ts'
 import type { EpochRecord } from './epochs.ts'
 import { type KmsProvider, openLocalKms } from './kms.ts'
+import { withoutPadding } from './padding.ts'
 import { RecipientFolder } from './recipients.ts'
 import { KeyRing, type MissingKey } from './ring.ts'
 import { findTokens, mayHoldTokens, parseRow, type Stated } from './row.ts'
 import { openSigner } from './signature.ts'
-import { openParsed, parseToken, withoutPadding } from './token.ts'
+import { openParsed, parseToken } from './token_reader.ts'
 
 /** `foreign`: not of our making. `refused`: ours, but changed, or not from this place. */
 export type OpenedToken =

@@ -1,3 +1,10 @@
+/**
+ * The decrypt side of subject keys: who is known, and whose secret is destroyed.
+ *
+ * Works on the keys folders of any number of gateways at once, also while they run: a receipt is appended first (the
+ * gateway sees it within a second and forgets what it had in memory), then the secret is overwritten in place. Erasing
+ * twice is harmless; erasing who was never seen keeps later records of his from being sealed at all.
+ */
 import { AccessLog } from './audit.ts'
 import { checkedReason, currentUser } from './decrypt.ts'
 import { makeFolder } from './files.ts'

@@ -16,7 +16,7 @@ import { privateKeyOf } from './hpke.ts'
 import type { KmsProvider } from './kms.ts'
 import type { RecipientFolder } from './recipients.ts'
 import { SubjectSecrets } from './subject_secrets.ts'
-import type { ParsedToken } from './token.ts'
+import type { ParsedToken } from './token_reader.ts'
 import { unwrapRecipient } from './wrapping.ts'
 
 /** Keys that open a token. */

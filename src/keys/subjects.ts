@@ -22,7 +22,6 @@ import {
   randomPerRow,
   readRow,
   readRows,
-  refBytes,
   rowBytes,
   rowCount,
   rowLookup,
@@ -309,6 +308,3 @@ export class SubjectKeys {
     closeSync(this.#file)
   }
 }
-
-/** How long a `ref` is. */
-export const subjectRefBytes = refBytes

@@ -14,19 +14,18 @@
  * Short values go through libsodium's WebAssembly with direct use of its heap (node:crypto costs 3 µs a call whatever
  * the length), long ones through node:crypto (AES instructions). The plaintext is written where its ciphertext will
  * stand and sealed in place, so none is left behind in the heap.
- *
- * A plaintext may be filled up to hide its length: field 15 of the AnyValue message, zeros, which every protobuf reader
- * skips: 7A, the length as a varint of three bytes, zeros.
+ * Tokens are opened by token_reader.ts.
  */
-import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, randomFillSync } from 'node:crypto'
+import { createCipheriv, createSecretKey, type KeyObject, randomFillSync } from 'node:crypto'
 import sodium from 'libsodium-wrappers'
 import { KeyError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { A256GCM, type Algorithm, CHACHA20_POLY1305, fieldKeyInfo, kidBytes } from './derive.ts'
+import { paddingOf, writePadding } from './padding.ts'
 
 export const tokenPrefix = 'cose:'
-const ivBytes = 12
-const tagBytes = 16
+export const ivBytes = 12
+export const tagBytes = 16
 
 const PROTECTED: Record<Algorithm, Buffer> = {
   [A256GCM]: Buffer.from('43a10103', 'hex'),
@@ -36,8 +35,10 @@ const START = Buffer.from('d083', 'hex')
 const KID_HEAD = Buffer.from('a20450', 'hex')
 const LONG_KID_HEAD = Buffer.from('a2045820', 'hex')
 const IV_HEAD = Buffer.from('054c', 'hex')
+export const ivHeadBytes = IV_HEAD.length
 
-function bytesHead(length: number): Buffer {
+/** A CBOR byte string's head, in the shortest form. */
+export function bytesHead(length: number): Buffer {
   const head = Buffer.alloc(5)
   return head.subarray(0, writeBytesHead(head, 0, length))
 }
@@ -70,7 +71,7 @@ interface Heap {
 export const sodiumReady: Promise<void> = sodium.ready
 
 /** All of a token before its IV. */
-function headOf(algorithm: Algorithm, kid: Uint8Array): Buffer {
+export function headOf(algorithm: Algorithm, kid: Uint8Array): Buffer {
   return Buffer.concat([START, PROTECTED[algorithm], kid.length === kidBytes ? KID_HEAD : LONG_KID_HEAD, kid, IV_HEAD])
 }
 
@@ -120,48 +121,6 @@ export class SealingKey {
       throw new KeyError('a key was used after its end')
     }
   }
-}
-
-const paddingHeadBytes = 4
-
-/** How many bytes a plaintext is filled up with: 0, or four and more. */
-export function paddingOf(length: number, padTo: readonly number[]): number {
-  const last = padTo.at(-1)!
-  const fits = (size: number): boolean => size === length || size >= length + paddingHeadBytes
-  const target = padTo.find(fits) ?? Math.ceil((length + paddingHeadBytes) / last) * last
-  return target - length
-}
-
-/** Writes the padding field over the `bytes` bytes from `at` on. */
-function writePadding(out: Uint8Array, at: number, bytes: number): void {
-  const zeros = bytes - paddingHeadBytes
-  out[at] = paddingTag
-  out[at + 1] = (zeros & 127) | 128
-  out[at + 2] = ((zeros >> 7) & 127) | 128
-  out[at + 3] = zeros >> 14
-  out.fill(0, at + paddingHeadBytes, at + bytes)
-}
-const paddingTag = 0x7a
-
-/** The AnyValue message without its padding. */
-export function withoutPadding(plaintext: Buffer): Buffer {
-  const at = valueEnd(plaintext)
-  return at < plaintext.length && plaintext[at] === paddingTag ? plaintext.subarray(0, at) : plaintext
-}
-
-/** Where the one field of an AnyValue message ends; its length where it is no such message. */
-function valueEnd(message: Buffer): number {
-  if (message.length === 0 || message[0] === paddingTag) return 0
-  let at = 1
-  let value = 0
-  for (let shift = 0; at < message.length; shift += 7) {
-    const byte = message[at++]!
-    value += (byte & 127) * 2 ** shift
-    if (byte < 128) break
-  }
-  const wireType = message[0]! & 7
-  if (wireType === 0) return at
-  return wireType === 1 ? 9 : wireType === 2 ? at + value : message.length
 }
 
 /** Where a value belongs, as both algorithms authenticate it. */
@@ -317,7 +276,7 @@ export class TokenWriter {
 
 const headBytesMax = 64
 
-/** A CBOR byte string's head, in the shortest form. Returns where its content begins. */
+/** Writes a byte string's head. Returns where its content begins. */
 function writeBytesHead(out: Uint8Array, start: number, length: number): number {
   let at = start
   if (length < 24) out[at++] = 0x40 | length
@@ -333,85 +292,4 @@ function writeBytesHead(out: Uint8Array, start: number, length: number): number 
     for (let shift = 24; shift >= 0; shift -= 8) out[at++] = (length >>> shift) & 255
   }
   return at
-}
-
-/** A token taken apart. Nothing in it is believed before it opens. */
-export interface ParsedToken {
-  readonly algorithm: Algorithm
-  readonly kid: Buffer
-  /** Whose content it is, 16 bytes. */
-  readonly subjectRef?: Buffer
-  readonly iv: Buffer
-  readonly ciphertext: Buffer
-  readonly tag: Buffer
-}
-
-/**
- * Takes a token apart, or gives `undefined` for anything that this program would not have written: other headers,
- * longer forms of a length, bytes at the end, base64url with stray bits. One value has exactly one spelling.
- */
-export function parseToken(text: string): ParsedToken | undefined {
-  if (!text.startsWith(tokenPrefix)) return undefined
-  const encoded = text.slice(tokenPrefix.length)
-  const bytes = Buffer.from(encoded, 'base64url')
-  if (bytes.toString('base64url') !== encoded) return undefined
-  for (const { algorithm, start, kidLength } of shapes) {
-    if (!bytes.subarray(0, start.length).equals(start)) continue
-    const kidEnd = start.length + kidLength
-    const ivAt = kidEnd + IV_HEAD.length
-    if (!bytes.subarray(kidEnd, ivAt).equals(IV_HEAD)) return undefined
-    const sealed = sealedPart(bytes, ivAt + ivBytes)
-    if (sealed === undefined) return undefined
-    return {
-      algorithm,
-      kid: bytes.subarray(start.length, start.length + kidBytes),
-      ...(kidLength > kidBytes && { subjectRef: bytes.subarray(start.length + kidBytes, kidEnd) }),
-      iv: bytes.subarray(ivAt, ivAt + ivBytes),
-      ciphertext: sealed.subarray(0, sealed.length - tagBytes),
-      tag: sealed.subarray(sealed.length - tagBytes),
-    }
-  }
-  return undefined
-}
-
-/** Every way in which a token may begin. */
-const shapes = ([CHACHA20_POLY1305, A256GCM] as const).flatMap((algorithm) => [
-  { algorithm, start: Buffer.concat([START, PROTECTED[algorithm], KID_HEAD]), kidLength: kidBytes },
-  { algorithm, start: Buffer.concat([START, PROTECTED[algorithm], LONG_KID_HEAD]), kidLength: 2 * kidBytes },
-])
-
-/** The ciphertext with its tag: a byte string that ends the token. */
-function sealedPart(bytes: Buffer, headAt: number): Buffer | undefined {
-  for (const headBytes of [1, 2, 3, 5]) {
-    const length = bytes.length - headAt - headBytes
-    if (length < tagBytes) return undefined
-    const expected = bytesHead(length)
-    if (expected.length === headBytes && bytes.subarray(headAt, headAt + headBytes).equals(expected)) {
-      return bytes.subarray(headAt + headBytes)
-    }
-  }
-  return undefined
-}
-
-/** The plaintext, or `undefined` when key, place or token do not fit. Nothing of a failed attempt is given out. */
-export function openParsed(
-  token: ParsedToken,
-  keys: { readonly chacha: KeyObject; readonly gcm: KeyObject },
-  externalAad: Uint8Array,
-): Buffer | undefined {
-  const ad = encStructure(token.algorithm, externalAad)
-  const decipher =
-    token.algorithm === A256GCM
-      ? createDecipheriv('aes-256-gcm', keys.gcm, token.iv, { authTagLength: tagBytes })
-      : createDecipheriv('chacha20-poly1305', keys.chacha, token.iv, { authTagLength: tagBytes })
-  decipher.setAAD(ad, { plaintextLength: token.ciphertext.length })
-  decipher.setAuthTag(token.tag)
-  const plaintext = decipher.update(token.ciphertext)
-  try {
-    decipher.final()
-    return plaintext
-  } catch {
-    plaintext.fill(0)
-    return undefined
-  }
 }

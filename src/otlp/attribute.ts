@@ -52,3 +52,16 @@ export function innerValue(bytes: Buffer, from: number, to: number): [kind: Kind
   readVarint64(bytes, from + 1, to)
   return [kind, wire.at]
 }
+
+/** The AnyValue message inside a regular KeyValue field: empty where it has none. */
+export function anyValueOf(bytes: Buffer, from: number, to: number): [from: number, to: number] {
+  readVarint64(bytes, from + 1, to)
+  let at = wire.at
+  while (at < to) {
+    const tag = bytes[at]!
+    const length = readVarint64(bytes, at + 1, to)
+    if (tag === Tag.keyValue.value) return [wire.at, wire.at + length]
+    at = wire.at + length
+  }
+  return [to, to]
+}

@@ -8,6 +8,7 @@
 import { Kind } from './fields.ts'
 import { KeyTable } from './keys.ts'
 import type { Scanner } from './scan.ts'
+import { Sealings } from './sealing.ts'
 import { ROW, Slots } from './slots.ts'
 
 /** Columns of a resource's row. `From`/`To` of the ResourceLogs field, then of the Resource message's content. */
@@ -125,6 +126,8 @@ export class LogsRequest {
   sharedMarks = 0
   /** Tenant of each resource, by its index; `''` = unknown. */
   readonly tenants: string[] = []
+  /** What the chain said about sealing beyond marks. */
+  readonly sealings = new Sealings()
   /** Made by the first scan; holds the memory that body and tables lie in. */
   scanner: Scanner | undefined
   #latin1: string | undefined
@@ -144,6 +147,7 @@ export class LogsRequest {
     this.hasReservedKeys = false
     this.sharedMarks = 0
     this.tenants.length = 0
+    this.sealings.reset()
     this.#latin1 = undefined
   }
 

@@ -12,7 +12,7 @@
  */
 import { DouaneError } from '../errors.ts'
 import { Arena } from './arena.ts'
-import { innerValue, type PreparedAttribute, writeAttribute } from './attribute.ts'
+import { anyValueOf, innerValue, type PreparedAttribute, writeAttribute } from './attribute.ts'
 import { Kind, Tag } from './fields.ts'
 import { type KeyTable, Role } from './keys.ts'
 import { type AnyValue, decodeValue, encodeValue } from './value.ts'
@@ -211,8 +211,18 @@ export class Slots {
     return from
   }
 
+  /** The same for a token: ASCII text, or bytes, which only a body or an attribute can hold. */
+  encodeToken(slot: number, token: string | Uint8Array): number {
+    const isText = typeof token === 'string'
+    const from = this.#openField(slot, token.length, isText ? Tag.value.string : Tag.value.bytes)
+    if (isText) this.arena.bytes.latin1Write(token, this.#textFrom, token.length)
+    else this.arena.bytes.set(token, this.#textFrom)
+    this.arena.used = this.#textFrom + token.length
+    return from
+  }
+
   /** Writes all of the slot's field but the text of `length` bytes, which begins at `#textFrom`. Returns its start. */
-  #openField(slot: number, length: number): number {
+  #openField(slot: number, length: number, tag: number = Tag.value.string): number {
     let from: number
     let next: number
     if (this.keyId(slot) < Role.Body) {
@@ -221,7 +231,7 @@ export class Slots {
       next = from + 1
     } else {
       ;[from, next] = this.#open(slot, 1 + varintLength(length) + length)
-      this.arena.bytes[next++] = Tag.value.string
+      this.arena.bytes[next++] = tag
     }
     this.#textFrom = writeVarint(this.arena.bytes, next, length)
     return from
@@ -387,17 +397,4 @@ const roleNames: Record<number, string> = {
   [Role.ScopeName]: 'scope.name',
   [Role.ScopeVersion]: 'scope.version',
   [Role.SchemaUrl]: 'schema_url',
-}
-
-/** The AnyValue message inside a regular KeyValue field: empty where it has none. */
-function anyValueOf(bytes: Buffer, from: number, to: number): [from: number, to: number] {
-  readVarint64(bytes, from + 1, to)
-  let at = wire.at
-  while (at < to) {
-    const tag = bytes[at]!
-    const length = readVarint64(bytes, at + 1, to)
-    if (tag === Tag.keyValue.value) return [wire.at, wire.at + length]
-    at = wire.at + length
-  }
-  return [to, to]
 }

@@ -7,11 +7,14 @@
  * An edit leaves out body[from, to) and puts arena[from, to) there (slots.ts). A copy that may not hold content, or
  * only sealed content, has further edits of its own, which are gone after the splice.
  */
+
+import { FieldSealer } from './field_sealer.ts'
 import { Kind, Tag } from './fields.ts'
 import { KeyMemo, Role } from './keys.ts'
 import { Prepender } from './prepend.ts'
 import { type LogsRequest, RECORD_ROW, RESOURCE_ROW, RecordCol, ResourceCol, SCOPE_ROW, ScopeCol } from './request.ts'
 import { Col, EDIT_ROW, EditCol, Mark, ROW } from './slots.ts'
+import type { SealBinding, Subject } from './subject.ts'
 import { encodeValue } from './value.ts'
 
 /** How a record is copied. One object serves all records with the same tenant, purposes and destination. */
@@ -28,7 +31,11 @@ export interface Form {
   /** The purposes of the copy, as a mask: what not every purpose may have is decided by them. Undefined: all. */
   readonly purposes?: number
   /** Seals an encoded AnyValue; `field` is the OTTL path of the field. A throw ends the splice: nothing leaves. */
-  seal(value: Uint8Array, field: string): string
+  seal(value: Uint8Array, field: string, binding?: SealBinding): string
+  /** A blind index of an encoded AnyValue. Missing: there is none. */
+  index?(value: Uint8Array, field: string): string
+  /** Throws `KeyError` where nothing could be sealed now. Missing: the form seals nothing. */
+  ready?(): void
 }
 
 /** Which records a copy has, in order, and in which form each. */
@@ -41,6 +48,7 @@ export interface Plan {
 }
 
 export class Splicer {
+  readonly sealer = new FieldSealer()
   readonly #out = new Prepender()
   #request!: LogsRequest
   /** Edits of the message that is being written, in the order of the body. */
@@ -120,9 +128,11 @@ export class Splicer {
     if (from !== -1) {
       const inner = this.#out.written
       this.#beginEdits(at[row + ResourceCol.FirstEdit]!, at[row + ResourceCol.EndEdit]!, form)
+      this.sealer.enter(this.#request, form, Tag.resource.attributes, this.#request.sealings.ofResource(index))
       if (this.#request.sharedMarks !== 0 || form.allows !== undefined) {
         this.#project(at[row + ResourceCol.FirstSlot]!, at[row + ResourceCol.EndSlot]!, form)
       }
+      this.sealer.writeAdded(this.#out)
       this.#message(from, at[row + ResourceCol.To]!)
       this.#out.header(Tag.resourceLogs.resource, inner)
     }
@@ -136,9 +146,12 @@ export class Splicer {
     if (from !== -1) {
       const inner = this.#out.written
       this.#beginEdits(at[row + ScopeCol.FirstEdit]!, at[row + ScopeCol.EndEdit]!, form)
+      const subject = this.#request.sealings.ofResource(at[row + ScopeCol.Resource]!)
+      this.sealer.enter(this.#request, form, Tag.scope.attributes, subject)
       if (this.#request.sharedMarks !== 0 || form.allows !== undefined) {
         this.#project(at[row + ScopeCol.FirstSlot]!, at[row + ScopeCol.EndSlot]!, form)
       }
+      this.sealer.writeAdded(this.#out)
       this.#message(from, at[row + ScopeCol.To]!)
       this.#out.header(Tag.scopeLogs.scope, inner)
     }
@@ -161,16 +174,27 @@ export class Splicer {
         : form.content === 'keep'
           ? (marks & (Mark.AlwaysSeal | Mark.Restricted)) !== 0
           : marks !== 0 || at[row + RecordCol.BodySlot] !== -1)
-    if (firstEdit === endEdit && !projects && form.appendix.length === 0) {
+    const { sealings } = this.#request
+    if (firstEdit === endEdit && !projects && form.appendix.length === 0 && !sealings.isUsed) {
       this.#out.body(at[row + RecordCol.FieldFrom]!, at[row + RecordCol.To]!)
       return
     }
     const mark = this.#out.written
     this.#out.bytes(form.appendix, 0, form.appendix.length)
     this.#beginEdits(firstEdit, endEdit, form)
-    if (projects) this.#project(at[row + RecordCol.FirstSlot]!, at[row + RecordCol.EndSlot]!, form)
+    const [first, end] = [at[row + RecordCol.FirstSlot]!, at[row + RecordCol.EndSlot]!]
+    const subject = sealings.isUsed ? this.#subjectOf(row) : undefined
+    this.sealer.enter(this.#request, form, Tag.record.attributes, subject, first, end)
+    if (projects) this.#project(first, end, form)
+    this.sealer.writeAdded(this.#out)
     this.#message(at[row + RecordCol.From]!, at[row + RecordCol.To]!)
     this.#out.header(Tag.scopeLogs.logRecords, mark)
+  }
+
+  #subjectOf(row: number): Subject | undefined {
+    const { records, scopes, sealings } = this.#request
+    const scope = records.at[row + RecordCol.Scope]!
+    return sealings.ofRecord(row / RECORD_ROW, scopes.at[scope * SCOPE_ROW + ScopeCol.Resource]!)
   }
 
   #beginEdits(first: number, end: number, form: Form): void {
@@ -219,8 +243,8 @@ export class Splicer {
       if (edit !== -1) this.#overridden.push(edit)
       if (fate === 'drop') this.#insert(slots.pushEdit(fieldFrom, fieldTo, 0, 0))
       else {
-        const from = slots.encodeText(slot, form.seal(this.#plain(slot), this.#path(slot)))
-        this.#insert(slots.pushEdit(fieldFrom, fieldTo, from, slots.arena.used))
+        const from = this.sealer.seal(slot, this.#plain(slot), this.#path(slot))
+        this.#insert(slots.pushEdit(fieldFrom, fieldTo, Math.max(0, from), from === -1 ? 0 : slots.arena.used))
       }
     }
     slots.editCount = before

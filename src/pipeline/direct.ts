@@ -59,7 +59,9 @@ export class DirectRoutes implements Routes {
       content: 'as_marked',
       ...(mask !== 0 && { purposes: mask }),
       appendix: appendix(names, isStore ? tenant : '', isStore ? target.region : ''),
-      seal: (value, field) => this.#sealer.seal(value, context, field),
+      seal: (value, field, binding) => this.#sealer.seal(value, context, field, binding),
+      index: (value, field) => this.#sealer.index?.(value, tenant, field) ?? '',
+      ready: () => this.#sealer.ready?.(context),
     }
   }
 }

@@ -54,7 +54,9 @@ export function buildForm(spec: FormSpec, policy: Policy, purposes: Purposes, se
     content,
     ...(spec.mask !== 0 && { purposes: spec.mask }),
     appendix: appendix(names, spec.tenant, spec.region),
-    seal: (value, field) => sealer.seal(value, context, field),
+    seal: (value, field, binding) => sealer.seal(value, context, field, binding),
+    index: (value, field) => sealer.index?.(value, spec.tenant, field) ?? '',
+    ...(content === 'seal' && { ready: () => sealer.ready?.(context) }),
     ...(allows !== undefined && { allows }),
   }
 }

@@ -19,6 +19,7 @@ import { Chain, type NamedProcessor, type Report } from './chain.ts'
 import { FanOut, type OpenPlan, type Routes, recordsOf } from './fan_out.ts'
 import { HalfAccepted, type Held } from './half_accepted.ts'
 import { IrregularBodies } from './irregular.ts'
+import { canSeal, KeylessRoutes } from './keyless.ts'
 import { type Parcel, QueueRefusal, type TenantCounts } from './parcel.ts'
 import { resolveTenants, type TenantSource } from './tenant.ts'
 import type { TenantLimits, Throttle } from './tenant_limits.ts'
@@ -68,8 +69,8 @@ export interface InboundOptions {
   /** Left out: tenants may send as fast as they can. */
   readonly tenantLimits?: TenantLimits
   readonly report: Report
-  /** Told what the core left out: unknown fields, attributes under `douane.`. */
-  readonly onDropped: (what: 'unknown_fields' | 'reserved_attributes', count: number) => void
+  /** Told what the core left out: unknown fields, attributes under `douane.`, fields that could not be sealed. */
+  readonly onDropped: (what: 'unknown_fields' | 'reserved_attributes' | 'unsealed_fields', count: number) => void
 }
 
 /** What one request came to: for the answer, and for metrics. */
@@ -111,9 +112,15 @@ export class Inbound {
   readonly #halfAccepted = new HalfAccepted()
   #faults = new Uint8Array(64)
   #reservedSeen = 0
+  #unsealedSeen = 0
+  /** What is done instead where keys are away; undefined: the sender is told to send again, or the field is left out. */
+  readonly #keyless: 'reject' | 'quarantine' | undefined
 
   constructor(options: InboundOptions) {
     this.#options = options
+    const onKeyFailure = options.processors.map(({ processor }) => processor.onKeyFailure ?? 'wait')
+    this.#keyless = (['reject', 'quarantine'] as const).find((one) => onKeyFailure.includes(one))
+    this.#splicer.sealer.dropsUnsealed = onKeyFailure.includes('drop')
     this.#request = new LogsRequest(options.keys)
     this.#view = new Resource(this.#request)
     this.#chain = new Chain(this.#request, options.processors, options.report)
@@ -204,10 +211,18 @@ export class Inbound {
       this.#options.onDropped('reserved_attributes', this.#chain.reservedDropped - this.#reservedSeen)
       this.#reservedSeen = this.#chain.reservedDropped
     }
-    const policyReason = this.#fanOut.sort(request, routes, this.#faults, (tenant, tally) =>
-      tallies.push([tenant, tally]),
-    )
+    const policyReason = this.#sort(routes, tallies)
     return reading.reason ?? chainReason ?? policyReason
+  }
+
+  /** Fills the plans; a second time where content cannot be sealed and its records are not to be sent again. */
+  #sort(routes: Routes, tallies: [string, Tally][]): string | undefined {
+    const before = tallies.length
+    const push = (tenant: string, tally: Tally) => void tallies.push([tenant, tally])
+    const reason = this.#fanOut.sort(this.#request, routes, this.#faults, push)
+    if (this.#keyless === undefined || canSeal(this.#fanOut.plans)) return reason
+    tallies.length = before
+    return this.#fanOut.sort(this.#request, new KeylessRoutes(routes, this.#keyless), this.#faults, push)
   }
 
   /** Asks every destination for room before any gets its copy. The longest wait of those that have none. */
@@ -247,6 +262,9 @@ export class Inbound {
       return
     }
     const body = this.#splicer.splice(this.#request, plan)
+    const { unsealed } = this.#splicer.sealer
+    if (unsealed > this.#unsealedSeen) this.#options.onDropped('unsealed_fields', unsealed - this.#unsealedSeen)
+    this.#unsealedSeen = unsealed
     const isQuarantine = target === this.#options.quarantine
     const policyVersion = isQuarantine ? this.#options.id : this.#options.policyVersion
     const holdings = this.#options.tellsHoldings && !isQuarantine && { holdings: plan.holdings }

@@ -4,15 +4,8 @@ import * as cborg from 'cborg'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { A256GCM, CHACHA20_POLY1305, canonical, fieldKey, hkdf, placeAad } from '../../src/keys/derive.ts'
-import {
-  BoundField,
-  encStructure,
-  openParsed,
-  parseToken,
-  SealingKey,
-  sodiumReady,
-  TokenWriter,
-} from '../../src/keys/token.ts'
+import { BoundField, encStructure, SealingKey, sodiumReady, TokenWriter } from '../../src/keys/token.ts'
+import { openParsed, parseToken } from '../../src/keys/token_reader.ts'
 
 const place = { tenant: 'acme', region: 'eu-de', purpose: 'support', field: 'log.body' }
 const aad = placeAad(place)
