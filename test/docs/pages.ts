@@ -56,13 +56,12 @@ function errorsTable(): string {
  * starts a section.
  */
 function limitsTable(): string {
-  const source = readFileSync(join(root, 'src/limits.ts'), 'utf8')
-  const body = source.slice(source.indexOf('export const limits'), source.indexOf('} as const'))
+  const body = linesOf('src/limits.ts').replace('  ...keyLimits,', () => linesOf('src/limits_of_keys.ts'))
   const head = ['', '| limit | value | what |', '| --- | --- | --- |']
   const lines: string[] = ['## Requests, and what all parts share', ...head]
   let said = ''
   let open = false
-  for (const line of body.split('\n').slice(1)) {
+  for (const line of body.split('\n')) {
     const text = line.trim()
     const name = /^(\w+):/.exec(text)?.[1]
     if (text.startsWith('//')) {
@@ -80,9 +79,16 @@ function limitsTable(): string {
   return `${lines.join('\n')}\n`
 }
 
+function linesOf(path: string): string {
+  const source = readFileSync(join(root, path), 'utf8')
+  const start = source.indexOf('\n', source.indexOf('export const'))
+  return source.slice(start, source.indexOf('} as const'))
+}
+
 /** A number with the unit that its name ends in. */
 function shown(name: keyof typeof limits): string {
-  const value: number = limits[name]
+  const value: number | string = limits[name]
+  if (typeof value === 'string') return value
   const steps: [number, string][] = /Bytes/.test(name)
     ? [
         [1024 ** 3, 'GiB'],
