@@ -3,11 +3,15 @@
  *
  * A level is the offset less a delay, so the highest one is the one with the least delay. Levels are kept as maxima
  * of 8 buckets of 30 seconds, longer for those who send rarely; maxima of several workers merge in any order.
+ *
+ * A sender's schedule and its relay's drift past each other, so that for ten minutes on end nothing may come in time:
+ * a relayed source that was seen to be fast is remembered for three times as long.
  */
 import { MINUTE, SECOND } from './instant.ts'
-import { B, B_ROW, BUCKETS, F, F_ROW, Flag, G, G_ROW, I, I_ROW, type Sources, U_ROW } from './sources.ts'
+import { B, B_ROW, BUCKETS, F, F_ROW, Flag, G, G_ROW, I, I_ROW, type Sources, State, U_ROW } from './sources.ts'
 
 const BUCKET = 30 * SECOND
+const BUCKET_FAST_RELAYED = 90 * SECOND
 const BUCKET_MAX = 10 * MINUTE
 const BUCKET_BATCHES_MIN = 4
 /** Batches that support a level are at most so much below it; more while a source is young. */
@@ -51,7 +55,9 @@ export function takeLevel(sources: Sources, row: number, at: number, level: numb
   }
   const age = at - f64[f + F.BucketStart]!
   let isDirty = i32[i + I.Count]! < 16
-  const isClosed = (age >= BUCKET && i32[i + I.BucketCount]! >= BUCKET_BATCHES_MIN) || age > BUCKET_MAX
+  const isFastRelayed = u8[b + B.State] === State.fast && !sources.flag(row, Flag.Direct)
+  const length = isFastRelayed ? BUCKET_FAST_RELAYED : BUCKET
+  const isClosed = (age >= length && i32[i + I.BucketCount]! >= BUCKET_BATCHES_MIN) || age > BUCKET_MAX
   if (isClosed) {
     const next = (u8[b + B.Cursor]! + 1) & (BUCKETS - 1)
     u8[b + B.Cursor] = next

@@ -17,6 +17,8 @@ const RIGHT_BELOW = 150e6
 export interface Mode {
   /** The middle level, how much of the fleet is within a second of it, and how much of it has a right clock. */
   readonly centre: number
+  /** The middle of the best levels: nearer to what is common than those of the last batches, which lack their delays. */
+  readonly best: number
   readonly share: number
   readonly healthy: number
   readonly isEnough: boolean
@@ -33,7 +35,8 @@ export class Fleet {
 
   look(at: number): Mode {
     const sources = this.#sources
-    const levels: { level: number; tenant: number; weight: number }[] = []
+    const levels: Level[] = []
+    const best: Level[] = []
     const sizes = new Map<number, number>()
     const looked = Math.min(SAMPLE, sources.count)
     for (let k = 0; k < looked; k++) {
@@ -43,19 +46,33 @@ export class Fleet {
       const tenant = sources.i32[row * I_ROW + I.Tenant]!
       sizes.set(tenant, (sizes.get(tenant) ?? 0) + 1)
       levels.push({ level: recentMax(sources, row, 3), tenant, weight: 0 })
+      best.push({ level: sources.f64[row * F_ROW + F.Envelope]!, tenant, weight: 0 })
     }
     this.#start = sources.count === 0 ? 0 : (this.#start + looked) % sources.count
-    if (levels.length === 0) return { centre: 0, share: 0, healthy: 0, isEnough: false }
-    for (const one of levels) one.weight = 1 / (sizes.get(one.tenant)! * sizes.size)
-    levels.sort((a, b) => a.level - b.level)
+    if (levels.length === 0) return { centre: 0, best: 0, share: 0, healthy: 0, isEnough: false }
+    for (const all of [levels, best]) {
+      for (const one of all) one.weight = 1 / (sizes.get(one.tenant)! * sizes.size)
+      all.sort((a, b) => a.level - b.level)
+    }
     const centre = middle(levels)
     const share = weigh(levels, centre - SECOND, centre + SECOND)
     const healthy = weigh(levels, RIGHT_ABOVE, RIGHT_BELOW)
-    return { centre, share, healthy, isEnough: levels.length >= SOURCES_MIN || sizes.size >= TENANTS_MIN }
+    return {
+      centre,
+      best: middle(best),
+      share,
+      healthy,
+      isEnough: levels.length >= SOURCES_MIN || sizes.size >= TENANTS_MIN,
+    }
   }
 }
 
-type Levels = readonly { readonly level: number; readonly weight: number }[]
+interface Level {
+  readonly level: number
+  readonly tenant: number
+  weight: number
+}
+type Levels = readonly Level[]
 
 function middle(levels: Levels): number {
   let sum = 0

@@ -20,6 +20,15 @@ const DOUBT_MAX = MINUTE
 const SETTLED = 150e6
 /** A common offset is believed once it has stood for this long. */
 const COMMON_FOR = 15 * SECOND
+/** What is left of an offset that was found is looked for between these. */
+const REST_MIN = 40e6
+const REST_MAX = SECOND / 2
+
+export interface ClockShown {
+  readonly offset: number
+  /** The wall clock less the monotonic one: who has seen the same step of it. */
+  readonly apart: number
+}
 
 export class GatewayClock {
   /** What is added to the wall clock. */
@@ -148,6 +157,12 @@ export class GatewayClock {
       this.onRecover(by)
       return
     }
+    const rest = best + fleet.floor
+    if (this.offset !== 0 && isEnough && share > 0.6 && Math.abs(rest) > REST_MIN && Math.abs(rest) < REST_MAX) {
+      // Found in a hurry: what all still have in common is more of the same.
+      this.#move(rest)
+      return
+    }
     if (!isEnough || share <= 0.6 || isRight) {
       this.#commonSince = Number.NaN
       return
@@ -160,8 +175,7 @@ export class GatewayClock {
       this.#commonSince = this.#elapsed
       this.#common = centre
     }
-    if (this.#elapsed - this.#commonSince >= COMMON_FOR && this.#elapsed >= 20 * SECOND)
-      this.#move(centre + fleet.floor)
+    if (this.#elapsed - this.#commonSince >= COMMON_FOR && this.#elapsed >= 20 * SECOND) this.#move(rest)
   }
 
   #move(by: number): void {
