@@ -1,11 +1,12 @@
 /**
  * How well clocks are normalized: simulated worlds, the truth beside what came out.
  *
- *   npm run bench:clock -- [--seed N[,N…]] [--scenario NAME[,NAME…]] [--minutes N] [--quick] [--check]
+ *   npm run bench:clock -- [--seed N[,N…]] [--scenario NAME[,NAME…]] [--minutes N] [--workers N] [--quick] [--check]
  *
  * Prints, per scenario and pooled over seeds: p50, p95 and largest error of the machines in question after ten
  * minutes, the share of their records that was corrected, healthy records that were altered, how often the stated
  * uncertainty covers the true error and new inversions within a machine.
+ * --workers: that many share the deliveries, as those of a gateway with `service.workers`.
  * --quick: fewer scenarios, one seed, 30 minutes. --check: ends with 1 where a figure of docs/normalize_clock.md is missed.
  */
 import { parseArgs } from 'node:util'
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     scenario: { type: 'string' },
     minutes: { type: 'string' },
+    workers: { type: 'string', default: '1' },
     quick: { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
     blame: { type: 'boolean', default: false },
@@ -49,7 +51,8 @@ for (const name of names) {
   const make = scenarios[name]
   if (make === undefined) throw new Error(`no scenario ${name}; there are ${Object.keys(scenarios).join(', ')}`)
   const scores: Score[] = []
-  for (const seed of seeds) scores.push(runScenario(make(new Chance(seed)), seed, minutes * MINUTES))
+  for (const seed of seeds)
+    scores.push(runScenario(make(new Chance(seed)), seed, minutes * MINUTES, Number(values.workers)))
   const result = pool(scores)
   const { p50, p95, max, sum } = result
   const misses = figures[name]?.(result) ?? []

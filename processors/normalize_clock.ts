@@ -27,6 +27,7 @@ import { evidenceKinds } from './normalize_clock/evidence.ts'
 import { Now, Reading } from './normalize_clock/reading.ts'
 import { type ClockReport, report } from './normalize_clock/report.ts'
 import { dateAge, exportAge } from './normalize_clock/sent_at.ts'
+import { SharedClocks } from './normalize_clock/shared.ts'
 import { Waiting } from './normalize_clock/snapshot.ts'
 import { found, readSource } from './normalize_clock/source_key.ts'
 import { I, I_ROW } from './normalize_clock/sources.ts'
@@ -60,6 +61,7 @@ type Config = z.output<typeof config>
 
 export const normalizeClock = processor({
   name: 'normalize_clock',
+  merges: true,
   config,
   create: (options, host) => (options.mode === 'off' ? {} : new NormalizeClock(options, options.mode, host)),
 })
@@ -76,13 +78,21 @@ class NormalizeClock implements Processor {
   readonly #badDates: Counter
   readonly #turns: Turns
   readonly #waiting = new Waiting()
+  readonly #isWorker: boolean
+  readonly shared: SharedClocks
   #view: Resource | undefined
 
   constructor({ evidence }: Config, mode: 'annotate' | 'correct', host: Host) {
     this.#reading = new Reading(evidence)
     this.#correction = new Correction(mode, evidence)
-    this.#tracker = new Tracker(evidence, (row, from, to) => this.#turns.tell(row, from, to, this.#now.at))
+    this.#isWorker = host.worker !== undefined
+    // Of several workers the one that keeps what they know tells.
+    this.#tracker = new Tracker(evidence, (row, from, to) => {
+      if (!this.#isWorker) this.#turns.tell(row, from, to, this.#now.at)
+    })
     this.#turns = new Turns(this.#tracker, host)
+    this.shared = new SharedClocks(this.#tracker, this.#waiting, this.#now)
+    if (this.#isWorker) this.shared.listen()
     const altered = host.counter('altered_records', 'Records whose time was set right, or would be.', ['evidence'])
     this.#altered = evidenceKinds.map((name) => altered.with(name))
     this.#badDates = host.counter('bad_dates', 'Requests with a Date header that is no date of HTTP.')
@@ -101,6 +111,7 @@ class NormalizeClock implements Processor {
       this.#gather(request, index, batch)
     }
     for (let i = 0; i < this.#batches.count; i++) tracker.take(this.#batches.at(i), this.#now)
+    if (this.#isWorker) this.#note(request)
     for (let index = 0; index < request.resources.count; index++) this.#seeTraces(request, index)
     for (let i = 0; i < this.#batches.count; i++) this.#batches.release(i, tracker.sources)
     tracker.finish(this.#now)
@@ -130,6 +141,12 @@ class NormalizeClock implements Processor {
   /** For the admin API. */
   inspect(): ClockReport {
     return report(this.#tracker)
+  }
+
+  #note({ receivedUnixNano, receivedMonotonicNano }: LogsRequest): void {
+    for (let i = 0; i < this.#batches.count; i++) {
+      this.shared.note(this.#batches.at(i), receivedUnixNano, receivedMonotonicNano)
+    }
   }
 
   /** All records of one source in one request are one batch. */

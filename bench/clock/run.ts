@@ -8,6 +8,7 @@ import { LogRecord } from '../../src/otlp/record.ts'
 import { LogsRequest } from '../../src/otlp/request.ts'
 import type { Scenario } from './scenarios.ts'
 import { encode, nanos } from './wire.ts'
+import { severalWorkers } from './workers.ts'
 import { Chance, type Delivery, deliveries, type Machine, MINUTES, START, type Traced } from './world.ts'
 
 export interface Score {
@@ -62,9 +63,15 @@ function build({ machines, traces }: Scenario, seed: number, duration: number): 
   return all.sort((a, b) => a.received - b.received)
 }
 
-export function runScenario(scenario: Scenario, seed: number, duration: number): Score {
+/** `workers`: how many share the deliveries; what they know together raises the alarm. */
+export function runScenario(scenario: Scenario, seed: number, duration: number, workers = 1): Score {
   const gauges = new Map<string, () => number>()
-  const processor = normalizeClock.create(normalizeClock.config.parse({ mode: 'correct' }), quietHost(gauges))
+  const options = normalizeClock.config.parse({ mode: 'correct' })
+  const make = (worker: number | undefined): Processor => {
+    const host = quietHost(worker === undefined ? gauges : new Map())
+    return normalizeClock.create(options, worker === undefined ? host : { ...host, worker })
+  }
+  const processor = workers === 1 ? make(undefined) : severalWorkers(workers, seed, make)
   const score: Score = {
     errors: [],
     targets: 0,
@@ -120,15 +127,15 @@ function pass(request: LogsRequest, view: LogRecord, processor: Processor, deliv
 class Referee {
   readonly #score: Score
   readonly #scenario: Scenario
-  /** By machine: truth, stamp and output of the record before. */
-  readonly #last = new Map<Machine, [truth: number, stamped: number, after: number]>()
+  /** By source: truth, stamp and output of the record before. */
+  readonly #last = new Map<string, [truth: number, stamped: number, after: number]>()
   constructor(score: Score, scenario: Scenario) {
     this.#score = score
     this.#scenario = scenario
   }
 
   judge(
-    { machine, events, received }: Delivery,
+    { machine, source, events, received }: Delivery,
     i: number,
     after: number,
     uncertainty: number,
@@ -144,7 +151,7 @@ class Referee {
       if (isAltered && !Number.isNaN(truth)) this.#blame(machine, evidence, received)
     }
     if (Number.isNaN(truth)) return
-    this.#order(machine, truth, stamped, after)
+    this.#order(`${machine.tenant} ${source}`, truth, stamped, after)
     const error = Math.abs(after - truth)
     if (isAltered) {
       score.judged++
@@ -167,12 +174,12 @@ class Referee {
     if (recoversAt !== undefined && received > recoversAt + MINUTES) score.alteredAfter++
   }
 
-  #order(machine: Machine, truth: number, stamped: number, after: number): void {
-    const before = this.#last.get(machine)
+  #order(source: string, truth: number, stamped: number, after: number): void {
+    const before = this.#last.get(source)
     if (before !== undefined && truth > before[0] && stamped >= before[1]) {
       this.#score.pairs++
       if (after < before[2]) this.#score.inversions++
     }
-    if (before === undefined || truth > before[0]) this.#last.set(machine, [truth, stamped, after])
+    if (before === undefined || truth > before[0]) this.#last.set(source, [truth, stamped, after])
   }
 }

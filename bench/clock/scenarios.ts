@@ -98,7 +98,15 @@ export const scenarios: Readonly<Record<string, World>> = {
     drain: of([0.6, 0.8, 1, 2], i),
     date: of(['fresh', 'frozen', undefined] as const, i) ?? 'frozen',
   })),
-  mobile_days: world(() => ({ role: 'healthy', rate: 0.5, outages: [[0, 70 * MINUTES]], drain: 5, date: 'fresh' })),
+  mobile_days: world(() => ({
+    role: 'healthy',
+    rate: 0.1,
+    since: -2 * DAYS,
+    outages: [[-2 * DAYS, 30 * MINUTES]],
+    drain: 5,
+    date: 'fresh',
+  })),
+  container_restarts: world((_, i) => ({ role: 'healthy', relayed: i % 2 === 1, lifetime: 6 * MINUTES })),
   saturated: world((chance) => ({
     role: 'healthy',
     rate: 20,
@@ -128,6 +136,7 @@ export const scenarios: Readonly<Record<string, World>> = {
   fast_rare: world((chance, i) => ({ rate: 1 / 60, schedule: 5000, offset: constant(chance, of(ahead, i)) })),
   fast_step_fixed: world((chance, i) => ({ offset: plus(chance, during(HALF, 60 * MINUTES, of([4400, 90_000], i))) })),
   fast_offline: world((chance) => ({ offset: constant(chance, 120_000), outages: [[20 * MINUTES, 45 * MINUTES]] })),
+  fast_restarts: world((chance, i) => ({ offset: constant(chance, of(ahead, i)), lifetime: 20 * MINUTES })),
   drift: world((_, i) => ({ offset: (t) => SECONDS + t * of([50, 100, 200, -50, -100], i) * 1e-6 })),
   drift_rare: world((_, i) => ({
     rate: 1 / 300,

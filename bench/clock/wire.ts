@@ -26,14 +26,14 @@ const written = (ms: number): bigint => (ms < 1e10 ? BigInt(Math.floor(ms * 1e6)
 const FIXED = 9
 const TRACE = 18
 
-type Encodable = Pick<Delivery, 'events'> & { readonly machine: Pick<Delivery['machine'], 'id'> }
+type Encodable = Pick<Delivery, 'source' | 'events'>
 
 /** The bytes are valid until the next call. */
-export function encode({ machine, events }: Encodable): Buffer {
+export function encode({ source, events }: Encodable): Buffer {
   at = 0
   room(256 + events.length * 64)
   const key = 'host.id'
-  const value = 2 + machine.id.length
+  const value = 2 + source.length
   const pair = 2 + key.length + 2 + value
   const resource = 2 + pair
   let records = 0
@@ -46,7 +46,7 @@ export function encode({ machine, events }: Encodable): Buffer {
   field(0x0a, pair)
   text(0x0a, key)
   field(0x12, value)
-  text(0x0a, machine.id)
+  text(0x0a, source)
   field(0x12, scopes)
   for (const [i, event] of events.entries()) {
     field(0x12, sizes[i]!)

@@ -69,6 +69,10 @@ export interface Machine {
   /** Intervals in which nothing is sent; the backlog goes out after them, `drain` batches a second. */
   readonly outages?: readonly (readonly [from: number, to: number])[]
   readonly drain?: number
+  /** Its first record, before 0 where it has been offline since before the gateway was heard of. */
+  readonly since?: number
+  /** Replaced by another one, with a name of its own, every so many ms; on the same host, hence with the same clock. */
+  readonly lifetime?: number
   /** Suspended: nothing happens in this interval. */
   readonly suspended?: readonly [from: number, to: number]
   /** Exports full batches only: its queue is always full. */
@@ -93,6 +97,8 @@ export interface LogEvent {
 }
 export interface Delivery {
   readonly machine: Machine
+  /** Under which name it sent this. */
+  readonly source: string
   received: number
   readonly date: number | undefined
   readonly events: readonly LogEvent[]
@@ -142,7 +148,8 @@ interface Happened extends Traced {
 function happen(machine: Machine, duration: number, chance: Chance, traced: readonly Traced[]): Happened[] {
   const instants: Traced[] = [...traced]
   const mean = 1000 / machine.rate
-  for (let at = chance.exponential(mean); at < duration; at += chance.exponential(mean)) instants.push({ at, trace: 0 })
+  for (let at = (machine.since ?? 0) + chance.exponential(mean); at < duration; at += chance.exponential(mean))
+    instants.push({ at, trace: 0 })
   const { suspended } = machine
   if (suspended !== undefined) {
     const awake = instants.filter(({ at }) => at < suspended[0] || at > suspended[1])
@@ -200,6 +207,7 @@ const delivery = (
   date: number | undefined,
 ): Delivery => ({
   machine,
+  source: machine.lifetime === undefined ? machine.id : `${machine.id}.${Math.floor(part[0]!.at / machine.lifetime)}`,
   received,
   date: date === undefined ? undefined : Math.floor(date / 1000) * 1000,
   events: part.map(({ event }) => event),

@@ -75,6 +75,17 @@ export class GatewayClock {
     return Math.abs(level - this.commonPast) < 5 * SECOND
   }
 
+  /** What is known of our clock, for other workers on the same machine; undefined while it is in doubt. */
+  get shown(): ClockShown | undefined {
+    return this.isDoubtful ? undefined : { offset: this.offset, apart: Number(this.#wall - this.#monotonic) }
+  }
+  /** What all workers know together counts, unless this one has just seen a step that the others have not. */
+  follow({ offset, apart }: ClockShown): void {
+    if (this.#first !== 0n && Math.abs(Number(this.#wall - this.#monotonic) - apart) > STEP_MIN) return
+    this.#step = 0
+    this.offset = offset
+  }
+
   /** Before each request. Gives the receive time that counts. */
   observe(wall: bigint, monotonic: bigint): bigint {
     if (this.#first === 0n) this.#first = monotonic
@@ -143,7 +154,7 @@ export class GatewayClock {
   }
 
   /** What the fleet's levels have in common, every few seconds. */
-  consider({ share, centre, healthy, isEnough }: Mode, fleet: Fleet): void {
+  consider({ share, centre, best, healthy, isEnough }: Mode, fleet: Fleet): void {
     this.commonPast = Number.NaN
     const isRight = (centre > -2.5 * SECOND && centre < SETTLED) || healthy > 0.3
     if (

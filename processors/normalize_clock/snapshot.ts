@@ -22,7 +22,7 @@ const parts = [
   ['i32', I_ROW, 4],
   ['u8', B_ROW, 1],
 ] as const
-const ROW_BYTES = parts.reduce((sum, [, columns, bytes]) => sum + columns * bytes, 0)
+export const ROW_BYTES = parts.reduce((sum, [, columns, bytes]) => sum + columns * bytes, 0)
 const F64_AT = 0
 const U32_AT = F_ROW * 8 + G_ROW * 4
 
@@ -51,16 +51,7 @@ export class Waiting {
     const known = this.#rows.get(id)
     if (known === undefined) return
     this.#rows.delete(id)
-    const tenant = sources.i32[row * I_ROW + I.Tenant]!
-    const kind = sources.u8[row * B_ROW + B.KeyKind]!
-    let at = 0
-    for (const [name, columns, bytes] of parts) {
-      bytesOf(sources[name]).set(known.subarray(at, at + columns * bytes), row * columns * bytes)
-      at += columns * bytes
-    }
-    sources.i32[row * I_ROW + I.Tenant] = tenant
-    sources.i32[row * I_ROW + I.Batch] = -1
-    sources.u8[row * B_ROW + B.KeyKind] = kind
+    putRow(sources, row, known)
     sources.setFlag(row, Flag.Restored, true)
   }
 
@@ -71,17 +62,36 @@ export class Waiting {
     )
     for (let row = 0; row < sources.count; row++) {
       if (sources.f64[row * F_ROW + F.Offset] === 0) continue
-      const each = parts.map(([name, columns, bytes]) => {
-        const from = row * columns * bytes
-        return bytesOf(sources[name]).subarray(from, from + columns * bytes)
-      })
-      rows.push(Buffer.concat(each))
+      rows.push(rowOf(sources, row))
     }
     const header = Buffer.alloc(HEADER)
     header.writeUInt32LE(VERSION, 0)
     header.writeUInt32LE(rows.length, 4)
     return Buffer.concat([header, ...rows])
   }
+}
+
+/** All that is known of a source, as bytes. */
+export function rowOf(sources: Sources, row: number): Buffer {
+  const each = parts.map(([name, columns, bytes]) => {
+    const from = row * columns * bytes
+    return bytesOf(sources[name]).subarray(from, from + columns * bytes)
+  })
+  return Buffer.concat(each)
+}
+
+/** The other way round, into the row of the same source; its tenant's index here stays. */
+export function putRow(sources: Sources, row: number, known: Uint8Array): void {
+  const tenant = sources.i32[row * I_ROW + I.Tenant]!
+  const kind = sources.u8[row * B_ROW + B.KeyKind]!
+  let at = 0
+  for (const [name, columns, bytes] of parts) {
+    bytesOf(sources[name]).set(known.subarray(at, at + columns * bytes), row * columns * bytes)
+    at += columns * bytes
+  }
+  sources.i32[row * I_ROW + I.Tenant] = tenant
+  sources.i32[row * I_ROW + I.Batch] = -1
+  sources.u8[row * B_ROW + B.KeyKind] = kind
 }
 
 const bytesOf = (table: Sources[(typeof parts)[number][0]]): Uint8Array =>

@@ -11,6 +11,8 @@ const priors = [
   { floor: 25e6, spread: 250e6, excess: 400e6 },
 ] as const
 
+export type FloorShown = readonly [floor: number, spread: number, excess: number]
+
 class Floor {
   floor: number
   /** The 95th percentile above the floor. */
@@ -25,6 +27,16 @@ class Floor {
     this.floor = floor
     this.spread = spread
     this.excess = excess
+  }
+
+  /** As several workers know it together. */
+  follow([floor, spread, excess]: FloorShown): void {
+    this.floor = floor
+    this.spread = spread
+    this.excess = excess
+  }
+  get shown(): FloorShown {
+    return [this.floor, this.spread, this.excess]
   }
 
   /** A source with a right clock delivers at best in `floor`, and on average `excess` later. */

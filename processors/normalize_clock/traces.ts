@@ -47,6 +47,8 @@ export class Traces {
   readonly #seenRows = new Set<number>()
   readonly #epochOf = new Int32Array(PLACES)
   readonly #differences = new Map<number, Differences>()
+  /** Told of each trace that is seen. */
+  onSeen: ((a: number, b: number, time: number, row: number) => void) | undefined
 
   constructor(isTrusted: (row: number) => boolean) {
     this.#isTrusted = isTrusted
@@ -73,9 +75,16 @@ export class Traces {
     const hi = records[at + RecordCol.TimeHi]! >>> 0
     if (id === -1 || hi === 0) return
     const time = approximate(hi, records[at + RecordCol.TimeLo]! >>> 0)
-    // The last 8 bytes are the random ones, in every scheme. Ids of one tenant never meet those of another: the tenant is part of the key.
+    // The last 8 bytes are the random ones, in every scheme.
     const a = body.readUInt32LE(id + 8)
     const b = body.readUInt32LE(id + 12)
+    this.onSeen?.(a, b, time, row)
+    this.put(a, b, time, tenant, row)
+  }
+
+  /** A trace, by the random half of its id, seen by a source at a time of its own clock. */
+  put(a: number, b: number, time: number, tenant: number, row: number): void {
+    // Ids of one tenant never meet those of another: the tenant is part of the key.
     const low = (a ^ Math.imul(b, 0x9e3779b1) ^ Math.imul(tenant + 1, 0xc2b2ae35)) >>> 0
     const key = ((Math.imul(b, 0x85ebca6b) ^ a) >>> 11) * 2 ** 32 + low
     const place = Math.imul(low ^ (low >>> 15), 0x85ebca6b) >>> 16

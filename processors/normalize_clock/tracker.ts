@@ -68,6 +68,13 @@ export class Tracker {
     sources.f64[row * F_ROW + F.LastHeard] = now.at
   }
 
+  /** A batch that another worker took: it is learnt from, and nothing is planned. */
+  hear(batch: Batch, now: Now): void {
+    if (this.gateway.isDoubtful) this.#vote(batch, batch.level)
+    else this.#learn(batch, batch.level, now)
+    this.sources.f64[batch.source * F_ROW + F.LastHeard] = now.at
+  }
+
   /** Whether a source's clock was never set: its times are no other units. */
   isUnset(row: number): boolean {
     const { f64, i32 } = this.sources

@@ -52,8 +52,10 @@ export class Rig {
   readonly #chain: Chain
   readonly failures: unknown[] = []
 
-  constructor(config: object = { mode: 'correct' }) {
-    this.processor = normalizeClock.create(normalizeClock.config.parse(config), this.counting.host)
+  /** `worker`: one of several; without it a gateway alone, or the keeper of what workers know together. */
+  constructor(config: object = { mode: 'correct' }, worker?: number) {
+    const host = { ...this.counting.host, ...(worker !== undefined && { worker }) }
+    this.processor = normalizeClock.create(normalizeClock.config.parse(config), host)
     const counter = { add: () => {} }
     const chain = [{ id: 'normalize_clock', processor: this.processor, incoming: counter, outgoing: counter }]
     this.#chain = new Chain(this.#request, chain, (_id, error) => this.failures.push(error))
