@@ -15,8 +15,10 @@ import { limits } from './limits.ts'
 import type { Account } from './pipeline/account.ts'
 import { systemClock } from './pipeline/clock.ts'
 import { Destination } from './pipeline/destination.ts'
-import type { Target } from './pipeline/inbound.ts'
+import type { Share, Target } from './pipeline/offers.ts'
 import type { DeliveryCounts, DestinationState, Parcel, Permit, Witness } from './pipeline/parcel.ts'
+import { nodeDisk } from './pipeline/queue/disk.ts'
+import { SharedQueues } from './pipeline/queue/shared.ts'
 import type { QueueConfig, RetryConfig } from './pipeline/queue_config.ts'
 import { SharedExporter } from './shared_exporter.ts'
 import { type ExporterMetrics, exporterMetrics, queueMetrics } from './telemetry/collector_metrics.ts'
@@ -62,6 +64,8 @@ interface Held {
 export interface Change {
   /** The destination to write to, also before it is started: the one that will have this id. */
   targetOf(id: string): Target
+  /** Offers the same bytes to several of them. */
+  readonly share: Share
   /** Whether `apply` stops a destination that requests in progress may use. */
   readonly stopsAny: boolean
   /** Stops what is gone or changed, starts what is new. */
@@ -70,6 +74,7 @@ export interface Change {
 
 export class Destinations {
   readonly #options: DestinationsOptions
+  readonly #shared: SharedQueues
   #held = new Map<string, Held>()
   /** Of the generation in force. */
   #rules: Rules | undefined
@@ -77,6 +82,8 @@ export class Destinations {
 
   constructor(options: DestinationsOptions) {
     this.#options = options
+    const { cipher, log, nowMs } = options
+    this.#shared = new SharedQueues({ disk: nodeDisk, cipher, log, nowMs })
   }
 
   /** Prepares the destinations of a configuration. Throws `ConfigError` for what an exporter refuses. */
@@ -90,8 +97,15 @@ export class Destinations {
         known?.fingerprint === fingerprint ? known : this.#make(section, fingerprint, rules.purposes),
       )
     }
+    const metrics = (id: string) => exporterMetrics(this.#options.metrics, id)
     return {
-      targetOf: (id) => target(id, next.get(id)!.destination, exporterMetrics(this.#options.metrics, id)),
+      share: (ids, parcel, tenants) => {
+        const to = ids.map((id) => next.get(id)!.destination)
+        const offered = Destination.offerToAll(this.#shared, to, parcel, tenants)
+        for (const [i, one] of offered.entries()) one.catch(() => metrics(ids[i]!).enqueueFailed.add(parcel.records))
+        return offered
+      },
+      targetOf: (id) => target(id, next.get(id)!.destination, metrics(id)),
       stopsAny: [...this.#held.values()].some((held) => next.get(held.section.id) !== held),
       apply: () => this.#apply(next, rules),
     }
@@ -258,7 +272,8 @@ export class Destinations {
         shown.sendFailed.add(records)
         log.warn('dead_lettered', { exporter: id, records, reason })
       },
-      corrupted: (records, bytes) => {
+      corrupted: (records, bytes, tenants) => {
+        accounts.corrupted(records, bytes, tenants)
         corrupt.with(id).add(bytes)
         log.error('queue_corrupt', { exporter: id, records, bytes })
       },
@@ -304,8 +319,8 @@ const target = (id: string, destination: Destination, { enqueueFailed }: Exporte
     offered.catch(() => enqueueFailed.add(parcel.records))
     return offered
   },
-  refusal: (records, bytes) => {
-    const refusal = destination.refusal(records, bytes)
+  refusal: (records, bytes, owner) => {
+    const refusal = destination.refusal(records, bytes, owner)
     if (refusal) enqueueFailed.add(records)
     return refusal
   },

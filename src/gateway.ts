@@ -11,7 +11,7 @@ import type { LoadedConfig } from '../config/load.ts'
 import type { HealthCheckOptions } from '../config/service.ts'
 import { BackupSchedule } from './backup/schedule.ts'
 import { type DataDir, openDataDir, openWorkerPart, partOf, workersIn } from './data_dir.ts'
-import { Destinations } from './destinations.ts'
+import { type Change, Destinations } from './destinations.ts'
 import { ConfigError } from './errors.ts'
 import { GatewayKeys } from './gateway_keys.ts'
 import { acceptAll, buildGeneration, type Generation, type Surroundings } from './generation.ts'
@@ -20,6 +20,7 @@ import { limits } from './limits.ts'
 import { KeyTable } from './otlp/keys.ts'
 import { Account } from './pipeline/account.ts'
 import type { Incoming, Result } from './pipeline/inbound.ts'
+import type { Share } from './pipeline/offers.ts'
 import { openQuarantine, type Quarantine } from './pipeline/quarantine.ts'
 import { TenantLimits } from './pipeline/tenant_limits.ts'
 import { ProcessorState } from './processor_state.ts'
@@ -320,10 +321,12 @@ export class Gateway {
       const lazily = (id: string) => ({
         id,
         offer: (parcel: Parameters<Quarantine['offer']>[0]) => targetOf!(id).offer(parcel),
-        refusal: (records: number, bytes: number) => targetOf!(id).refusal?.(records, bytes),
+        refusal: (records: number, bytes: number, owner?: string) => targetOf!(id).refusal?.(records, bytes, owner),
       })
-      const next = buildGeneration(config, this.#around, lazily)
-      const change = this.destinations.plan(sections, next)
+      let change: Change | undefined
+      const share: Share = (ids, parcel, tenants) => change!.share(ids, parcel, tenants)
+      const next = buildGeneration(config, { ...this.#around, share }, lazily)
+      change = this.destinations.plan(sections, next)
       targetOf = change.targetOf
       return { next, change }
     } catch (error) {

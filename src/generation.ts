@@ -16,7 +16,8 @@ import type { Account } from './pipeline/account.ts'
 import type { NamedProcessor } from './pipeline/chain.ts'
 import { DirectRoutes } from './pipeline/direct.ts'
 import type { Routes } from './pipeline/fan_out.ts'
-import { Inbound, type Incoming, type Result, type Target } from './pipeline/inbound.ts'
+import { Inbound, type Incoming, type Result } from './pipeline/inbound.ts'
+import type { Share, Target } from './pipeline/offers.ts'
 import { Router, type RouteTarget } from './pipeline/residency.ts'
 import { parseTenantSources } from './pipeline/tenant.ts'
 import type { TenantLimits } from './pipeline/tenant_limits.ts'
@@ -37,6 +38,8 @@ export interface Surroundings {
   readonly subjects: Subjects
   readonly hashKeys: HashKeys
   readonly quarantine: Target
+  /** Offers the same bytes to several destinations; left out: each gets its own copy. */
+  readonly share?: Share
   /** Left out: nothing is limited. */
   readonly tenantLimits?: TenantLimits
   readonly nowMs: () => number
@@ -132,7 +135,7 @@ class Builder {
   }
 
   input(pipeline: PipelineConfig): InputPipeline {
-    const { log, metrics, keys, account, quarantine, tenantLimits } = this.#around
+    const { log, metrics, keys, account, quarantine, share, tenantLimits } = this.#around
     const processors = pipeline.processors.map((id) => this.#processor(id))
     const targets: Target[] = []
     const indexOf = (exporter: string): number => {
@@ -165,6 +168,7 @@ class Builder {
       tellsHoldings: tellsHoldings(this.#config),
       targets,
       quarantine,
+      share,
       account,
       ...(tenantLimits && { tenantLimits }),
       report: (id, error) => {

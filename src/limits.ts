@@ -176,12 +176,25 @@ export const limits = {
   scannedPathsShownMax: 50,
 
   // Queues on disk, and delivery out of them.
+  /** How long a small batch may be told to wait for more. */
+  batchLingerMsMax: 60_000,
+  /** A tenant with more than this in a queue's common lane goes on in one of so many lanes for the busy. */
+  commonLaneBytesMax: 8 * MiB,
+  busyLanes: 8,
+  /** Tenants whose bytes in one destination's queue are counted apart. */
+  queueOwnersMax: 20_000,
+  /** Sets of destinations that get the same bytes; further ones are given copies. How soon one that failed is tried again. */
+  sharedSetsMax: 64,
+  sharedRetryMs: 30_000,
   /** A segment is closed when it has grown beyond this; a chunk larger than it has a segment to itself. */
   segmentBytes: 32 * MiB,
   /** Frames in one segment: a position is one number, segment × this + frame. */
   segmentFramesMax: 2 ** 20,
   /** Parcels that wait for the same write are merged up to this. Below gRPC's usual 4 MiB bound on a message. */
   batchBytesMax: 1 * MiB,
+  /** Smaller chunks of one owner are put together into batches, of chunks that lie no further apart than the span. */
+  batchBytesMin: 256 * KiB,
+  batchSpanBytesMax: 4 * MiB,
   /** One write to a queue encrypts about this much at a time. */
   commitBytesMax: 8 * MiB,
   /** Just written chunks of one queue that stay in memory for their delivery. */

@@ -12,7 +12,7 @@ import type { HashKeys, Log, Sealer, Subjects } from './contract.ts'
 import { buildGeneration, type Generation } from './generation.ts'
 import { KeyTable } from './otlp/keys.ts'
 import { Account } from './pipeline/account.ts'
-import type { Target } from './pipeline/inbound.ts'
+import type { Target } from './pipeline/offers.ts'
 import type { Parcel } from './pipeline/parcel.ts'
 import { Metrics } from './telemetry/metrics.ts'
 

@@ -10,6 +10,7 @@ export interface AccountLine {
   readonly rejected: number
   readonly quarantined: number
   readonly dead_lettered: number
+  readonly lost: number
   readonly in_flight: number
 }
 
@@ -52,6 +53,7 @@ function line(of: TenantAccount): AccountLine {
     rejected: of.rejected,
     quarantined: of.quarantined,
     dead_lettered: of.deadLettered,
+    lost: of.lost,
     in_flight: of.entering + of.queued,
   }
 }

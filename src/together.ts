@@ -62,6 +62,7 @@ function added(a: AccountLine | undefined, b: AccountLine): AccountLine {
     rejected: a.rejected + b.rejected,
     quarantined: a.quarantined + b.quarantined,
     dead_lettered: a.dead_lettered + b.dead_lettered,
+    lost: a.lost + b.lost,
     in_flight: a.in_flight + b.in_flight,
   }
 }

@@ -24,7 +24,7 @@ export function statusCommand(program: Command): void {
   const command = program
     .command('status')
     .description(
-      'the live account per tenant: received = stored + dropped + rejected + quarantined + dead-lettered + in flight',
+      'the live account per tenant: received = stored + dropped + rejected + quarantined + dead-lettered + lost + in flight',
     )
   command.option(
     '--watch [seconds]',
@@ -90,7 +90,16 @@ function adminEndpoint(dataDir: string): string {
   return endpoint
 }
 
-const columns = ['received', 'stored', 'dropped', 'rejected', 'quarantined', 'dead_lettered', 'in_flight'] as const
+const columns = [
+  'received',
+  'stored',
+  'dropped',
+  'rejected',
+  'quarantined',
+  'dead_lettered',
+  'lost',
+  'in_flight',
+] as const
 
 function statusTable(status: GatewayStatus): string {
   const tenants = new Table({ head: ['tenant', ...columns.map((name) => name.replace('_', ' '))], style: plain })

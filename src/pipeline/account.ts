@@ -1,11 +1,11 @@
 /**
  * The account: what became of every record that came in, per tenant.
  *
- *   received = stored + dropped + rejected + quarantined + dead-lettered + in flight
+ *   received = stored + dropped + rejected + quarantined + dead-lettered + lost + in flight
  *
  * A record that is copied to several destinations counts once, with its first copy (residency.ts). What is refused
  * with 429 or 503 was not received: its sender has it still. Records that an earlier run left in a queue are received
- * again in this run's account, as in flight.
+ * again in this run's account, as in flight. Lost is what lay in a queue's file that cannot be read any more.
  */
 import { limits } from '../limits.ts'
 import type { DeliveryCounts, TenantCounts } from './parcel.ts'
@@ -17,6 +17,8 @@ export interface TenantAccount {
   rejected: number
   quarantined: number
   deadLettered: number
+  /** Damaged on the disk after it was acknowledged. */
+  lost: number
   /** Taken in, and not yet durable in a queue. */
   entering: number
   /** Durable in a queue, and not yet delivered. */
@@ -30,6 +32,7 @@ const fresh = (): TenantAccount => ({
   rejected: 0,
   quarantined: 0,
   deadLettered: 0,
+  lost: 0,
   entering: 0,
   queued: 0,
 })
@@ -53,13 +56,14 @@ export class Account {
    * quarantine too.
    */
   resume(settled: Iterable<readonly [tenant: string, account: TenantAccount]>): void {
-    for (const [tenant, { stored, dropped, rejected, deadLettered }] of settled) {
+    for (const [tenant, { stored, dropped, rejected, deadLettered, lost }] of settled) {
       const account = this.of(tenant)
-      account.received += stored + dropped + rejected + deadLettered
+      account.received += stored + dropped + rejected + deadLettered + lost
       account.stored += stored
       account.dropped += dropped
       account.rejected += rejected
       account.deadLettered += deadLettered
+      account.lost += lost
     }
   }
 
@@ -125,7 +129,7 @@ export class Account {
   }
 
   /** What a destination tells of its parcels. */
-  delivery(): Pick<DeliveryCounts, 'recovered' | 'enqueued' | 'stored' | 'refused' | 'deadLettered' | 'revived'> {
+  delivery(): Omit<DeliveryCounts, 'attempted'> {
     const each = (tenants: TenantCounts, change: (account: TenantAccount, records: number) => void) => {
       for (const [tenant, records] of tenants) change(this.of(tenant), records)
     }
@@ -155,6 +159,11 @@ export class Account {
         each(tenants, (account, records) => {
           account.queued -= records
           account.deadLettered += records
+        }),
+      corrupted: (_records, _bytes, tenants) =>
+        each(tenants, (account, records) => {
+          account.queued -= records
+          account.lost += records
         }),
       // Dead letters of an earlier run are received again, as what it left in its queues is.
       revived: (tenants) =>

@@ -13,8 +13,8 @@ import type { Clock, Timer } from './clock.ts'
 import type { DeadLetters } from './dead_letters.ts'
 import type { DeliveryCounts, Permit, Witness } from './parcel.ts'
 import { type Chunk, holdingsOf, parcelEdges, tenantsOf, wholeOf } from './queue/chunk.ts'
-import type { ChunkLog } from './queue/chunk_log.ts'
 import { diskErrorCode } from './queue/disk.ts'
+import type { Lanes } from './queue/lanes.ts'
 import type { Range } from './queue/parts.ts'
 import type { RetryConfig } from './queue_config.ts'
 import { Breaker, backoffMs } from './retry.ts'
@@ -23,7 +23,7 @@ import { cutRecords } from './split.ts'
 
 export interface DeliveryOptions {
   readonly id: string
-  readonly queue: ChunkLog
+  readonly queue: Lanes
   readonly sender: Sender
   readonly deadLetters: DeadLetters
   readonly consumers: number
@@ -65,12 +65,9 @@ export class Delivery {
   /** When the failures in a row began, Unix milliseconds. */
   failingSinceMs: number | undefined
 
-  constructor(options: DeliveryOptions, recovered: readonly Chunk[]) {
+  constructor(options: DeliveryOptions) {
     this.#options = options
     this.breaker = new Breaker(options.retry, options.random)
-    const now = options.clock.nowMs()
-    for (const chunk of recovered)
-      this.#parked.set(chunk, { dueMs: now, failures: 0, firstMs: now, named: false, isIndigestible: false })
   }
 
   get retrying(): number {

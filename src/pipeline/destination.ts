@@ -15,10 +15,13 @@ import {
   type Parcel,
   type Permit,
   QueueRefusal,
+  type TenantCounts,
   type Witness,
 } from './parcel.ts'
-import { ChunkLog } from './queue/chunk_log.ts'
 import { type Disk, diskErrorCode, nodeDisk } from './queue/disk.ts'
+import type { ParcelMeta } from './queue/frame.ts'
+import { Lanes } from './queue/lanes.ts'
+import type { SharedQueues } from './queue/shared.ts'
 import type { QueueConfig, RetryConfig } from './queue_config.ts'
 import { Sender } from './sender.ts'
 import { Unqueued } from './unqueued.ts'
@@ -47,7 +50,7 @@ export interface DestinationOptions {
 export class Destination {
   readonly id: string
   readonly #options: DestinationOptions
-  readonly #queue: ChunkLog | undefined
+  readonly #queue: Lanes | undefined
   #firstTry: Promise<void> | undefined
   readonly #sender: Sender
   #delivery: Delivery | Unqueued | undefined
@@ -75,8 +78,9 @@ export class Destination {
     this.deadLetters = new DeadLetters({ dir: join(dir, 'dead'), disk, cipher, log })
     if (options.queue.enabled) {
       const onReady = () => this.#wake()
-      const onCorrupt = (records: number, bytes: number) => counts.corrupted(records, bytes)
-      this.#queue = new ChunkLog({ dir, disk, cipher, clock, log, onReady, onCorrupt })
+      const onCorrupt = counts.corrupted
+      const lingerMs = () => (this.#stopping ? 0 : options.queue.batch.flush_timeout)
+      this.#queue = new Lanes({ name: id, dir, disk, cipher, clock, log, onReady, onCorrupt, lingerMs })
     }
   }
 
@@ -88,12 +92,9 @@ export class Destination {
     const { id, queue, retry, clock, log, counts, witness, permits, random = Math.random } = this.#options
     const shared = { id, sender: this.#sender, consumers: queue.num_consumers, retry, clock, counts, witness, random }
     if (this.#queue) {
-      const { tenants, outstanding } = await this.#queue.open()
+      const { tenants } = await this.#queue.open()
       if (tenants.length > 0) counts.recovered(tenants)
-      this.#delivery = new Delivery(
-        { ...shared, log, permits, queue: this.#queue, deadLetters: this.deadLetters },
-        outstanding,
-      )
+      this.#delivery = new Delivery({ ...shared, log, permits, queue: this.#queue, deadLetters: this.deadLetters })
     } else {
       this.#delivery = new Unqueued(shared)
     }
@@ -112,34 +113,70 @@ export class Destination {
    * `QueueRefusal`. The body is not read any more once the call has returned its promise.
    */
   async offer(parcel: Parcel): Promise<void> {
-    const queue = this.#queue
     if (this.#delivery instanceof Unqueued) return this.#delivery.offer(parcel)
-    // Not started yet, after a reload: the one before it is still writing its last.
-    if (!queue || !this.#delivery || this.#stopping)
-      throw new QueueRefusal(this.id, 'unavailable', limits.refusedRetryMs)
-    const refusal = this.#noRoom(queue, parcel.records, parcel.body.length)
+    const { body, records, tenants, owner = '', holdings, policyVersion } = parcel
+    const refusal = this.refusal(records, body.length, owner)
     if (refusal) throw refusal
-    const { body, records, tenants, holdings } = parcel
+    const queue = this.#queue!
     const meta = { bytes: body.length, records, tenants, ...(holdings && { holdings }) }
+    const entry = { body, parcels: [meta], group: policyVersion, owner: queue.ownerOf(owner) }
+    await this.#arrival(queue.append(entry), tenants)
+  }
+
+  /**
+   * Offers the same bytes to several destinations, which store them once where they can. `tenants`: the counts of each.
+   * Gives what `offer` gives for each of them.
+   */
+  static offerToAll(
+    shared: SharedQueues,
+    to: readonly Destination[],
+    parcel: Parcel,
+    tenants: readonly TenantCounts[],
+  ): Promise<void>[] {
+    const { body, records, owner = '', holdings, policyVersion } = parcel
+    const ready = to.filter((one) => one.#queue && one.refusal(records, body.length, owner) === undefined)
+    let appended: Promise<void> | undefined
+    if (ready.length > 1) {
+      const [first, ...others] = ready.map((one) => [one.id, tenants[to.indexOf(one)]!] as const)
+      const meta: ParcelMeta = {
+        bytes: body.length,
+        records,
+        tenants: first![1],
+        tenantsFor: Object.fromEntries(others),
+        ...(holdings && { holdings }),
+      }
+      const members = ready.map((one) => ({ lanes: one.#queue!, dir: one.#options.dir }))
+      const name = members.every(({ lanes }) => lanes.ownerOf(owner) === owner) ? owner : ''
+      appended = shared.append(members, { body, parcels: [meta], group: policyVersion, owner: name })
+    }
+    return to.map((one, i) =>
+      appended !== undefined && ready.includes(one)
+        ? one.#arrival(appended, tenants[i]!)
+        : one.offer({ ...parcel, tenants: tenants[i]! }),
+    )
+  }
+
+  async #arrival(appended: Promise<void>, tenants: TenantCounts): Promise<void> {
     try {
-      await queue.append(body, [meta], parcel.policyVersion)
+      await appended
     } catch {
       // The queue has told the log why. A defect ends here as well: not durable, so not acknowledged.
       throw new QueueRefusal(this.id, 'failing', limits.diskRetryMs)
     }
-    this.#options.counts.enqueued(parcel.tenants)
+    this.#options.counts.enqueued(tenants)
   }
 
   /**
    * Whether a parcel of about this size would be refused now, as far as is known before it is tried: so that a
    * request is not offered to some of its destinations when others cannot take it.
    */
-  refusal(records: number, bytes: number): QueueRefusal | undefined {
+  refusal(records: number, bytes: number, owner = ''): QueueRefusal | undefined {
     if (this.#delivery instanceof Unqueued) return this.#delivery.refusal(bytes)
+    // Not started yet, after a reload: the one before it is still writing its last.
     if (!this.#queue || !this.#delivery || this.#stopping) {
       return new QueueRefusal(this.id, 'unavailable', limits.refusedRetryMs)
     }
-    return this.#noRoom(this.#queue, records, bytes)
+    return this.#noRoom(this.#queue, records, bytes, owner)
   }
 
   /** Sends dead letters again (all, without `ids`); gives how many batches were queued. Needs a queue. */
@@ -147,7 +184,7 @@ export class Destination {
     const queue = this.#queue
     if (!queue) return 0
     return this.deadLetters.retry(async (letter, parcels, body) => {
-      await queue.append(body, parcels, letter.policyVersion, letter.id)
+      await queue.append({ body, parcels, group: letter.policyVersion, owner: '', id: letter.id })
       this.#options.counts.revived(letter.tenants)
     }, ids)
   }
@@ -194,7 +231,7 @@ export class Destination {
     if (this.#delivery instanceof Delivery) this.#delivery.wake()
   }
 
-  #noRoom(queue: ChunkLog, records: number, bytes: number): QueueRefusal | undefined {
+  #noRoom(queue: Lanes, records: number, bytes: number, owner: string): QueueRefusal | undefined {
     const { clock, queue: config } = this.#options
     const failing = queue.diskFailing
     if (failing && clock.nowMs() < failing.retryAtMs) {
@@ -207,14 +244,19 @@ export class Destination {
       requests: [waiting.requests, 1],
     }[config.sizer]
     // An empty queue takes any parcel: else one that is larger than the queue would be sent for ever.
-    if (used! > 0 && used! + more! > config.queue_size) {
-      const nextMs = (this.#delivery?.breaker.nextMs() ?? 0) - clock.nowMs()
-      return new QueueRefusal(
-        this.id,
-        'full',
-        Number.isFinite(nextMs) ? Math.max(nextMs, limits.refusedRetryMs) : limits.refusedRetryMs,
-      )
-    }
-    return undefined
+    if (used! === 0) return undefined
+    if (used! + more! > config.queue_size) return new QueueRefusal(this.id, 'full', this.#retryMs())
+    const { tenant_share: share } = config
+    const owned = queue.bytesOf(owner)
+    if (owner === '' || owned === 0 || share >= 1) return undefined
+    // The more is taken, the less each may take: some room is left for whoever comes next.
+    const mayHave = (share / (1 - share)) * (config.queue_size - used!)
+    const has = used! * Math.min(1, owned / Math.max(1, waiting.bytes))
+    return has + more! > mayHave ? new QueueRefusal(this.id, 'share', this.#retryMs()) : undefined
+  }
+
+  #retryMs(): number {
+    const nextMs = (this.#delivery?.breaker.nextMs() ?? 0) - this.#options.clock.nowMs()
+    return Number.isFinite(nextMs) ? Math.max(nextMs, limits.refusedRetryMs) : limits.refusedRetryMs
   }
 }

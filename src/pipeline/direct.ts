@@ -39,10 +39,15 @@ export class DirectRoutes implements Routes {
 
   route(tenant: string, mask: number, routes: TenantRoutes): Route {
     const copies: RoutedCopy[] = []
+    // Exporters that get the same share one form: so it can be seen that their bytes are the same.
+    const forms = new Map<string, CopyForm>()
     for (const target of this.#targets) {
       const masks = target.purposes === 'apart' && mask !== 0 ? bits(mask) : [mask]
       for (const part of masks) {
-        copies.push(new RoutedCopy(target.destination, this.#form(target, tenant, part), copies.length === 0))
+        const key = `${part} ${target.purposes} ${target.region}`
+        const form = forms.get(key) ?? this.#form(target, tenant, part)
+        forms.set(key, form)
+        copies.push(new RoutedCopy(target.destination, form, copies.length === 0))
       }
     }
     const route: Route = { is: 'copies', copies }

@@ -36,8 +36,16 @@ export class OpenPlan implements Plan {
   readonly #tenants: string[] = []
   readonly #counts: number[] = []
   #hasRepeats = false
+  /** The first tenant with records here, counting or not, with their number; those of others; up to where it is known. */
+  #owner = ''
+  #owned = 0
+  readonly #othersOwn = new Map<string, number>()
+  #ownedTo = 0
 
   clear(): void {
+    this.#owned = 0
+    this.#ownedTo = 0
+    if (this.#othersOwn.size > 0) this.#othersOwn.clear()
     this.count = 0
     this.forms.length = 0
     this.#copies.length = 0
@@ -70,6 +78,23 @@ export class OpenPlan implements Plan {
       this.#counts.push(records)
       this.#hasRepeats ||= isKnown
     }
+  }
+
+  /** What was pushed since the last call is a tenant's. */
+  own(tenant: string): void {
+    const records = this.count - this.#ownedTo
+    if (records === 0) return
+    if (this.#ownedTo === 0) this.#owner = tenant
+    this.#ownedTo = this.count
+    if (tenant === this.#owner) this.#owned += records
+    else this.#othersOwn.set(tenant, (this.#othersOwn.get(tenant) ?? 0) + records)
+  }
+
+  /** The tenant with most of the records. */
+  get owner(): string {
+    let [owner, most] = [this.#owner, this.#owned]
+    for (const [tenant, records] of this.#othersOwn) if (records > most) [owner, most] = [tenant, records]
+    return most === 0 ? '' : owner
   }
 
   /**
@@ -110,6 +135,18 @@ export class OpenPlan implements Plan {
     formOf.set(this.formOf)
     this.formOf = formOf
   }
+}
+
+/** Whether two plans copy the same records in the same forms: then their bytes are the same. */
+export function isSamePlan(a: OpenPlan, b: OpenPlan): boolean {
+  if (a.count !== b.count || a.forms.length !== b.forms.length) return false
+  if (a.forms.some((form, i) => form !== b.forms[i])) return false
+  return isSameRun(a.records, b.records, a.count) && isSameRun(a.formOf, b.formOf, a.count)
+}
+
+function isSameRun(a: Int32Array, b: Int32Array, count: number): boolean {
+  const bytes = count * Int32Array.BYTES_PER_ELEMENT
+  return Buffer.from(a.buffer, a.byteOffset, bytes).equals(Buffer.from(b.buffer, b.byteOffset, bytes))
 }
 
 function mix(sum: number, value: number): number {
@@ -203,6 +240,7 @@ export class FanOut {
         this.#reason ??= route.reason
       } else this.#copy(record, route.copies)
     }
+    for (const plan of this.plans) plan.own(tenant)
     this.quarantine.account(tenant, tally.quarantined, isRepeated)
     for (const destination of this.#counted) {
       this.plans[destination]!.account(tenant, this.#counts[destination]!, isRepeated)

@@ -13,24 +13,16 @@ import type { Canonical } from '../otlp/canonical.ts'
 import type { KeyTable } from '../otlp/keys.ts'
 import { type Reading, readCanonical, readRegular } from '../otlp/read.ts'
 import { LogsRequest, RESOURCE_ROW, Resource, ResourceCol } from '../otlp/request.ts'
-import { Splicer } from '../otlp/splice.ts'
 import type { Account, Tally } from './account.ts'
 import { Chain, type NamedProcessor, type Report } from './chain.ts'
-import { FanOut, type OpenPlan, type Routes, recordsOf } from './fan_out.ts'
-import { HalfAccepted, type Held } from './half_accepted.ts'
+import { FanOut, type Routes, recordsOf } from './fan_out.ts'
+import { HalfAccepted } from './half_accepted.ts'
 import { IrregularBodies } from './irregular.ts'
 import { canSeal, KeylessRoutes } from './keyless.ts'
-import { type Parcel, QueueRefusal, type TenantCounts } from './parcel.ts'
+import { Offers, type Share, type Target, type Try } from './offers.ts'
+import { QueueRefusal, type TenantCounts } from './parcel.ts'
 import { resolveTenants, type TenantSource } from './tenant.ts'
 import type { TenantLimits, Throttle } from './tenant_limits.ts'
-
-/** Where a plan's bytes go: a destination, or the quarantine. */
-export interface Target {
-  readonly id: string
-  offer(parcel: Parcel): Promise<void>
-  /** Whether it would refuse a parcel of about this size now, as far as it knows beforehand. */
-  refusal?(records: number, bytes: number): QueueRefusal | undefined
-}
 
 /** The answers of receive/accept.ts, as far as a pipeline gives them. */
 export type Answer =
@@ -65,6 +57,8 @@ export interface InboundOptions {
   readonly tellsHoldings?: boolean
   readonly targets: readonly Target[]
   readonly quarantine: Target
+  /** Offers the same bytes to several targets at once; left out: each gets its own copy. */
+  readonly share?: Share | undefined
   readonly account: Account
   /** Left out: tenants may send as fast as they can. */
   readonly tenantLimits?: TenantLimits
@@ -81,38 +75,17 @@ export interface Result {
   readonly rejected: number
 }
 
-/** A plan's copy on its way to where it goes. */
-interface Offered {
-  readonly target: Target
-  readonly tenants: TenantCounts
-  /** See `OpenPlan.selection`; 0 where there is only one plan. */
-  readonly selection: number
-  /** Undefined: an earlier try of the same request has brought it already. */
-  readonly arrival: Promise<void> | undefined
-}
-
-/** What one try of a request knows and leaves behind. */
-interface Try {
-  readonly incoming: Incoming
-  /** The digest to remember it by, where one was needed already; and what earlier tries left at destinations. */
-  readonly key: string | undefined
-  readonly held: Held | undefined
-  readonly offered: Offered[]
-  readonly tallies: [tenant: string, tally: Tally][]
-}
-
 export class Inbound {
   readonly #options: InboundOptions
   readonly #request: LogsRequest
   readonly #chain: Chain
   readonly #fanOut: FanOut
-  readonly #splicer = new Splicer()
+  readonly #offers: Offers
   readonly #view: Resource
   readonly #irregular = new IrregularBodies()
   readonly #halfAccepted = new HalfAccepted()
   #faults = new Uint8Array(64)
   #reservedSeen = 0
-  #unsealedSeen = 0
   /** What is done instead where keys are away; undefined: the sender is told to send again, or the field is left out. */
   readonly #keyless: 'reject' | 'quarantine' | undefined
 
@@ -120,11 +93,13 @@ export class Inbound {
     this.#options = options
     const onKeyFailure = options.processors.map(({ processor }) => processor.onKeyFailure ?? 'wait')
     this.#keyless = (['reject', 'quarantine'] as const).find((one) => onKeyFailure.includes(one))
-    this.#splicer.sealer.dropsUnsealed = onKeyFailure.includes('drop')
     this.#request = new LogsRequest(options.keys)
     this.#view = new Resource(this.#request)
     this.#chain = new Chain(this.#request, options.processors, options.report)
     this.#fanOut = new FanOut(options.targets.length)
+    const onUnsealed = (fields: number) => options.onDropped('unsealed_fields', fields)
+    const dropsUnsealed = onKeyFailure.includes('drop')
+    this.#offers = new Offers({ ...options, onUnsealed, dropsUnsealed }, this.#fanOut)
   }
 
   /** Never rejects. */
@@ -151,12 +126,12 @@ export class Inbound {
     const one: Try = { incoming, key, held: this.#halfAccepted.take(key), offered: [], tallies: [] }
     try {
       const reason = this.#route(incoming, reading, one.tallies)
-      const refusal = this.#refusal(one)
+      const refusal = this.#offers.refusal(this.#request, one)
       if (refusal !== undefined) {
         if (one.held !== undefined) this.#halfAccepted.put(incoming, key, one.held)
         return { answer: answerTo(refusal), records, rejected: 0 }
       }
-      this.#offerAll(one)
+      this.#offers.all(this.#request, one)
       this.#settleTallies(one.tallies)
       return await this.#settle(one, { records, rejected: rejectedIn(one.tallies), reason })
     } catch (error) {
@@ -223,54 +198,6 @@ export class Inbound {
     if (this.#keyless === undefined || canSeal(this.#fanOut.plans)) return reason
     tallies.length = before
     return this.#fanOut.sort(this.#request, new KeylessRoutes(routes, this.#keyless), this.#faults, push)
-  }
-
-  /** Asks every destination for room before any gets its copy. The longest wait of those that have none. */
-  #refusal({ incoming, held }: Try): QueueRefusal | undefined {
-    const { targets } = this.#options
-    let longest: QueueRefusal | undefined
-    for (let i = 0; i < targets.length; i++) {
-      const { id, refusal } = targets[i]!
-      const plan = this.#fanOut.plans[i]!
-      if (plan.count === 0 || refusal === undefined || this.#has(held, id, plan)) continue
-      const bytes = Math.ceil((incoming.body.length * plan.count) / this.#request.records.count)
-      const refused = refusal(plan.count, bytes)
-      if (refused !== undefined && refused.retryAfterMs > (longest?.retryAfterMs ?? -1)) longest = refused
-    }
-    return longest
-  }
-
-  #has(held: Held | undefined, id: string, plan: OpenPlan): boolean {
-    return held !== undefined && held.get(id) === plan.selection
-  }
-
-  #offerAll(one: Try): void {
-    const { targets, quarantine } = this.#options
-    const plans = this.#fanOut.plans
-    let used = this.#fanOut.quarantine.count > 0 ? 1 : 0
-    for (const plan of plans) if (plan.count > 0) used++
-    for (let i = 0; i < targets.length; i++) this.#offer(targets[i]!, plans[i]!, one, used > 1)
-    this.#offer(quarantine, this.#fanOut.quarantine, one, used > 1)
-  }
-
-  #offer(target: Target, plan: OpenPlan, { held, offered }: Try, isOneOfSeveral: boolean): void {
-    if (plan.count === 0) return
-    const { tenants } = plan
-    const selection = isOneOfSeveral ? plan.selection : 0
-    if (this.#has(held, target.id, plan)) {
-      offered.push({ target, tenants, selection, arrival: undefined })
-      return
-    }
-    const body = this.#splicer.splice(this.#request, plan)
-    const { unsealed } = this.#splicer.sealer
-    if (unsealed > this.#unsealedSeen) this.#options.onDropped('unsealed_fields', unsealed - this.#unsealedSeen)
-    this.#unsealedSeen = unsealed
-    const isQuarantine = target === this.#options.quarantine
-    const policyVersion = isQuarantine ? this.#options.id : this.#options.policyVersion
-    const holdings = this.#options.tellsHoldings && !isQuarantine && { holdings: plan.holdings }
-    const arrival = target.offer({ body, records: plan.count, tenants, policyVersion, ...holdings })
-    offered.push({ target, tenants: isQuarantine ? inQuarantine : tenants, selection, arrival })
-    if (!isQuarantine) this.#options.account.enter(tenants)
   }
 
   /** Counts a request in as received; what is refused later is taken off again. */
@@ -350,9 +277,6 @@ export class Inbound {
   }
 }
 
-/** Stands for the parcel of the quarantine, which the tallies count. */
-const inQuarantine: TenantCounts = []
-
 const busy: Answer = {
   is: 'unavailable',
   retryAfterMs: limits.refusedRetryMs,
@@ -376,6 +300,8 @@ function answerTo(error: unknown): Answer {
   if (error instanceof WireError) return { is: 'bad', message: error.message }
   if (error instanceof QueueRefusal) {
     if (error.reason === 'rejected') return { is: 'bad', message: error.message }
+    const { retryAfterMs, message } = error
+    if (error.reason === 'share') return { is: 'throttled', retryAfterMs, message }
     return { is: 'unavailable', retryAfterMs: error.retryAfterMs, message: error.message }
   }
   if (error instanceof KeyError) {

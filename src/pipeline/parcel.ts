@@ -26,6 +26,8 @@ export interface Parcel {
   readonly body: Uint8Array
   readonly records: number
   readonly tenants: TenantCounts
+  /** Whose it is, when the queue is shared out: the tenant with most of its records. Left out: nobody's. */
+  readonly owner?: string
   /** Which policy decided where these records may go. Parcels of different versions are never merged. */
   readonly policyVersion: string
   /** What it holds. Left out where nobody asks for it: neither the ledger nor a check of what waits. */
@@ -49,11 +51,12 @@ export type Witness = (batch: Delivered) => Promise<void>
 export type Permit = (policyVersion: string, holdings: readonly Holding[] | undefined, body: Uint8Array) => boolean
 
 /**
- * Why a parcel was not taken. `full`: the queue is at its bound. `failing`: its disk cannot be written.
+ * Why a parcel was not taken. `full`: the queue is at its bound. `share`: its tenant has taken what one may of it.
+ * `failing`: its disk cannot be written.
  * `unavailable`: no queue, and the destination cannot take it now. `rejected`: no queue, and the destination refused
  * for good; sending it again is no use.
  */
-export type RefusalReason = 'full' | 'failing' | 'unavailable' | 'rejected'
+export type RefusalReason = 'full' | 'share' | 'failing' | 'unavailable' | 'rejected'
 
 export class QueueRefusal extends DouaneError {
   readonly reason: RefusalReason
@@ -67,6 +70,7 @@ export class QueueRefusal extends DouaneError {
 }
 const refusalText: Record<RefusalReason, string> = {
   full: 'the queue is full',
+  share: 'the tenant has filled its share of the queue',
   failing: 'the disk of the queue cannot be written',
   unavailable: 'the destination cannot take records now',
   rejected: 'the destination refused the records',
@@ -86,8 +90,11 @@ export interface DeliveryCounts {
   deadLettered(tenants: TenantCounts, records: number, reason: string): void
   /** Moved from the dead letters back into the queue. */
   revived(tenants: TenantCounts): void
-  /** Bytes in the queue's files that cannot be read any more; they were set aside. `records`: how many are missing. */
-  corrupted(records: number, bytes: number): void
+  /**
+   * Bytes in the queue's files that cannot be read any more; they were set aside. `records`: how many are missing, and
+   * of those that count in the account, whose, as far as that is known.
+   */
+  corrupted(records: number, bytes: number, tenants: TenantCounts): void
   /** One attempt to send ended. */
   attempted(outcome: 'accepted' | 'partial' | 'rejected' | 'too_large' | 'unavailable', tookMs: number): void
 }

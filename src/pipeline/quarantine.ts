@@ -71,13 +71,15 @@ export class Quarantine {
     this.#clock = { nowMs: options.nowMs, after: (ms, run) => timers.after(ms, run) }
     const { dir, cipher, log, disk = nodeDisk } = options
     const onCorrupt = (records: number, bytes: number) => log.error('quarantine.corrupt', { records, bytes })
-    this.#queue = new ChunkLog({ dir, disk, cipher, clock: this.#clock, log, onReady: () => undefined, onCorrupt })
+    const clock = this.#clock
+    // What is released later came later: nothing is merged.
+    this.#queue = new ChunkLog({ dir, disk, cipher, clock, log, onReady: () => undefined, onCorrupt, merges: false })
   }
 
   async open(): Promise<void> {
-    const { tenants, outstanding } = await this.#queue.open()
+    const { tenants } = await this.#queue.open()
+    this.#queue.writeWith(this.#queue.ownWriter())
     this.#count(tenants, 1)
-    this.#held = [...outstanding]
     this.#expireLater()
   }
 
@@ -95,7 +97,8 @@ export class Quarantine {
     }
     const { body, records, tenants, policyVersion } = parcel
     try {
-      await this.#queue.append(body, [{ bytes: body.length, records, tenants }], policyVersion)
+      const parcels = [{ bytes: body.length, records, tenants }]
+      await this.#queue.append({ body, parcels, group: policyVersion, owner: '' })
     } catch {
       throw new QueueRefusal(this.id, 'failing', limits.diskRetryMs)
     }

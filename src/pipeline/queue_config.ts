@@ -33,6 +33,21 @@ export const sendingQueue = z
     queue_size: byteSize()
       .optional()
       .describe('The bound of the queue, such as 1GiB. When it is reached, senders are told to wait (429/503).'),
+    tenant_share: z
+      .number()
+      .min(0.01)
+      .max(1)
+      .default(0.8)
+      .describe('How much of the queue a tenant alone may fill; with others in it, less. 1: all. Beyond it: 429.'),
+    batch: z
+      .strictObject({
+        flush_timeout: duration()
+          .refine((ms) => ms <= limits.batchLingerMsMax, { message: 'must not be longer than 1m' })
+          .default(0)
+          .describe('How long a small batch waits in the queue for more of its tenant, such as 200ms; 0s: not at all.'),
+      })
+      .prefault({})
+      .describe('How small requests are merged on their way out.'),
     storage: z
       .string()
       .optional()

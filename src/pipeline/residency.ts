@@ -185,14 +185,22 @@ export class Router {
 
   #copies(tenant: string, rule: TenantRule, shares: ReadonlyMap<string, Share>): RoutedCopy[] {
     const copies: RoutedCopy[] = []
+    // Exporters of one region that get the same share one form: so it can be seen that their bytes are the same.
+    const forms = new Map<string, CopyForm>()
+    const formOf = (region: string, mask: number, withoutContent: boolean): CopyForm => {
+      const key = `${mask} ${withoutContent} ${region}`
+      const spec = { tenant, rule, region, mask, withoutContent }
+      const form = forms.get(key) ?? buildForm(spec, this.#policy, this.#purposes, this.#sealer)
+      forms.set(key, form)
+      return form
+    }
     for (const [region, share] of shares) {
       for (const target of this.#targets.get(region) ?? []) {
         // A region that may hold some purposes with content and others without gets two copies, never a mixture.
         for (const withoutContent of [false, true]) {
           const mask = withoutContent ? share.metadata : share.full
           for (const part of target.purposes === 'apart' ? bits(mask) : mask === 0 ? [] : [mask]) {
-            const spec = { tenant, rule, region, mask: part, withoutContent }
-            const form = buildForm(spec, this.#policy, this.#purposes, this.#sealer)
+            const form = formOf(region, part, withoutContent)
             copies.push(new RoutedCopy(target.destination, form, copies.length === 0))
           }
         }

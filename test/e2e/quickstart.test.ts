@@ -114,6 +114,7 @@ describe('where records land', () => {
       rejected: 0,
       dropped: 0,
       dead_lettered: 0,
+      lost: 0,
     })
     for (const line of [total, ...Object.values(tenants)]) {
       const { received, ...rest } = line

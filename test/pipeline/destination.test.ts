@@ -238,7 +238,7 @@ test.each([
   ['items', 4, /^full$/],
   ['requests', 4, /^full$/],
 ])('a queue bounded in %s refuses what is beyond, and takes again when there is room', async (sizer, queue_size, reason) => {
-  const one = await started({ queue: { sizer, queue_size } })
+  const one = await started({ queue: { sizer, queue_size, tenant_share: 1 } })
   one.exporter.answer = () => unavailable
   let taken = 0
   let refusal: { reason: string; retryAfterMs: number } | undefined

@@ -3,7 +3,8 @@ import { expect, test } from 'vitest'
 import { KeyError } from '../../src/errors.ts'
 import { KeyTable } from '../../src/otlp/keys.ts'
 import { Account } from '../../src/pipeline/account.ts'
-import { Inbound, type Target } from '../../src/pipeline/inbound.ts'
+import { Inbound } from '../../src/pipeline/inbound.ts'
+import type { Target } from '../../src/pipeline/offers.ts'
 import { QueueRefusal } from '../../src/pipeline/parcel.ts'
 import { Router } from '../../src/pipeline/residency.ts'
 import { parseTenantSources } from '../../src/pipeline/tenant.ts'
@@ -116,6 +117,14 @@ test.each([
     receivedMonotonicNano: 1n,
   })
   expect(answer.is).toBe(answered)
-  expect(account.total()).toEqual({ stored: 0, dropped: 0, rejected: 0, deadLettered: 0, entering: 0, ...expected })
+  expect(account.total()).toEqual({
+    stored: 0,
+    dropped: 0,
+    rejected: 0,
+    deadLettered: 0,
+    lost: 0,
+    entering: 0,
+    ...expected,
+  })
   if (fails === 'nothing') expect(groups).toContainEqual(['quarantine', 'logs/in'])
 })

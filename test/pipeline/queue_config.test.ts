@@ -5,7 +5,14 @@ import { deliveryOptions, retryOnFailure, sendingQueue } from '../../src/pipelin
 
 test('defaults keep everything: a queue on disk, retries for ever', () => {
   const options = z.strictObject(deliveryOptions).parse({})
-  expect(options.sending_queue).toEqual({ enabled: true, num_consumers: 10, sizer: 'bytes', queue_size: 2 ** 30 })
+  expect(options.sending_queue).toEqual({
+    enabled: true,
+    num_consumers: 10,
+    sizer: 'bytes',
+    queue_size: 2 ** 30,
+    tenant_share: 0.8,
+    batch: { flush_timeout: 0 },
+  })
   expect(options.retry_on_failure).toMatchObject({
     enabled: true,
     initial_interval: 5000,

@@ -36,6 +36,7 @@ function smallDisk(bytesMax: number): Disk {
     read: (path) => nodeDisk.read(path),
     makeDir: (path) => nodeDisk.makeDir(path),
     list: (path) => nodeDisk.list(path),
+    link: (from, to) => nodeDisk.link(from, to),
     rename: async (from, to) => {
       await nodeDisk.rename(from, to)
       sizes.set(to, sizes.get(from) ?? 0)

@@ -15,6 +15,7 @@
  *     3 done                               the chunk is done
  *     4 cut          at                    its records before `at` and from `at` on are sent apart
  *     5 part done    from      to          its records [from, to) are done
+ *     6 piece done                         the chunk is done, but not the batch that it was the first piece of
  * An entry with a wrong sum is skipped. An entry whose segment id is another segment's has no effect.
  */
 import { join } from 'node:path'
@@ -27,7 +28,7 @@ import { positionOf } from './segment.ts'
 
 const magic = Buffer.from('DOUANEA1')
 const entryBytes = 40
-const kinds = { cursor: 1, outstanding: 2, done: 3, cut: 4, partDone: 5 } as const
+const kinds = { cursor: 1, outstanding: 2, done: 3, cut: 4, partDone: 5, pieceDone: 6 } as const
 
 /** Where a chunk is. */
 export interface Place {
@@ -40,8 +41,10 @@ export interface Remembered {
   cursor: { readonly segmentNo: number; readonly number: number; readonly offset: number } | undefined
   /** Chunks before the cursor that are not done. */
   readonly outstanding: Map<number, { readonly segmentNo: number; readonly number: number; readonly offset: number }>
-  /** Chunks that are done, by position. */
+  /** Chunks that are done, with all pieces of batches that begin with them, by position. */
   readonly done: Set<number>
+  /** Chunks that are done by themselves, by position. */
+  readonly donePieces: Set<number>
   /** Chunks that were cut, by position. */
   readonly divided: Map<number, Divided>
   /** The highest segment number that any entry names. */
@@ -51,10 +54,13 @@ export interface Remembered {
 /** The state to write at a checkpoint. */
 export interface AckState {
   readonly cursor: Place | undefined
-  readonly outstanding: Iterable<{ readonly place: Place; readonly divided: Divided | undefined }>
-  /** Chunks behind the cursor that an earlier run cut; without `divided`: finished. */
-  readonly ahead: Iterable<{ readonly place: Omit<Place, 'offset'>; readonly divided: Divided | undefined }>
+  readonly outstanding: Iterable<Place>
+  /** Batches that were cut, and of those that the reader may meet again, those that are done. */
+  readonly known: Iterable<Known>
 }
+export type Known =
+  | { readonly is: 'divided'; readonly place: Omit<Place, 'offset'>; readonly divided: Divided }
+  | { readonly is: 'done' | 'pieceDone'; readonly place: Omit<Place, 'offset'> }
 
 export class AckFile {
   readonly #disk: Disk
@@ -96,6 +102,9 @@ export class AckFile {
 
   done(place: Place): void {
     this.#add(entry(kinds.done, place))
+  }
+  pieceDone(place: Place): void {
+    this.#add(entry(kinds.pieceDone, place))
   }
   partDone(place: Place, [from, to]: Range): void {
     this.#add(entry(kinds.partDone, place, from, to))
@@ -209,12 +218,11 @@ function entry(kind: number, place: Omit<Place, 'offset'>, a = 0, b = 0): Buffer
 function checkpointBytes(state: AckState): Buffer {
   const parts: Buffer[] = [magic]
   if (state.cursor) parts.push(entry(kinds.cursor, state.cursor, state.cursor.offset))
-  for (const { place, divided } of state.outstanding) {
-    parts.push(entry(kinds.outstanding, place, place.offset))
-    if (divided) parts.push(...dividedEntries(place, divided))
-  }
-  for (const { place, divided } of state.ahead) {
-    parts.push(...(divided ? dividedEntries(place, divided) : [entry(kinds.done, place)]))
+  for (const place of state.outstanding) parts.push(entry(kinds.outstanding, place, place.offset))
+  for (const known of state.known) {
+    parts.push(
+      ...(known.is === 'divided' ? dividedEntries(known.place, known.divided) : [entry(kinds[known.is], known.place)]),
+    )
   }
   return Buffer.concat(parts)
 }
@@ -229,6 +237,7 @@ function remember(bytes: Buffer, idOf: (segmentNo: number) => Buffer | undefined
     cursor: undefined,
     outstanding: new Map(),
     done: new Set(),
+    donePieces: new Set(),
     divided: new Map(),
     segmentNoMax: 0,
   }
@@ -262,6 +271,9 @@ function apply(
     out.outstanding.delete(position)
     out.divided.delete(position)
     out.done.add(position)
+  } else if (kind === kinds.pieceDone) {
+    out.outstanding.delete(position)
+    out.donePieces.add(position)
   } else if (kind === kinds.cut || kind === kinds.partDone) {
     const divided = out.divided.get(position) ?? { cuts: [], done: [] }
     out.divided.set(position, divided)

@@ -1,14 +1,23 @@
-/** A chunk that was taken out of the queue and is not done: one batch. */
+/** A chunk that was taken out of the queue and is not done: a batch, or a piece of one. */
 import type { Holding } from '../parcel.ts'
-import { type ChunkMeta, derivedBatchId, type FrameHeader, frameHeaderBytes, readChunk } from './frame.ts'
+import type { BufferPool } from './buffers.ts'
+import {
+  type ChunkMeta,
+  derivedBatchId,
+  type FrameHeader,
+  frameHeaderBytes,
+  type ParcelMeta,
+  readChunk,
+} from './frame.ts'
 import { type Divided, partsLeft, type Range } from './parts.ts'
-import type { Segment } from './segment.ts'
+import type { Amount, Segment } from './segment.ts'
 
 export interface Chunk {
   readonly segment: Segment
+  /** Of its frame; of a batch of several, that of the first. */
   readonly number: number
   readonly offset: number
-  /** Of its frame. */
+  /** Of its frame, or frames. */
   readonly bytes: number
   /** The batch id. */
   readonly id: string
@@ -18,14 +27,29 @@ export interface Chunk {
   body: Buffer | undefined
   /** What the body costs in memory, and the pool's buffer that it lies in. */
   memoryBytes: number
-  pooled: Buffer | undefined
+  pooled: { readonly buffer: Buffer; readonly pool: BufferPool } | undefined
   /** Ranges of records that are still to be sent; undefined: all, as one batch. */
   parts: readonly Range[] | undefined
+  /** The chunks that it was put together from. */
+  readonly pieces?: readonly Chunk[]
+  /** It was to be a piece of a batch, of which another piece was lost: its batch id is its own. */
+  readonly isAlone?: true
 }
 
-/** A chunk from its opened frame. */
-export function chunkOf(segment: Segment, offset: number, header: FrameHeader, plain: Buffer): Chunk {
-  const { body, meta } = readChunk(plain)
+/** What a reader is told of a chunk that several queues share: his counts of tenants. */
+export function metaFor(meta: ChunkMeta, reader: string): ChunkMeta {
+  if (meta.parcels.every(({ tenantsFor }) => tenantsFor === undefined)) return meta
+  const own = ({ tenantsFor, tenants, ...parcel }: ParcelMeta) => ({
+    ...parcel,
+    tenants: tenantsFor?.[reader] ?? tenants,
+  })
+  return { ...meta, parcels: meta.parcels.map(own) }
+}
+
+/** A chunk from its opened frame, as `reader` sees it. */
+export function chunkOf(segment: Segment, offset: number, header: FrameHeader, plain: Buffer, reader: string): Chunk {
+  const { body, meta: written } = readChunk(plain)
+  const meta = metaFor(written, reader)
   let records = 0
   for (const parcel of meta.parcels) records += parcel.records
   return {
@@ -101,3 +125,11 @@ export function parcelEdges(meta: ChunkMeta, from: number, to: number): number[]
   }
   return edges
 }
+
+/** What a chunk, no batch of several, makes of the queue's length. */
+export const amountOf = (chunk: Chunk): Amount => ({
+  batches: 1,
+  records: chunk.records,
+  requests: chunk.meta.parcels.length,
+  bytes: chunk.bytes,
+})

@@ -1,108 +1,138 @@
 /**
- * A durable queue: chunks go in at one end, are taken in order at the other, and are done in any order.
+ * A durable queue: chunks go in at one end, are taken in order at the other as batches, and are done in any order.
  *
  * In memory are the segments (a few hundred bytes each), the chunks that were taken and are not done (bounded by who
  * takes them), and just written bodies up to a bound; all else is on disk. A segment's file is removed when all of it
- * is done. What is written how: frame.ts; what is remembered about deliveries: acks.ts; starting again: recover.ts.
+ * is done. What is written how: frame.ts; what is remembered about deliveries: acks.ts; starting again: recover.ts;
+ * which chunks are one batch: batches.ts, gather.ts.
  *
  * The queue never forgets a chunk that it could read: `append` resolves when the chunk is durable, and only `done`
- * takes it out.
+ * takes it out. Its writer may write into other queues too (shared.ts).
  */
-import type { Log } from '../../contract.ts'
-import type { ChunkCipher } from '../../keys/chunk_cipher.ts'
 import { limits } from '../../limits.ts'
-import type { Clock } from '../clock.ts'
 import type { TenantCounts } from '../parcel.ts'
-import { AckFile, type AckState, type Remembered } from './acks.ts'
+import { AckFile, type AckState } from './acks.ts'
 import { Aside } from './aside.ts'
-import { type Chunk, chunkOf, partsOf } from './chunk.ts'
-import { type Disk, diskErrorCode } from './disk.ts'
+import { BufferPool } from './buffers.ts'
+import { amountOf, type Chunk, chunkOf, metaFor, tenantsOf } from './chunk.ts'
+import type { ChunkLogOptions } from './chunk_log_options.ts'
+import { diskErrorCode } from './disk.ts'
 import { type DiskFailure, DiskHealth } from './disk_health.ts'
-import { frameKind, type ParcelMeta, segmentHeaderBytes, segmentIdBytes } from './frame.ts'
-import { BodyMemory } from './memory.ts'
-import { cutParts, type Divided, dividedOf, type Range } from './parts.ts'
+import { frameKind } from './frame.ts'
+import { aloneOf, Gatherer } from './gather.ts'
+import { BodyMemory, MemoryBudget } from './memory.ts'
+import { Missing } from './missing.ts'
+import { cutParts, type Range } from './parts.ts'
+import { Progress } from './progress.ts'
 import { recover } from './recover.ts'
-import { type Amount, addAmount, FrameReader, noAmount, positionOf, type Segment } from './segment.ts'
-import { Writer, type Written } from './writer.ts'
-
-export interface ChunkLogOptions {
-  readonly dir: string
-  readonly disk: Disk
-  readonly cipher: ChunkCipher
-  readonly clock: Clock
-  readonly log: Log
-  /** Something can be taken that could not before. */
-  readonly onReady: () => void
-  /** Bytes that cannot be read were passed over; `records` of them are missing, as far as is known. */
-  readonly onCorrupt: (records: number, bytes: number) => void
-}
+import { Rereader } from './reread.ts'
+import { type Amount, addAmount, FrameReader, noAmount, positionOf, removeSegment, type Segment } from './segment.ts'
+import { type Place, Walk } from './walk.ts'
+import { type Entry, Writer, type WriterEnd, type Written } from './writer.ts'
 
 export class ChunkLog {
   readonly #options: ChunkLogOptions
+  readonly #name: string
   readonly #acks: AckFile
   readonly #aside: Aside
   readonly #reader: FrameReader
-  /** Reads bodies again; its own, so that it does not throw the reader's window away. */
-  readonly #rereader: FrameReader
-  #rereading: Promise<unknown> = Promise.resolve()
+  readonly #rereader: Rereader
   #writer: Writer | undefined
-  #segments: Segment[] = []
-  /** The segment and the place in it where `next` goes on. Segments before it only hold outstanding chunks. */
-  #at: { segment: Segment; offset: number; number: number } | undefined
-  /** Where an earlier run stopped to take. */
-  #cursor: Remembered['cursor']
-  /** Chunks that it finished, or sent in part, and that are still to be passed here; by position. */
-  readonly #done = new Set<number>()
-  readonly #divided = new Map<number, Divided>()
+  readonly #walk = new Walk()
+  readonly #progress = new Progress()
+  readonly #gatherer: Gatherer
+  /** Every chunk that was taken and is not done; pieces of batches by themselves. */
   readonly #outstanding = new Map<number, Chunk>()
-  readonly #memory = new BodyMemory()
-  #corruptBytes = 0
+  readonly #pool: BufferPool
+  readonly #memory: BodyMemory
+  readonly #missing: Missing
+  /** That were found unreadable since the start. */
+  corruptBytes = 0
   /** In a row, at one place. */
   #readFailures = 0
   readonly #health: DiskHealth
   /** When the next chunk to take was queued, while none was taken yet. */
   #headMs: number | undefined
+  /** The number of the next segment, as far as this queue knows. */
+  nextSegmentNo = 1
   /** All that is not done, without what is still being written. */
   readonly queued: Amount = noAmount()
 
   constructor(options: ChunkLogOptions) {
     this.#options = options
-    const { disk, dir, log, clock } = options
+    const { disk, dir, log, clock, name = '', pool = new BufferPool(), budget = new MemoryBudget() } = options
+    this.#name = name
+    this.#pool = pool
+    this.#memory = new BodyMemory(pool, budget)
+    this.#missing = new Missing(disk, name)
     this.#health = new DiskHealth(clock, log, () => void this.#writer?.probe())
     this.#acks = new AckFile({ disk, dir, log, state: () => this.#ackState() })
     this.#aside = new Aside(disk, dir, log)
+    this.#gatherer = new Gatherer(options)
     this.#reader = new FrameReader(disk)
-    this.#rereader = new FrameReader(disk)
+    this.#rereader = new Rereader({
+      disk,
+      name,
+      aside: this.#aside,
+      memory: this.#memory,
+      onLost: (chunk) => {
+        this.#corrupt(chunk.records, chunk.bytes, tenantsOf(chunk.meta, 0, chunk.records))
+        this.done(aloneOf(chunk))
+      },
+    })
   }
 
-  /**
-   * Takes over what an earlier run left: gives its records per tenant, and the chunks that it was delivering.
-   * Rejects with `KeyError`, `DependencyError` or the disk's error.
-   */
-  async open(): Promise<{ tenants: TenantCounts; outstanding: readonly Chunk[] }> {
-    const { dir, disk, cipher, log } = this.#options
+  /** Takes over what an earlier run left; gives its records per tenant. Rejects with what `recover` throws. */
+  async open(): Promise<{ tenants: TenantCounts }> {
+    const { dir, disk, cipher, log, onHeld } = this.#options
     await disk.makeDir(dir)
-    const found = await recover({ dir, disk, cipher, log, aside: this.#aside, acks: this.#acks })
-    this.#segments = found.segments
-    const cursorAt = found.cursor ? positionOf(found.cursor.segmentNo, found.cursor.number) : 0
-    for (const position of found.done) if (position >= cursorAt) this.#done.add(position)
-    for (const [position, divided] of found.divided) if (position >= cursorAt) this.#divided.set(position, divided)
-    for (const chunk of found.outstanding) {
+    const found = await recover({ dir, disk, cipher, log, aside: this.#aside, acks: this.#acks, name: this.#name })
+    this.#walk.begin(found.segments, found.cursor)
+    this.#progress.begin(found)
+    for (const [i, chunk] of found.outstanding.entries()) {
       this.#outstanding.set(positionOf(chunk.segment.no, chunk.number), chunk)
       addAmount(this.queued, amountOf(chunk), 1)
+      this.#gatherer.add(chunk)
+      // In the segment of the cursor more pieces may follow.
+      const next = found.outstanding[i + 1]?.segment.no ?? found.cursor?.segmentNo
+      if (next !== chunk.segment.no) this.#gatherer.end()
     }
     for (const segment of found.segments) addAmount(this.queued, segment.untaken, 1)
-    this.#cursor = found.cursor
-    this.#at = this.#enter(found.cursor?.segmentNo ?? 0)
+    this.#enter()
     this.#headMs = found.oldestMs
-    if (found.corruptBytes > 0) this.#corrupt(0, found.corruptBytes)
-    this.#writer = new Writer({
-      disk,
-      dir,
-      cipher,
-      pool: this.#memory.pool,
-      firstSegmentNo: found.nextSegmentNo,
-      onSegment: (segment) => this.#segments.push(segment),
+    this.nextSegmentNo = found.nextSegmentNo
+    for (const [owner, bytes] of found.owners) onHeld?.(owner, bytes)
+    const lost = [...found.lost]
+    const lostRecords = lost.reduce((sum, [, n]) => sum + n, 0)
+    if (found.corruptBytes > 0 || lostRecords > 0) this.#corrupt(lostRecords, found.corruptBytes, lost)
+    this.#acks.wantCheckpoint()
+    return { tenants: [...found.tenants] }
+  }
+
+  /** The queue gets a writer, of its own or shared, before anything is appended. */
+  writeWith(writer: Writer): void {
+    this.#writer = writer
+  }
+
+  get isWritten(): boolean {
+    return this.#writer !== undefined && !this.#writer.isClosed
+  }
+
+  /** A writer that writes into this queue alone. */
+  ownWriter(): Writer {
+    const { disk, cipher, merges = true } = this.#options
+    return new Writer({ disk, cipher, pool: this.#pool, firstSegmentNo: this.nextSegmentNo, ends: [this.end], merges })
+  }
+
+  /** What a writer needs to know of it. */
+  get end(): WriterEnd {
+    return {
+      reader: this.#name,
+      dir: this.#options.dir,
+      onSegment: (segment) => {
+        this.#walk.segments.push(segment)
+        this.nextSegmentNo = segment.no + 1
+      },
       onWritten: (written) => this.#written(written),
       onDisk: (code) => {
         if (code === undefined) return this.#health.works()
@@ -110,34 +140,24 @@ export class ChunkLog {
         // The segment that failed is closed now; the reader may pass it.
         this.#options.onReady()
       },
-    })
-    this.#acks.wantCheckpoint()
-    return { tenants: [...found.tenants], outstanding: found.outstanding }
+    }
   }
 
-  /** Copies the body at once; resolves when it is durable, rejects with the disk's error. `id`: see `ChunkMeta`. */
-  append(body: Uint8Array, parcels: readonly ParcelMeta[], group: string, id?: string): Promise<void> {
-    return this.#writer!.append(body, parcels, group, this.#options.clock.nowMs(), id)
+  /** Copies the body at once; resolves when it is durable, rejects with the disk's error. */
+  append(entry: Omit<Entry, 'at'> & { readonly at?: number }): Promise<void> {
+    return this.#writer!.append({ at: this.#options.clock.nowMs(), ...entry })
   }
 
   /** What waits, with what is still being written. */
   get waiting(): Amount {
-    const { batches, records, requests, bytes } = this.queued
-    const pending = this.#writer?.pending ?? noAmount()
-    return {
-      batches: batches + pending.batches,
-      records: records + pending.records,
-      requests: requests + pending.requests,
-      bytes: bytes + pending.bytes,
-    }
+    const waiting = { ...this.queued }
+    if (this.#writer) addAmount(waiting, this.#writer.pending, 1)
+    return waiting
   }
 
   /** Why the disk cannot be written, as its code, and when it is worth another try. Undefined: it can. */
   get diskFailing(): DiskFailure | undefined {
     return this.#health.failure
-  }
-  get corruptBytes(): number {
-    return this.#corruptBytes
   }
   /** When the oldest chunk was queued, Unix milliseconds; undefined when nothing waits. */
   get oldestMs(): number | undefined {
@@ -148,44 +168,46 @@ export class ChunkLog {
     return oldest
   }
 
-  /** Takes the next chunk, with its body; undefined: none now. Not for concurrent calls. Rejects when the disk cannot be read. */
+  /** False: `next` would give nothing. */
+  get mayHaveMore(): boolean {
+    if (this.#gatherer.isWaiting || this.#gatherer.isHolding) return true
+    return this.#walk.mayHaveMore
+  }
+
+  /**
+   * Takes the next batch, with its body where it is in memory (else `load`); undefined: none now. Not for concurrent
+   * calls. Rejects when the disk cannot be read.
+   */
   async next(): Promise<Chunk | undefined> {
     for (;;) {
-      this.#at ??= this.#enter(this.#cursor?.segmentNo ?? 0)
-      const at = this.#at
-      if (!at) return undefined
-      if (at.offset >= at.segment.bytes) {
-        if (!at.segment.closed || !this.#leave(at.segment)) return undefined
-        continue
+      const ready = this.#gatherer.shift()
+      if (ready) return this.#batch(ready)
+      if (!this.#walk.at) this.#enter()
+      const { at } = this.#walk
+      if (!at) {
+        this.#gatherer.end()
+        if (!this.#gatherer.isWaiting) return undefined
+      } else if (at.offset >= at.segment.bytes) {
+        if (this.#gatherer.isHolding) {
+          if (!this.#pause(at)) return undefined
+        } else if (!at.segment.closed || !(await this.#leave(at.segment))) return undefined
+      } else {
+        const fresh = this.#memory.take(positionOf(at.segment.no, at.number), at.offset)
+        const chunk = fresh ? this.#taken(fresh) : await this.#read(at)
+        if (chunk) this.#gatherer.add(chunk)
       }
-      const fresh = this.#memory.take(positionOf(at.segment.no, at.number), at.offset)
-      const chunk = fresh ? this.#taken(fresh) : await this.#read(at)
-      if (chunk) return chunk
     }
   }
 
-  /** Makes sure that a taken chunk's body is in memory. False: it cannot be read any more; the chunk is out of the queue. */
+  /** Makes sure that a taken batch's body is in memory. False: it cannot be read any more; what is left of it is taken anew. */
   async load(chunk: Chunk): Promise<boolean> {
     if (chunk.body) return true
-    const reading = this.#rereading.then(async () => {
-      const read = await this.#rereader.frameAt(chunk.segment, chunk.offset).catch((error) => {
-        if (diskErrorCode(error) !== 'ENOENT') throw error
-        return { is: 'end' } as const
-      })
-      if (read.is === 'frame') {
-        const again = chunkOf(chunk.segment, chunk.offset, read.header, read.plain)
-        chunk.body = again.body
-        this.#memory.add(chunk, read.plain)
-        return true
-      }
-      if (read.is === 'damaged')
-        await this.#aside.keep(this.#rereader, chunk.segment, chunk.offset, chunk.offset + chunk.bytes)
-      this.#corrupt(chunk.records, chunk.bytes)
-      this.done(chunk)
-      return false
-    })
-    this.#rereading = reading.catch(() => undefined)
-    return reading
+    const left = await this.#rereader.load(chunk)
+    if (left === true) return true
+    this.#progress.uncut(chunk)
+    for (const piece of left) this.#gatherer.push(aloneOf(piece))
+    this.#options.onReady()
+    return false
   }
 
   /** Gives the body's memory back; `load` brings it again. */
@@ -193,25 +215,23 @@ export class ChunkLog {
     this.#memory.drop(chunk)
   }
 
-  /** True: bodies of chunks that wait for another attempt should not stay in memory. */
-  get memoryIsShort(): boolean {
-    return this.#memory.isShort
-  }
-
-  /** A taken chunk is delivered (or moved elsewhere durably): it leaves the queue. */
+  /** A taken batch is delivered (or moved elsewhere durably): it leaves the queue. */
   done(chunk: Chunk): void {
-    if (!this.#outstanding.delete(positionOf(chunk.segment.no, chunk.number))) return
+    this.#progress.uncut(chunk)
     this.unload(chunk)
-    addAmount(this.queued, amountOf(chunk), -1)
-    this.#acks.done(chunk)
-    chunk.segment.outstanding--
-    if (chunk.segment.outstanding === 0 && this.#isPast(chunk.segment)) void this.#remove(chunk.segment)
+    let isLeft = false
+    for (const piece of chunk.pieces ?? [chunk]) isLeft = this.#leaves(piece) || isLeft
+    if (!isLeft) return
+    if (chunk.isAlone) this.#acks.pieceDone(chunk)
+    else this.#acks.done(chunk)
+    if (chunk.segment.outstanding === 0 && this.#walk.isPast(chunk.segment)) void this.#remove(chunk.segment)
   }
 
-  /** Remembers, durably, that a range of a chunk's records is sent in parts, cut at `cuts`. Rejects when the disk fails. */
+  /** Remembers, durably, that a range of records is sent in parts, cut at `cuts`. Rejects when the disk fails. */
   async split(chunk: Chunk, range: Range, cuts: readonly number[]): Promise<void> {
     await this.#acks.cut(chunk, cuts)
     chunk.parts = cutParts(chunk.parts ?? [range], range, cuts)
+    this.#progress.cut(chunk)
   }
 
   /** A part is delivered. The last one does not end the chunk: `done` does. */
@@ -220,45 +240,56 @@ export class ChunkLog {
     this.#acks.partDone(chunk, range)
   }
 
-  /**
-   * Writes a taken chunk anew at the end, under the same id, if its segment is kept for little else: batches that a
-   * destination cannot digest would each hold a whole segment on the disk. Gives whether it did; then it is taken anew.
-   */
-  async moveOn(chunk: Chunk): Promise<boolean> {
-    if (chunk.parts || !chunk.body || !this.#isPast(chunk.segment)) return false
-    let diskBytes = 0
-    for (const segment of this.#segments) diskBytes += segment.bytes
-    if (diskBytes < 2 * this.queued.bytes + 4 * limits.segmentBytes) return false
-    await this.#writer!.append(chunk.body, chunk.meta.parcels, chunk.meta.group, chunk.meta.at, chunk.id)
-    this.done(chunk)
-    return true
+  /** The chunk's segment, like others, is kept on the disk for little else. */
+  isKeptForLittle(chunk: Chunk): boolean {
+    const { diskBytes } = this.#walk
+    return this.#walk.isPast(chunk.segment) && diskBytes >= 2 * this.queued.bytes + 4 * limits.segmentBytes
   }
 
   /** Nothing is appended or taken any more; what is not done stays on disk. */
   async close(): Promise<void> {
     this.#health.close()
+    this.#gatherer.close()
     await this.#writer?.close()
     await this.#acks.close()
-    await this.#rereading
     await this.#reader.close()
     await this.#rereader.close()
   }
 
   #written(written: readonly Written[]): void {
     for (const one of written) {
-      const amount = { batches: 1, records: one.records, requests: one.meta.parcels.length, bytes: one.bytes }
-      if (this.queued.batches === 0) this.#headMs = one.meta.at
-      const backlog = one.segment.untaken.bytes
+      const { records, bytes, segment, meta } = one
+      const amount = { batches: 1, records, requests: meta.parcels.length, bytes }
+      if (this.queued.batches === 0) this.#headMs = meta.at
+      const backlog = segment.untaken.bytes
       addAmount(this.queued, amount, 1)
-      addAmount(one.segment.untaken, amount, 1)
-      const isBehind = this.#at !== undefined && this.#at.segment.no + 1 < one.segment.no
-      this.#memory.keep(one, isBehind || backlog > limits.queueMemoryBytesMax)
+      addAmount(segment.untaken, amount, 1)
+      this.#options.onHeld?.(meta.owner ?? '', bytes)
+      const isBehind = this.#walk.at !== undefined && this.#walk.at.segment.no + 1 < segment.no
+      const seen = { ...one, meta: metaFor(meta, this.#name) }
+      this.#memory.keep(seen, isBehind || backlog > limits.queueMemoryBytesMax)
     }
     this.#options.onReady()
   }
 
+  /** A batch as it is handed out: joined, and with what is left of it. */
+  #batch(chunk: Chunk): Chunk {
+    this.#progress.divide(chunk)
+    if (chunk.pieces?.every(({ body }) => body !== undefined)) this.#memory.join(chunk, chunk.pieces)
+    return chunk
+  }
+
+  /** Nothing more can be read now, and batches are held that more might be added to. False: for now they are. */
+  #pause(at: Place): boolean {
+    if (at.segment.closed) {
+      this.#gatherer.end()
+      return true
+    }
+    return this.#gatherer.pause(at.number, (leader) => this.#writer!.closeBatch(at.segment.id, leader) ?? 0)
+  }
+
   /** Reads the frame at the cursor and moves it. Undefined: that frame was none to deliver. */
-  async #read(at: { segment: Segment; offset: number; number: number }): Promise<Chunk | undefined> {
+  async #read(at: Place): Promise<Chunk | undefined> {
     const { segment, offset } = at
     const read = await this.#reader.frameAt(segment, offset).catch((error) => this.#unreadable(segment, error))
     if (read.is === 'end') {
@@ -269,21 +300,21 @@ export class ChunkLog {
     if (read.is === 'damaged') {
       this.#options.log.error('queue.chunk_unreadable', { segment: segment.no, offset, bytes: read.next - offset })
       await this.#aside.keep(this.#reader, segment, offset, read.next)
-      this.#corrupt(0, read.next - offset)
+      this.#corrupt(0, read.next - offset, [])
       at.offset = read.next
       at.number++
       return undefined
     }
     const position = positionOf(segment.no, read.header.number)
-    if (read.header.kind !== frameKind.chunk || this.#done.delete(position)) {
+    const chunk =
+      read.header.kind === frameKind.chunk ? chunkOf(segment, offset, read.header, read.plain, this.#name) : undefined
+    if (!chunk || this.#progress.isDone(chunk)) {
+      if (chunk) this.#missing.passed(chunk)
       at.offset = read.next
       at.number = read.header.number + 1
       return undefined
     }
     this.#memory.forget(position)
-    const chunk = chunkOf(segment, offset, read.header, read.plain)
-    chunk.parts = partsOf(chunk, this.#divided.get(position))
-    this.#divided.delete(position)
     this.#memory.add(chunk, read.plain)
     return this.#taken(chunk)
   }
@@ -291,8 +322,9 @@ export class ChunkLog {
   /** Moves the reader behind a chunk. At once: a checkpoint in between would take the chunk for done. */
   #taken(chunk: Chunk): Chunk {
     const { segment, number, offset, bytes } = chunk
-    this.#at = { segment, offset: offset + bytes, number: number + 1 }
+    this.#walk.at = { segment, offset: offset + bytes, number: number + 1 }
     addAmount(segment.untaken, amountOf(chunk), -1)
+    this.#missing.passed(chunk)
     segment.outstanding++
     this.#headMs = undefined
     this.#outstanding.set(positionOf(segment.no, number), chunk)
@@ -306,92 +338,62 @@ export class ChunkLog {
     if (code !== 'ENOENT' && ++this.#readFailures < limits.readTriesMax) throw error
     this.#readFailures = 0
     this.#options.log.error('queue.segment_unreadable', { segment: segment.no, code })
-    this.#corrupt(0, segment.untaken.bytes)
+    this.#corrupt(0, segment.untaken.bytes, [])
     return { is: 'end' }
   }
 
-  /** The first place to read in the first segment with that number or a higher one. */
-  #enter(no: number): { segment: Segment; offset: number; number: number } | undefined {
-    const segment = this.#segments.find((one) => one.no >= no)
-    const again = segment?.no === this.#cursor?.segmentNo ? this.#cursor : undefined
-    return segment && { segment, offset: again?.offset ?? segmentHeaderBytes, number: again?.number ?? 0 }
+  /** The reader begins the first segment with that number or a higher one. False: there is none yet. */
+  #enter(no?: number): boolean {
+    const found = this.#walk.find(no)
+    if (!found) return false
+    this.#walk.at = found.place
+    this.#missing.enter(!found.isAgain)
+    return true
   }
 
   /** The reader has come to the end of a closed segment. False: there is no other yet. */
-  #leave(segment: Segment): boolean {
-    const lost = segment.untaken
+  async #leave(segment: Segment): Promise<boolean> {
+    const lost = { ...segment.untaken }
     if (lost.batches > 0) {
       // Its totals promised more than could be read.
+      Object.assign(segment.untaken, noAmount())
       addAmount(this.queued, lost, -1)
-      this.#options.onCorrupt(lost.records, 0)
-      Object.assign(lost, noAmount())
+      const { tenants, owners } = await this.#missing.find(segment)
+      for (const [owner, bytes] of owners) this.#options.onHeld?.(owner, -bytes)
+      this.#corrupt(lost.records, 0, tenants)
     }
-    if (segment.outstanding === 0 && this.#segments.includes(segment)) void this.#remove(segment)
-    const next = this.#enter(segment.no + 1)
-    if (!next) return false
-    this.#at = next
+    this.#progress.forgetBefore(segment.no + 1)
+    if (segment.outstanding === 0 && this.#walk.segments.includes(segment)) void this.#remove(segment)
+    if (!this.#enter(segment.no + 1)) return false
     this.#acks.wantCheckpoint()
     return true
   }
 
-  /** The reader is done with it. */
-  #isPast(segment: Segment): boolean {
-    const at = this.#at
-    if (!segment.closed) return false
-    if (!at) return segment.no < (this.#cursor?.segmentNo ?? 0)
-    return at.segment.no > segment.no || (at.segment === segment && at.offset >= segment.bytes)
-  }
-
   async #remove(segment: Segment): Promise<void> {
-    const i = this.#segments.indexOf(segment)
-    if (i >= 0) this.#segments.splice(i, 1)
-    try {
-      await this.#options.disk.remove(segment.path)
-    } catch (error) {
-      const code = diskErrorCode(error)
-      if (code !== 'ENOENT') this.#options.log.warn('queue.segment_not_removed', { segment: segment.no, code })
-    }
+    this.#walk.forget(segment)
+    await removeSegment(this.#options, segment)
     // An open file keeps its space.
     await this.#reader.forget(segment)
-    await this.#rereading.then(() => this.#rereader.forget(segment))
+    await this.#rereader.forget(segment)
   }
 
-  #corrupt(records: number, bytes: number): void {
-    this.#corruptBytes += bytes
-    this.#options.onCorrupt(records, bytes)
+  #corrupt(records: number, bytes: number, tenants: TenantCounts): void {
+    this.corruptBytes += bytes
+    this.#options.onCorrupt(records, bytes, tenants)
   }
 
-  *#outstandingState(): AckState['outstanding'] {
-    for (const chunk of this.#outstanding.values()) {
-      yield { place: chunk, divided: chunk.parts && dividedOf(chunk.records, chunk.parts) }
-    }
-  }
-
-  *#ahead(): AckState['ahead'] {
-    const byNo = new Map(this.#segments.map((segment) => [segment.no, segment]))
-    for (const position of [...this.#done, ...this.#divided.keys()]) {
-      const segment = byNo.get(Math.floor(position / limits.segmentFramesMax))
-      const place = segment && { segment, number: position % limits.segmentFramesMax }
-      if (place) yield { place, divided: this.#divided.get(position) }
-    }
+  /** One chunk leaves the queue. False: it had left before. */
+  #leaves(piece: Chunk): boolean {
+    if (!this.#outstanding.delete(positionOf(piece.segment.no, piece.number))) return false
+    this.unload(piece)
+    addAmount(this.queued, amountOf(piece), -1)
+    this.#options.onHeld?.(piece.meta.owner ?? '', -piece.bytes)
+    piece.segment.outstanding--
+    return true
   }
 
   #ackState(): AckState {
-    const at = this.#at
-    const cursor = at
-      ? { segment: at.segment, number: at.number, offset: at.offset }
-      : this.#cursor && {
-          segment: { no: this.#cursor.segmentNo, id: Buffer.alloc(segmentIdBytes) },
-          number: this.#cursor.number,
-          offset: this.#cursor.offset,
-        }
-    return { cursor, outstanding: this.#outstandingState(), ahead: this.#ahead() }
+    const { cursor, segments } = this.#walk
+    return { cursor, outstanding: this.#outstanding.values(), known: this.#progress.known(segments) }
   }
 }
-
-const amountOf = (chunk: Chunk): Amount => ({
-  batches: 1,
-  records: chunk.records,
-  requests: chunk.meta.parcels.length,
-  bytes: chunk.bytes,
-})

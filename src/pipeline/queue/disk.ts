@@ -30,6 +30,8 @@ export interface Disk {
   /** Makes a folder, 0700, and its parents. */
   makeDir(path: string): Promise<void>
   list(dir: string): Promise<string[]>
+  /** Gives a file a second name; its bytes are there until both are gone. Some file systems cannot: ENOTSUP, EPERM. */
+  link(from: string, to: string): Promise<void>
   rename(from: string, to: string): Promise<void>
   remove(path: string): Promise<void>
   syncDir(path: string): Promise<void>
@@ -114,6 +116,7 @@ export const nodeDisk: Disk = {
     }
   },
   list: (dir) => call((done) => fs.readdir(dir, done)),
+  link: (from, to) => call((done) => fs.link(from, to, done)),
   rename: (from, to) => call((done) => fs.rename(from, to, done)),
   remove: (path) => call((done) => fs.unlink(path, done)),
   async syncDir(path) {

@@ -3,7 +3,7 @@
  *
  *     segment header (128 bytes, zero-padded)            frame
  *     0   8  "DOUANEQ\n"                                 0   4  magic 0xD0A7E5F1
- *     8   2  format version (1)                          4   4  n: bytes of ciphertext and tag
+ *     8   2  format version (2)                          4   4  n: bytes of ciphertext and tag
  *     10 16  segment id, random                          8   4  number of the frame in this segment
  *     26  1  k: bytes of the wrapped key                 12  1  kind: 1 chunk, 2 totals       13  3  zero
  *     27  k  the wrapped key                             16  4  CRC-32 of segment id and bytes 0–15
@@ -13,6 +13,9 @@
  * one run only, and after a failed write nothing is written to it again. The frame's header is authenticated.
  * The CRC keeps the framing when a chunk is damaged; the tag tells whether a chunk is.
  *
+ * Version 2 has batches of several chunks, owners, and segments that several queues share by hard links; files of
+ * version 1 have none of these and are read as they are.
+ *
  * A chunk's plaintext is the body, then its `ChunkMeta` as JSON, then the JSON's length in 4 bytes. Totals are JSON
  * and the frame is followed by 8 bytes, its own length and "ENDQ", so that it can be found from the end of the file.
  */
@@ -20,7 +23,7 @@ import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import type { Holding, TenantCounts } from '../parcel.ts'
 
-export const formatVersion = 1
+export const formatVersion = 2
 export const segmentHeaderBytes = 128
 export const frameHeaderBytes = 20
 export const tagBytes = 16
@@ -44,6 +47,10 @@ export interface ChunkMeta {
   readonly at: number
   /** What its parcels have in common: the policy version, or the reason of a quarantine. */
   readonly group: string
+  /** The tenant that its parcels are counted for in shares of the queue; missing: nobody. */
+  readonly owner?: string
+  /** The batch that it is a piece of: the number of the batch's first frame, and how many records come before it. */
+  readonly batch?: readonly [leader: number, recordsBefore: number]
   /** The parcels in order: bytes of the body, records, records per tenant. */
   readonly parcels: readonly ParcelMeta[]
 }
@@ -51,6 +58,8 @@ export interface ParcelMeta {
   readonly bytes: number
   readonly records: number
   readonly tenants: TenantCounts
+  /** Where queues share the chunk: the counts of those that have others, by the queue's reader. */
+  readonly tenantsFor?: Readonly<Record<string, TenantCounts>>
   readonly holdings?: readonly Holding[]
 }
 
@@ -63,6 +72,9 @@ export interface Totals {
   readonly bytes: number
   readonly firstMs: number
   readonly tenants: TenantCounts
+  readonly tenantsFor?: Readonly<Record<string, TenantCounts>>
+  /** Bytes of frames by owner; missing in version 1. */
+  readonly owners?: TenantCounts
 }
 
 export interface SegmentIdentity {

@@ -12,34 +12,31 @@ import type { ChunkCipher } from '../../keys/chunk_cipher.ts'
 import { limits } from '../../limits.ts'
 import type { AckFile, Remembered } from './acks.ts'
 import type { Aside } from './aside.ts'
-import { type Chunk, chunkOf, partsOf, tenantsOf, wholeOf } from './chunk.ts'
-import { type Disk, diskErrorCode } from './disk.ts'
-import {
-  frameHeaderBytes,
-  frameKind,
-  openFrame,
-  readFrameHeader,
-  readSegmentHeader,
-  readTotals,
-  readTrailer,
-  segmentHeaderBytes,
-  type Totals,
-  trailerBytes,
-} from './frame.ts'
-import { FrameReader, positionOf, Segment, segmentNo } from './segment.ts'
+import { type Chunk, chunkOf, tenantsOf } from './chunk.ts'
+import type { Disk } from './disk.ts'
+import { frameKind, readSegmentHeader, segmentHeaderBytes } from './frame.ts'
+import { beyond } from './missing.ts'
+import { partsLeft } from './parts.ts'
+import { FrameReader, positionOf, removeSegment, Segment, segmentNo } from './segment.ts'
+import { tenantsIn, totalsAt } from './totals.ts'
 
 export interface Recovered {
   /** In order; the reader has not taken `untaken` of each. */
   readonly segments: Segment[]
-  /** Taken before, but not done. */
+  /** Taken before, but not done; in order, without their bodies. */
   readonly outstanding: Chunk[]
-  /** Chunks that the reader has to pass over, by position. */
+  /** What the reader has to pass over, by position. */
   readonly done: ReadonlySet<number>
+  readonly donePieces: ReadonlySet<number>
   readonly divided: Remembered['divided']
   readonly cursor: Remembered['cursor']
   readonly nextSegmentNo: number
   /** Records per tenant that are not done. */
   readonly tenants: Map<string, number>
+  /** Bytes of frames by owner that are not done. */
+  readonly owners: Map<string, number>
+  /** Records by tenant that cannot be read any more, of segments that were read; they are among `tenants`. */
+  readonly lost: Map<string, number>
   /** Bytes that are unreadable and were set aside. Torn tails are not among them. */
   readonly corruptBytes: number
   /** When the oldest of what was never taken was queued, Unix milliseconds. */
@@ -52,6 +49,8 @@ interface Context {
   readonly cipher: ChunkCipher
   readonly log: Log
   readonly aside: Aside
+  /** Who the queue is of (`ParcelMeta.tenantsFor`). */
+  readonly name: string
   readonly reader: FrameReader
 }
 
@@ -61,9 +60,18 @@ export async function recover(options: Omit<Context, 'reader'> & { readonly acks
   const { segments, corruptBytes, noMax } = await openSegments(context)
   const byNo = new Map(segments.map((segment) => [segment.no, segment]))
   const remembered = await options.acks.read((no) => byNo.get(no)?.id)
-  const found: Found = { outstanding: [], tenants: new Map(), corruptBytes, oldestMs: Number.POSITIVE_INFINITY }
+  const found: Found = {
+    outstanding: [],
+    tenants: new Map(),
+    owners: new Map(),
+    lost: new Map(),
+    damaged: new Set(),
+    corruptBytes,
+    oldestMs: Number.POSITIVE_INFINITY,
+  }
+  const { done, donePieces, divided } = remembered
   const touched = new Set(
-    [...remembered.done, ...remembered.divided.keys()].map((at) => Math.floor(at / limits.segmentFramesMax)),
+    [...done, ...donePieces, ...divided.keys()].map((at) => Math.floor(at / limits.segmentFramesMax)),
   )
   const kept: Segment[] = []
   try {
@@ -71,7 +79,7 @@ export async function recover(options: Omit<Context, 'reader'> & { readonly acks
       await takeOutstanding(context, segment, remembered, found)
       const cursor = remembered.cursor
       if (cursor && segment.no < cursor.segmentNo) {
-        if (segment.outstanding === 0) await remove(context, segment)
+        if (segment.outstanding === 0) await removeSegment(context, segment)
         else kept.push(segment)
         continue
       }
@@ -86,17 +94,21 @@ export async function recover(options: Omit<Context, 'reader'> & { readonly acks
       )
       kept.push(segment)
     }
+    for (const segment of found.damaged) await countLost(context, segment, found)
   } finally {
     await context.reader.close()
   }
   return {
     segments: kept,
     outstanding: found.outstanding,
-    done: remembered.done,
-    divided: remembered.divided,
+    done,
+    donePieces,
+    divided,
     cursor: remembered.cursor,
     nextSegmentNo: Math.max(noMax, remembered.segmentNoMax) + 1,
     tenants: found.tenants,
+    owners: found.owners,
+    lost: found.lost,
     corruptBytes: found.corruptBytes,
     oldestMs: Number.isFinite(found.oldestMs) ? found.oldestMs : undefined,
   }
@@ -105,6 +117,9 @@ export async function recover(options: Omit<Context, 'reader'> & { readonly acks
 interface Found {
   readonly outstanding: Chunk[]
   readonly tenants: Map<string, number>
+  readonly owners: Map<string, number>
+  readonly lost: Map<string, number>
+  readonly damaged: Set<Segment>
   corruptBytes: number
   oldestMs: number
 }
@@ -153,18 +168,18 @@ async function takeOutstanding(
   found: Found,
 ): Promise<void> {
   const cursorAt = remembered.cursor ? positionOf(remembered.cursor.segmentNo, remembered.cursor.number) : 0
-  for (const [position, place] of remembered.outstanding) {
+  for (const [position, place] of [...remembered.outstanding].sort(([a], [b]) => a - b)) {
     // Behind the cursor (or without one, should it be damaged) the reader will come to it anyway.
     if (place.segmentNo !== segment.no || position >= cursorAt) continue
     const read = await context.reader.frameAt(segment, place.offset)
     if (read.is === 'frame' && read.header.kind === frameKind.chunk && read.header.number === place.number) {
-      const chunk = chunkOf(segment, place.offset, read.header, read.plain)
-      chunk.parts = partsOf(chunk, remembered.divided.get(position))
+      const chunk = chunkOf(segment, place.offset, read.header, read.plain, context.name)
+      if (isDone(chunk, remembered)) continue
       // Read again when its turn comes: there may be many.
       chunk.body = undefined
       segment.outstanding++
       found.outstanding.push(chunk)
-      addTenants(found, chunk)
+      add(found, chunk, remembered)
     } else if (read.is === 'damaged') {
       context.log.error('queue.chunk_unreadable', {
         segment: segment.no,
@@ -172,6 +187,7 @@ async function takeOutstanding(
         bytes: read.next - place.offset,
       })
       found.corruptBytes += read.next - place.offset
+      found.damaged.add(segment)
       await context.aside.keep(context.reader, segment, place.offset, read.next)
     }
   }
@@ -186,13 +202,14 @@ async function takeRest(
   remembered: Remembered,
   found: Found,
 ): Promise<void> {
-  const totals = await totalsAt(context, segment)
+  const totals = await totalsAt(context.disk, segment)
   if (totals) segment.bytes = totals.start
   if (totals && !walk) {
     const { chunks, records, requests, bytes } = totals.value
     found.oldestMs = Math.min(found.oldestMs, totals.value.firstMs)
     Object.assign(segment.untaken, { batches: chunks, records, requests, bytes })
-    for (const [tenant, n] of totals.value.tenants) found.tenants.set(tenant, (found.tenants.get(tenant) ?? 0) + n)
+    for (const [tenant, n] of tenantsIn(totals.value, context.name)) count(found.tenants, tenant, n)
+    for (const [owner, n] of totals.value.owners ?? [['', bytes] as const]) count(found.owners, owner, n)
     return
   }
   for (let at = offset; ; ) {
@@ -200,7 +217,8 @@ async function takeRest(
     if (read.is === 'end') return
     if (read.is === 'damaged') {
       if (!read.last || totals) {
-        // The reader will come here, set it aside and count it.
+        // The reader will come here, set it aside and count its bytes.
+        found.damaged.add(segment)
         at = read.next
         continue
       }
@@ -213,52 +231,64 @@ async function takeRest(
       segment.bytes = at
       return
     }
-    if (!remembered.done.has(positionOf(segment.no, read.header.number))) {
-      const chunk = chunkOf(segment, at, read.header, read.plain)
+    const chunk = chunkOf(segment, at, read.header, read.plain, context.name)
+    if (!isDone(chunk, remembered)) {
       found.oldestMs = Math.min(found.oldestMs, chunk.meta.at)
       segment.untaken.batches++
       segment.untaken.records += chunk.records
       segment.untaken.requests += chunk.meta.parcels.length
       segment.untaken.bytes += chunk.bytes
-      chunk.parts = partsOf(chunk, remembered.divided.get(positionOf(segment.no, read.header.number)))
-      addTenants(found, chunk)
+      add(found, chunk, remembered)
     }
     at = read.next
   }
 }
 
-/** The totals at the end of a segment that was closed in good order. */
-async function totalsAt(context: Context, segment: Segment): Promise<{ value: Totals; start: number } | undefined> {
-  const end = segment.bytes - trailerBytes
-  if (end < segmentHeaderBytes + frameHeaderBytes) return undefined
-  const file = await context.disk.read(segment.path)
-  try {
-    const trailer = Buffer.alloc(trailerBytes)
-    await file.read(trailer, end)
-    const length = readTrailer(trailer)
-    const start = end - (length ?? 0)
-    if (length === undefined || start < segmentHeaderBytes) return undefined
-    const frame = Buffer.alloc(length)
-    await file.read(frame, start)
-    const header = readFrameHeader(frame, 0, segment.id)
-    if (header?.kind !== frameKind.totals || header.sealedBytes + frameHeaderBytes !== length) return undefined
-    const plain = openFrame(segment, header, frame, 0)
-    return plain && { value: readTotals(plain), start }
-  } finally {
-    await file.close()
+/**
+ * Whose records a damaged segment does not give any more: what its totals promise beyond all that can be read. As what
+ * is queued is received again at each start, so is this, and found missing again.
+ */
+async function countLost(context: Context, segment: Segment, found: Found): Promise<void> {
+  const totals = await totalsAt(context.disk, segment)
+  if (!totals) return
+  const readable = new Map<string, number>()
+  for (let at = segmentHeaderBytes; ; ) {
+    const read = await context.reader.frameAt(segment, at)
+    if (read.is === 'end') break
+    at = read.next
+    if (read.is === 'damaged' || read.header.kind !== frameKind.chunk) continue
+    const { meta, records } = chunkOf(segment, at, read.header, read.plain, context.name)
+    for (const [tenant, n] of tenantsOf(meta, 0, records)) count(readable, tenant, n)
+  }
+  for (const [tenant, n] of beyond(tenantsIn(totals.value, context.name), readable)) {
+    count(found.lost, tenant, n)
+    count(found.tenants, tenant, n)
   }
 }
 
-async function remove(context: Context, segment: Segment): Promise<void> {
-  await context.disk.remove(segment.path).catch((error) => {
-    context.log.warn('queue.segment_not_removed', { segment: segment.no, code: diskErrorCode(error) })
-  })
+/** Whether an earlier run has finished a chunk, or the batch that it is a piece of. */
+export function isDone(
+  { segment, number, meta }: Chunk,
+  { done, donePieces }: Pick<Recovered, 'done' | 'donePieces'>,
+): boolean {
+  const leader = meta.batch?.[0] ?? number
+  return done.has(positionOf(segment.no, leader)) || donePieces.has(positionOf(segment.no, number))
 }
 
-function addTenants(found: Found, chunk: Chunk): void {
-  for (const [from, to] of chunk.parts ?? [wholeOf(chunk)]) {
-    for (const [tenant, records] of tenantsOf(chunk.meta, from, to)) {
-      found.tenants.set(tenant, (found.tenants.get(tenant) ?? 0) + records)
+/** Counts what is left of a chunk: of a batch that was cut, some of its records may be done. */
+function add(found: Found, chunk: Chunk, { divided }: Remembered): void {
+  const [leader, before] = chunk.meta.batch ?? [chunk.number, 0]
+  count(found.owners, chunk.meta.owner ?? '', chunk.bytes)
+  const end = before + chunk.records
+  // Of the batch as far as this piece goes: what is left of it does not depend on what comes behind.
+  const left = partsLeft(end, divided.get(positionOf(chunk.segment.no, leader)) ?? { cuts: [], done: [] })
+  for (const [from, to] of left ?? [[before, end]]) {
+    if (to <= before) continue
+    for (const [tenant, n] of tenantsOf(chunk.meta, Math.max(from - before, 0), to - before)) {
+      count(found.tenants, tenant, n)
     }
   }
 }
+
+const count = (counts: Map<string, number>, key: string, n: number): void =>
+  void counts.set(key, (counts.get(key) ?? 0) + n)

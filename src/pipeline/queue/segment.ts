@@ -7,8 +7,9 @@
 
 import type { KeyObject } from 'node:crypto'
 import { join } from 'node:path'
+import type { Log } from '../../contract.ts'
 import { limits } from '../../limits.ts'
-import type { Disk, DiskFile } from './disk.ts'
+import { type Disk, type DiskFile, diskErrorCode } from './disk.ts'
 import {
   type FrameHeader,
   frameFirstByte,
@@ -66,6 +67,16 @@ export function segmentNo(name: string): number | undefined {
 
 /** A frame's place in the whole queue, as one number; later frames have larger ones. */
 export const positionOf = (segmentNo: number, frame: number): number => segmentNo * limits.segmentFramesMax + frame
+
+/** Deletes a segment's file. One that cannot be deleted is found again, and done, at the next start. */
+export async function removeSegment({ disk, log }: { disk: Disk; log: Log }, segment: Segment): Promise<void> {
+  try {
+    await disk.remove(segment.path)
+  } catch (error) {
+    const code = diskErrorCode(error)
+    if (code !== 'ENOENT') log.warn('queue.segment_not_removed', { segment: segment.no, code })
+  }
+}
 
 export type FrameRead =
   | { is: 'frame'; header: FrameHeader; plain: Buffer; next: number }

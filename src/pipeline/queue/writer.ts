@@ -1,15 +1,22 @@
 /**
  * The writing end of a queue: group commit.
  *
- * What arrives while a write is on its way to the disk waits, merged into chunks, and goes with the next write: one
- * encryption and one write for all. Nobody waits for a timer. A write that fails fails everybody in it: nothing of it
- * was acknowledged. The segment is then left as it is (after a failed write nobody knows what the disk holds) and
+ * What arrives while a write is on its way to the disk waits, merged by owner into chunks, and goes with the next write:
+ * one encryption and one write for all. Nobody waits for a timer. A write that fails fails everybody in it: nothing of
+ * it was acknowledged. The segment is then left as it is (after a failed write nobody knows what the disk holds) and
  * the next write goes to a new one.
+ *
+ * Several queues may share a writer: each has the segment in its own folder, as a hard link, and reads, acknowledges
+ * and removes it by itself; the file system frees the bytes when the last one has removed its name.
+ *
+ * Small chunks of one owner that follow each other are pieces of one batch, as long as no reader has asked for it:
+ * which batch a chunk belongs to is written down with it (batches.ts).
  */
 import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
 import type { ChunkCipher } from '../../keys/chunk_cipher.ts'
 import { limits } from '../../limits.ts'
-import type { TenantCounts } from '../parcel.ts'
+import { OpenBatches } from './batches.ts'
 import { type BufferPool, freeAtOnce } from './buffers.ts'
 import { type Disk, type DiskFile, diskErrorCode } from './disk.ts'
 import {
@@ -22,9 +29,9 @@ import {
   segmentHeader,
   segmentHeaderBytes,
   segmentIdBytes,
-  type Totals,
 } from './frame.ts'
-import { type Amount, noAmount, Segment } from './segment.ts'
+import { noAmount, Segment, segmentName } from './segment.ts'
+import { Sums } from './totals.ts'
 
 /** A chunk that has just become durable. */
 export interface Written {
@@ -35,45 +42,66 @@ export interface Written {
   readonly bytes: number
   readonly meta: ChunkMeta
   readonly records: number
-  /** From the pool; the receiver owns it. The body is its first `bodyBytes`. */
+  /** The receiver owns it until it is given back. The body is its first `bodyBytes`. */
   readonly buffer: Buffer
   readonly bodyBytes: number
+  readonly pool: BufferPool
+}
+
+/** A queue that is written into. */
+export interface WriterEnd {
+  /** Whose counts a chunk's `tenantsFor` may name. */
+  readonly reader: string
+  readonly dir: string
+  readonly onSegment: (segment: Segment) => void
+  readonly onWritten: (written: readonly Written[]) => void
+  /** The code of what the disk says; undefined: it works again. */
+  readonly onDisk: (code: string | undefined) => void
+}
+
+/** What is appended. */
+export interface Entry {
+  readonly body: Uint8Array
+  readonly parcels: readonly ParcelMeta[]
+  readonly group: string
+  readonly owner: string
+  /** When it was queued, Unix milliseconds. */
+  readonly at: number
+  /** The batch id, where it has one already: then it is not merged with others. */
+  readonly id?: string
 }
 
 interface Waiting {
   buffer: Buffer
   used: number
   records: number
-  readonly id: string | undefined
-  readonly at: number
-  readonly group: string
+  readonly key: string
+  readonly entry: Entry
   readonly parcels: ParcelMeta[]
   readonly waiters: { resolve(): void; reject(error: unknown): void }[]
 }
 
 interface Active {
-  readonly segment: Segment
+  /** One for each end. */
+  readonly segments: readonly Segment[]
   readonly file: DiskFile
   frames: number
-  /** What the segment holds, for its totals. */
-  readonly amount: Amount
-  readonly tenants: Map<string, number>
-  firstMs: number
+  end: number
+  readonly sums: Sums
+  readonly batches: OpenBatches
   /** Not yet written. */
   header: Buffer | undefined
 }
 
 export interface WriterOptions {
   readonly disk: Disk
-  readonly dir: string
   readonly cipher: ChunkCipher
   readonly pool: BufferPool
-  /** The number of the next segment. */
+  /** The number of the next segment, free in every folder. */
   readonly firstSegmentNo: number
-  readonly onSegment: (segment: Segment) => void
-  readonly onWritten: (written: readonly Written[]) => void
-  /** The code of what the disk says; undefined: it works again. */
-  readonly onDisk: (code: string | undefined) => void
+  readonly ends: readonly WriterEnd[]
+  /** Small chunks become pieces of batches. */
+  readonly merges: boolean
 }
 
 export class Writer {
@@ -81,8 +109,11 @@ export class Writer {
   #nextNo: number
   #active: Active | undefined
   #waiting: Waiting[] = []
+  /** The last of `#waiting` by group and owner. */
+  readonly #last = new Map<string, Waiting>()
   #writing: Promise<void> | undefined
   #scheduled = false
+  #closed = false
   /** What was offered and is not on disk yet. */
   readonly pending = noAmount()
 
@@ -91,12 +122,14 @@ export class Writer {
     this.#nextNo = options.firstSegmentNo
   }
 
-  /** Copies the body at once. Resolves when it is durable; rejects with the disk's error. `id`: not merged with others. */
-  append(body: Uint8Array, parcels: readonly ParcelMeta[], group: string, at: number, id?: string): Promise<void> {
-    const last = this.#waiting.at(-1)
-    const fits =
-      last !== undefined && last.group === group && !id && !last.id && last.used + body.length <= limits.batchBytesMax
-    const waiting = fits ? last : this.#open(body.length, group, at, id)
+  get isClosed(): boolean {
+    return this.#closed
+  }
+
+  /** Copies the body at once. Resolves when it is durable; rejects with the disk's error. */
+  append(entry: Entry): Promise<void> {
+    const { body, parcels } = entry
+    const waiting = this.#place(entry)
     waiting.buffer.set(body, waiting.used)
     waiting.used += body.length
     for (const parcel of parcels) {
@@ -110,21 +143,33 @@ export class Writer {
     return new Promise((resolve, reject) => waiting.waiters.push({ resolve, reject }))
   }
 
+  /**
+   * A reader wants the batch that begins with this frame: nothing is added to it any more. Gives the number behind the
+   * last frame that may be a piece of it; undefined: the segment is not being written any more.
+   */
+  closeBatch(segmentId: Buffer, leader: number): number | undefined {
+    const active = this.#active
+    if (active === undefined || active.segments[0]!.id !== segmentId) return undefined
+    active.batches.close(leader)
+    return active.frames
+  }
+
   /** Waits for what is being written, then closes the segment with its totals. */
   async close(): Promise<void> {
+    this.#closed = true
     while (this.#writing || this.#waiting.length > 0) await (this.#writing ?? this.#commit())
     const active = this.#active
     if (!active) return
     this.#active = undefined
-    const totals = sealTotals(active.segment, active.frames, totalsOf(active))
+    const totals = sealTotals(active.segments[0]!, active.frames, active.sums.totals())
     // Without them the next start reads the segment instead: a failing disk is no reason not to stop.
-    await active.file.write(totals.buffers, active.segment.bytes).catch(() => undefined)
+    await active.file.write(totals.buffers, active.end).catch(() => undefined)
     await this.#retire(active)
   }
 
   /** Opens a segment although nothing waits: tells whether a disk that failed can be written again. */
   async probe(): Promise<void> {
-    if (this.#writing || this.#active) return
+    if (this.#writing || this.#active || this.#closed) return
     this.#writing = this.#probe().finally(() => {
       this.#writing = undefined
       this.#schedule()
@@ -137,20 +182,52 @@ export class Writer {
       const active = await this.#create()
       await active.file.write([active.header!], 0)
       active.header = undefined
-      await this.#options.disk.syncDir(this.#options.dir)
-      this.#options.onDisk(undefined)
+      await this.#syncDirs()
+      this.#told(undefined)
     } catch (error) {
       await this.#abandon()
-      this.#options.onDisk(diskErrorCode(error))
+      this.#told(diskErrorCode(error))
     }
   }
 
-  #open(bytes: number, group: string, at: number, id: string | undefined): Waiting {
-    const buffer = this.#options.pool.take(bytes)
-    const waiting: Waiting = { buffer, used: 0, records: 0, id, at, group, parcels: [], waiters: [] }
+  #told(code: string | undefined): void {
+    for (const end of this.#options.ends) end.onDisk(code)
+  }
+
+  async #syncDirs(): Promise<void> {
+    const { disk, ends } = this.#options
+    const results = await Promise.allSettled(ends.map(({ dir }) => disk.syncDir(dir)))
+    for (const result of results) if (result.status === 'rejected') throw result.reason
+  }
+
+  /** The chunk that an entry goes into. */
+  #place(entry: Entry): Waiting {
+    const bytes = entry.body.length
+    const key = `${entry.group}\n${entry.owner}`
+    const last = entry.id === undefined ? this.#last.get(key) : undefined
+    if (last !== undefined && last.used + bytes <= limits.batchBytesMax) {
+      this.#makeRoom(last, bytes)
+      return last
+    }
+    const buffer = this.#bufferFor(bytes)
+    const waiting: Waiting = { buffer, used: 0, records: 0, key, entry, parcels: [], waiters: [] }
     this.#waiting.push(waiting)
+    if (entry.id === undefined) this.#last.set(key, waiting)
     this.pending.batches++
     return waiting
+  }
+
+  /** Where many owners wait, each gets little at first: a pooled buffer for each would be a megabyte for a line. */
+  #bufferFor(bytes: number): Buffer {
+    if (this.#waiting.length < largeBuffersMax || bytes > smallBufferBytes) return this.#options.pool.take(bytes)
+    return Buffer.allocUnsafeSlow(smallBufferBytes)
+  }
+
+  #makeRoom(waiting: Waiting, bytes: number): void {
+    if (waiting.used + bytes <= waiting.buffer.length) return
+    const grown = this.#options.pool.take(waiting.used + bytes)
+    waiting.buffer.copy(grown, 0, 0, waiting.used)
+    waiting.buffer = grown
   }
 
   #schedule(): void {
@@ -176,7 +253,9 @@ export class Writer {
     let bytes = 0
     let count = 0
     while (count < this.#waiting.length && (count === 0 || bytes < limits.commitBytesMax)) {
-      bytes += this.#waiting[count]!.used
+      const one = this.#waiting[count]!
+      bytes += one.used
+      if (this.#last.get(one.key) === one) this.#last.delete(one.key)
       count++
     }
     return this.#waiting.splice(0, count)
@@ -185,32 +264,42 @@ export class Writer {
   async #write(group: readonly Waiting[]): Promise<void> {
     try {
       const active = this.#active ?? (await this.#create())
-      const { written, buffers, end } = seal(active, group)
-      const sealed = buffers.slice()
+      const { sealed, buffers, end } = this.#seal(active, group)
+      const ciphertext = buffers.slice()
       const full = end >= limits.segmentBytes || active.frames >= limits.segmentFramesMax - 2
-      if (full) buffers.push(...sealTotals(active.segment, active.frames, totalsOf(active)).buffers)
-      const start = active.header ? 0 : active.segment.bytes
+      if (full) buffers.push(...sealTotals(active.segments[0]!, active.frames, active.sums.totals()).buffers)
+      const start = active.header ? 0 : active.end
       if (active.header) buffers.unshift(active.header)
-      const named = active.header ? this.#options.disk.syncDir(this.#options.dir) : undefined
+      const named = active.header ? this.#syncDirs() : undefined
       // Both must end before anything else happens, also when one fails.
       const results = await Promise.allSettled([active.file.write(buffers, start), named])
-      freeAtOnce(sealed)
+      freeAtOnce(ciphertext)
       for (const result of results) if (result.status === 'rejected') throw result.reason
       active.header = undefined
-      active.segment.bytes = end
+      active.end = end
+      for (const segment of active.segments) segment.bytes = end
       if (full) await this.#retire(active)
       this.#settle(group)
-      this.#options.onDisk(undefined)
-      this.#options.onWritten(written)
+      this.#told(undefined)
+      this.#handOut(active, sealed)
       for (const one of group) for (const waiter of one.waiters) waiter.resolve()
     } catch (error) {
       await this.#abandon()
       this.#settle(group)
-      this.#options.onDisk(diskErrorCode(error))
+      this.#told(diskErrorCode(error))
       for (const one of group) {
         this.#options.pool.give(one.buffer)
         for (const waiter of one.waiters) waiter.reject(error)
       }
+    }
+  }
+
+  #handOut(active: Active, sealed: readonly Omit<Written, 'segment'>[]): void {
+    const { ends, pool } = this.#options
+    for (const { buffer } of sealed) pool.share(buffer, ends.length)
+    for (const [i, end] of ends.entries()) {
+      const segment = active.segments[i]!
+      end.onWritten(sealed.map((one) => ({ ...one, segment })))
     }
   }
 
@@ -224,24 +313,28 @@ export class Writer {
   }
 
   async #create(): Promise<Active> {
-    const { key, wrapped } = this.#options.cipher.fresh()
-    const segment = new Segment(this.#nextNo++, this.#options.dir, randomBytes(segmentIdBytes), key)
-    const file = await this.#options.disk.create(segment.path)
+    const { cipher, disk, ends } = this.#options
+    const { key, wrapped } = cipher.fresh()
+    const no = this.#nextNo++
+    const id = randomBytes(segmentIdBytes)
+    const segments = ends.map(({ dir }) => new Segment(no, dir, id, key))
+    const file = await disk.create(segments[0]!.path)
     this.#active = {
-      segment,
+      segments,
       file,
       frames: 0,
-      amount: noAmount(),
-      tenants: new Map(),
-      firstMs: 0,
-      header: segmentHeader(segment.id, wrapped),
+      end: segmentHeaderBytes,
+      sums: new Sums(ends.map(({ reader }) => reader)),
+      batches: new OpenBatches(),
+      header: segmentHeader(id, wrapped),
     }
-    this.#options.onSegment(segment)
+    for (const [i, end] of ends.entries()) end.onSegment(segments[i]!)
+    for (const { dir } of ends.slice(1)) await disk.link(segments[0]!.path, join(dir, segmentName(no)))
     return this.#active
   }
 
   async #retire(active: Active): Promise<void> {
-    active.segment.closed = true
+    for (const segment of active.segments) segment.closed = true
     if (this.#active === active) this.#active = undefined
     await active.file.close().catch(() => undefined)
   }
@@ -250,54 +343,42 @@ export class Writer {
   async #abandon(): Promise<void> {
     const active = this.#active
     if (!active) return
-    const end = active.segment.bytes
+    const { end } = active
     await active.file.truncate(end > segmentHeaderBytes || !active.header ? end : 0).catch(() => undefined)
     await this.#retire(active)
   }
-}
 
-/** Gives each waiting chunk its frame. Synchronous, so that frames are numbered in order. */
-function seal(active: Active, group: readonly Waiting[]): { written: Written[]; buffers: Uint8Array[]; end: number } {
-  const written: Written[] = []
-  const buffers: Uint8Array[] = []
-  let end = active.segment.bytes
-  for (const one of group) {
-    const meta: ChunkMeta = { ...(one.id && { id: one.id }), at: one.at, group: one.group, parcels: one.parcels }
-    const number = active.frames++
-    const plain = [one.buffer.subarray(0, one.used), chunkMetaBytes(meta)]
-    const frame = sealFrame(active.segment, frameKind.chunk, number, plain)
-    for (const buffer of frame.buffers) buffers.push(buffer)
-    written.push({
-      segment: active.segment,
-      number,
-      offset: end,
-      bytes: frame.bytes,
-      meta,
-      records: one.records,
-      buffer: one.buffer,
-      bodyBytes: one.used,
-    })
-    end += frame.bytes
-    count(active, one, frame.bytes)
-  }
-  return { written, buffers, end }
-}
-
-function count(active: Active, one: Waiting, frameBytes: number): void {
-  if (active.amount.batches === 0) active.firstMs = one.at
-  active.amount.batches++
-  active.amount.records += one.records
-  active.amount.requests += one.parcels.length
-  active.amount.bytes += frameBytes
-  for (const parcel of one.parcels) {
-    for (const [tenant, records] of parcel.tenants) {
-      active.tenants.set(tenant, (active.tenants.get(tenant) ?? 0) + records)
+  /** Gives each waiting chunk its frame. Synchronous, so that frames are numbered in order. */
+  #seal(active: Active, group: readonly Waiting[]) {
+    const sealed: Omit<Written, 'segment'>[] = []
+    const buffers: Uint8Array[] = []
+    let { end } = active
+    for (const one of group) {
+      const { id, at, group: in_, owner } = one.entry
+      const number = active.frames++
+      const isPiece = this.#options.merges && id === undefined
+      const batch = isPiece ? active.batches.place({ ...one, ...one.entry, number, offset: end }) : undefined
+      const meta: ChunkMeta = {
+        ...(id !== undefined && { id }),
+        at,
+        group: in_,
+        ...(owner !== '' && { owner }),
+        ...(batch && { batch }),
+        parcels: one.parcels,
+      }
+      const plain = [one.buffer.subarray(0, one.used), chunkMetaBytes(meta)]
+      const frame = sealFrame(active.segments[0]!, frameKind.chunk, number, plain)
+      for (const buffer of frame.buffers) buffers.push(buffer)
+      const { buffer, used: bodyBytes, records } = one
+      const { pool } = this.#options
+      sealed.push({ number, offset: end, bytes: frame.bytes, meta, records, buffer, bodyBytes, pool })
+      end += frame.bytes
+      active.sums.add(meta, records, frame.bytes)
     }
+    return { sealed, buffers, end }
   }
 }
 
-function totalsOf(active: Active): Totals {
-  const { batches, records, requests, bytes } = active.amount
-  const tenants: TenantCounts = [...active.tenants]
-  return { chunks: batches, records, requests, bytes, firstMs: active.firstMs, tenants }
-}
+/** So many chunks that wait for one write begin with a whole buffer; further ones with a small one. */
+const largeBuffersMax = 4
+const smallBufferBytes = 16 * 1024

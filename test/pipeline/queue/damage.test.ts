@@ -150,7 +150,7 @@ test('without its key a queue does not start, and nothing is touched', async () 
 test('a segment of a newer version of the program is refused, and not touched', async () => {
   const disk = await queued(20)
   const { content } = disk.names.get(segments(disk)[0]!)!
-  content.writeUInt16LE(2, 8)
+  content.writeUInt16LE(3, 8)
   const { crc32 } = await import('node:zlib')
   content.writeUInt32LE(crc32(content.subarray(0, 124)), 124)
   await expect(setup({ disk }).destination.start()).rejects.toMatchObject({ code: 'dependency' })

@@ -13,7 +13,7 @@ import { retryOnFailure, sendingQueue } from '../../../src/pipeline/queue_config
 export const testCipher = (byte = 7): ChunkCipher => cipherOf(Buffer.alloc(8, byte), Buffer.alloc(32, byte))
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} }
 
-/** A small generator of numbers in [0, 1), the same for the same seed. */
+/** Numbers in [0, 1), the same for the same seed. */
 export function seeded(seed: number): () => number {
   let state = seed >>> 0
   return () => {
@@ -67,6 +67,7 @@ interface Inode {
 }
 type NameOperation = { start: number; end: number } & (
   | { is: 'create'; path: string; inode: Inode }
+  | { is: 'link'; path: string; inode: Inode }
   | { is: 'rename'; from: string; to: string }
   | { is: 'remove'; path: string }
 )
@@ -124,7 +125,16 @@ export class MemoryDisk implements Disk {
     const inside = [...this.names.keys()]
       .filter((path) => path.startsWith(start))
       .map((path) => path.slice(start.length))
-    return inside.filter((name) => !name.includes('/'))
+    return [...new Set(inside.map((name) => name.split('/')[0]!))]
+  }
+  async link(from: string, to: string): Promise<void> {
+    const { value, start } = await this.#run('link', to, () => {
+      const inode = this.names.get(from)
+      if (!inode || this.names.has(to)) throw diskError(inode ? 'EEXIST' : 'ENOENT')
+      this.names.set(to, inode)
+      return inode
+    })
+    this.#nameOperations.push({ is: 'link', path: to, inode: value, start, end: ++this.events })
   }
   async rename(from: string, to: string): Promise<void> {
     const { start } = await this.#run('rename', to, () => {
@@ -150,8 +160,8 @@ export class MemoryDisk implements Disk {
     for (const operation of this.#nameOperations) {
       if (operation.start > at) break
       if (!this.#isNameDurable(operation, at) && !coin()) continue
-      if (operation.is === 'create') {
-        const copy: Inode = {
+      if (operation.is === 'create' || operation.is === 'link') {
+        const copy = copies.get(operation.inode) ?? {
           ...operation.inode,
           writes: [],
           syncs: [],
@@ -174,10 +184,11 @@ export class MemoryDisk implements Disk {
   #startFrom(): void {
     this.events = 1
     for (const [path, inode] of this.names) {
-      inode.writes.push({ start: 0, end: 0, position: 0, bytes: inode.content })
-      inode.syncs.push({ start: 1, end: 1 })
       this.#nameOperations.push({ is: 'create', path, inode, start: 0, end: 0 })
       this.#dirSyncs.push({ path: dirOf(path), start: 1, end: 1 })
+      if (inode.writes.length > 0) continue
+      inode.writes.push({ start: 0, end: 0, position: 0, bytes: inode.content })
+      inode.syncs.push({ start: 1, end: 1 })
     }
   }
 
@@ -294,6 +305,7 @@ export class Tally implements DeliveryCounts {
     corruptBytes: 0,
   }
   readonly storedBy = new Map<string, number>()
+  readonly corruptedBy = new Map<string, number>()
   readonly reasons: string[] = []
   recovered = (tenants: TenantCounts) => {
     this.of.recovered += sum(tenants)
@@ -316,9 +328,10 @@ export class Tally implements DeliveryCounts {
   revived = (tenants: TenantCounts) => {
     this.of.revived += sum(tenants)
   }
-  corrupted = (records: number, bytes: number) => {
+  corrupted = (records: number, bytes: number, tenants: TenantCounts) => {
     this.of.corrupted += records
     this.of.corruptBytes += bytes
+    for (const [tenant, n] of tenants) this.corruptedBy.set(tenant, (this.corruptedBy.get(tenant) ?? 0) + n)
   }
   attempted = () => {}
 }
@@ -332,18 +345,15 @@ export function request(...texts: string[]): Buffer {
   return field(1, Buffer.concat([field(1, Buffer.alloc(0)), field(2, Buffer.concat(records))]))
 }
 function varints(...values: number[]): Buffer {
-  const bytes: number[] = []
-  for (let value of values) {
-    for (; value > 127; value >>>= 7) bytes.push((value & 127) | 128)
-    bytes.push(value)
-  }
-  return Buffer.from(bytes)
+  const bytesOf = (value: number): number[] => (value < 128 ? [value] : [(value & 127) | 128, ...bytesOf(value >>> 7)])
+  return Buffer.from(values.flatMap(bytesOf))
 }
 
 export const parcel = (body: Uint8Array, records = 1, tenant = 'acme', policyVersion = 'v1'): Parcel => ({
   body,
   records,
   tenants: [[tenant, records]],
+  owner: tenant,
   policyVersion,
 })
 
