@@ -54,7 +54,9 @@ class Minimize implements Processor {
   readonly #roles = roleNames.map(roleVerdict)
   /** Counts requests: what is known of one body says nothing about the next, though it may lie in the same memory. */
   #request = 0
-  #addAttribute: (key: string, slots: Slots, slot: number) => void = () => {}
+  /** The record that is being visited, or the tag of the attributes of a resource or scope. */
+  #record: LogRecord | undefined
+  #attributesTag: number = Tag.resource.attributes
   /** What of the body at hand stays beside it. */
   #beside: BodyMetadata | undefined
 
@@ -86,14 +88,16 @@ class Minimize implements Processor {
     this.#lane.resource()
     this.#lastMask = -1
     this.#choose(0)
-    this.#addAttribute = (key, slots, slot) => slots.add(Tag.resource.attributes, key, slots.value(slot))
+    this.#attributesTag = Tag.resource.attributes
+    this.#record = undefined
     this.#visit(resource.slots, resource.first, resource.end)
     this.#schemaUrl(resource, 'resource.schema_url')
   }
 
   scope(scope: Scope): void {
     this.#choose(0)
-    this.#addAttribute = (key, slots, slot) => slots.add(Tag.scope.attributes, key, slots.value(slot))
+    this.#attributesTag = Tag.scope.attributes
+    this.#record = undefined
     this.#visit(scope.slots, scope.first, scope.end)
     this.#schemaUrl(scope, 'scope.schema_url')
   }
@@ -101,7 +105,7 @@ class Minimize implements Processor {
   record(record: LogRecord): 'keep' {
     this.#choose(record.purposes)
     this.#audit.record()
-    this.#addAttribute = (key, slots, slot) => record.add(key, slots.value(slot))
+    this.#record = record
     this.#beside = undefined
     const { policy } = this.#rewriter
     if (this.#lane.open(record, policy, this.#hasher.key)) this.#listed(record, policy)
@@ -274,7 +278,8 @@ class Minimize implements Processor {
   #renameKey(slots: Slots, slot: number): void {
     const key = this.#rewriter.text(slots.key(slot), noHint, limits.embeddedJsonDepthMax + 1)
     if (key === undefined) return
-    this.#addAttribute(key, slots, slot)
+    if (this.#record !== undefined) this.#record.add(key, slots.value(slot))
+    else slots.add(this.#attributesTag, key, slots.value(slot))
     slots.remove(slot)
   }
 

@@ -28,6 +28,9 @@ export class Prepender {
   /** The source of the last piece that was not the body's, and where it begins in the memory; -1 = elsewhere. */
   #source: Buffer | undefined
   #base = -1
+  /** The same of the source before it. */
+  #other: Buffer | undefined
+  #otherBase = -1
 
   constructor(out: Buffer = Buffer.allocUnsafeSlow(64 * 1024)) {
     this.#out = out
@@ -41,6 +44,7 @@ export class Prepender {
     this.#bodyAt = body.byteOffset
     this.#head = this.#out.length
     this.#source = undefined
+    this.#other = undefined
     this.#forget()
   }
 
@@ -67,13 +71,21 @@ export class Prepender {
     const length = to - from
     if (length === 0) return
     const press = this.#press
-    if (source !== this.#source) {
-      this.#source = source
-      this.#base = press !== undefined && source.buffer === press.bytes.buffer ? source.byteOffset : -1
-    }
+    if (source !== this.#source) this.#turnTo(source)
     if (press === undefined || (this.#base === -1 && length > LARGE)) this.#copyAtOnce(source, from, length)
     else if (this.#base === -1) this.#note(this.#stage(press, source, from, to), length, length)
     else this.#piece(press.steps, this.#base + from, length)
+  }
+
+  /** Another source than before; mostly there are two, the arena and an appendix. */
+  #turnTo(source: Buffer): void {
+    const last = this.#source
+    const lastBase = this.#base
+    if (source === this.#other) this.#base = this.#otherBase
+    else this.#base = source.buffer === this.#press?.bytes.buffer ? source.byteOffset : -1
+    this.#source = source
+    this.#other = last
+    this.#otherBase = lastBase
   }
 
   /** Prepends a tag and the length of what was written since `mark`. */

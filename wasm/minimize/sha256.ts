@@ -7,7 +7,20 @@
 
 import { block, digest, innerState, outerState, roundConstants, schedule, state } from './layout'
 
-/** One compression of the block at `from` into `state`. */
+@inline function big0(a: i32): i32 {
+  return rotr<i32>(a, 2) ^ rotr<i32>(a, 13) ^ rotr<i32>(a, 22)
+}
+@inline function big1(e: i32): i32 {
+  return rotr<i32>(e, 6) ^ rotr<i32>(e, 11) ^ rotr<i32>(e, 25)
+}
+@inline function choice(e: i32, f: i32, g: i32): i32 {
+  return g ^ (e & (f ^ g))
+}
+@inline function majority(a: i32, b: i32, c: i32): i32 {
+  return (a & b) | (c & (a | b))
+}
+
+/** One compression of the block at `from` into `state`: eight rounds a turn, so that no value changes its name. */
 function compress(from: i32): void {
   for (let i = 0; i < 64; i += 4) store<i32>(schedule + i, bswap<i32>(load<i32>(from + i)))
   for (let i = 64; i < 256; i += 4) {
@@ -25,19 +38,31 @@ function compress(from: i32): void {
   let f = load<i32>(state, 20)
   let g = load<i32>(state, 24)
   let h = load<i32>(state, 28)
-  for (let i = 0; i < 256; i += 4) {
-    const s1 = rotr<i32>(e, 6) ^ rotr<i32>(e, 11) ^ rotr<i32>(e, 25)
-    const t1 = h + s1 + (g ^ (e & (f ^ g))) + load<i32>(roundConstants + i) + load<i32>(schedule + i)
-    const s0 = rotr<i32>(a, 2) ^ rotr<i32>(a, 13) ^ rotr<i32>(a, 22)
-    h = g
-    g = f
-    f = e
-    e = d + t1
-    d = c
-    const t2 = s0 + ((a & b) | (c & (a | b)))
-    c = b
-    b = a
-    a = t1 + t2
+  for (let w = schedule, k = roundConstants; w < schedule + 256; w += 32, k += 32) {
+    h += big1(e) + choice(e, f, g) + load<i32>(w) + load<i32>(k)
+    d += h
+    h += big0(a) + majority(a, b, c)
+    g += big1(d) + choice(d, e, f) + load<i32>(w, 4) + load<i32>(k, 4)
+    c += g
+    g += big0(h) + majority(h, a, b)
+    f += big1(c) + choice(c, d, e) + load<i32>(w, 8) + load<i32>(k, 8)
+    b += f
+    f += big0(g) + majority(g, h, a)
+    e += big1(b) + choice(b, c, d) + load<i32>(w, 12) + load<i32>(k, 12)
+    a += e
+    e += big0(f) + majority(f, g, h)
+    d += big1(a) + choice(a, b, c) + load<i32>(w, 16) + load<i32>(k, 16)
+    h += d
+    d += big0(e) + majority(e, f, g)
+    c += big1(h) + choice(h, a, b) + load<i32>(w, 20) + load<i32>(k, 20)
+    g += c
+    c += big0(d) + majority(d, e, f)
+    b += big1(g) + choice(g, h, a) + load<i32>(w, 24) + load<i32>(k, 24)
+    f += b
+    b += big0(c) + majority(c, d, e)
+    a += big1(f) + choice(f, g, h) + load<i32>(w, 28) + load<i32>(k, 28)
+    e += a
+    a += big0(b) + majority(b, c, d)
   }
   store<i32>(state, load<i32>(state) + a)
   store<i32>(state, load<i32>(state, 4) + b, 4)

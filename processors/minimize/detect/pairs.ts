@@ -10,7 +10,7 @@ import { alpha, classes, digit, quote, space, textOf, token } from './ascii.ts'
 import { isPlaceholder } from './placeholder.ts'
 import { looksRandom } from './random.ts'
 import { detector } from './registry.ts'
-import { SecretKey, secretKey } from './secret_keys.ts'
+import { SecretKey, secretKeyIn } from './secret_keys.ts'
 import type { Scan } from './state.ts'
 
 const password = detector('password', 'secret')
@@ -31,7 +31,7 @@ export function pair(s: Scan, start: number, end: number): number {
   while (to < s.to && to - from < keyMax && isKeyByte(b[to]!)) to++
   s.hits.steps += to - from
   if (from < to && b[to - 1] === 46) to--
-  const kind = secretKey(textOf(b, from, to))
+  const kind = secretKeyIn(b, from, to)
   if (kind === SecretKey.None) return end
   const scheme = schemeOf(b, start, end)
   if (scheme && from === start && to === end) return credentials(s, end)

@@ -2,6 +2,8 @@
  * Which keys tell that their value is a secret, in the languages of topics.ts: `password`, `dbPasswd`, `x-api-key`,
  * `ibm_cloud_iamapikey`, `wachtwoord`. Whole words count, and the end of a word that was glued together.
  */
+import { textOf } from './ascii.ts'
+
 export const SecretKey = {
   None: 0,
   /** Any value that is no placeholder: passwords, API keys. */
@@ -59,6 +61,29 @@ export function secretKey(key: string): SecretKey {
   const kind = decide(key)
   if (known.size >= knownMax) known.clear()
   known.set(key, kind)
+  return kind
+}
+
+/** Keys that were decided last, by their bytes: length (1), kind (1), bytes. A newer one takes an older one's row. */
+const rowsMax = 1024
+const keyBytesMax = 30
+const ROW = keyBytesMax + 2
+const recent = new Uint8Array(rowsMax * ROW)
+
+/** The same of the key in bytes[from, to): no string is made of one that was seen not long ago. */
+export function secretKeyIn(bytes: Uint8Array, from: number, to: number): SecretKey {
+  const length = to - from
+  if (length > keyBytesMax) return secretKey(textOf(bytes, from, to))
+  let hash = length
+  for (let i = from; i < to; i++) hash = (Math.imul(hash, 31) + bytes[i]!) | 0
+  const row = ((hash ^ (hash >>> 13)) & (rowsMax - 1)) * ROW
+  let isKnown = recent[row] === length
+  for (let i = 0; isKnown && i < length; i++) isKnown = recent[row + 2 + i] === bytes[from + i]
+  if (isKnown) return recent[row + 1] as SecretKey
+  const kind = secretKey(textOf(bytes, from, to))
+  recent[row] = length
+  recent[row + 1] = kind
+  for (let i = 0; i < length; i++) recent[row + 2 + i] = bytes[from + i]!
   return kind
 }
 

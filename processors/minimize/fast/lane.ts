@@ -45,11 +45,16 @@ export class Lane implements Stops {
   #first = 0
   #end = 0
   #size = windowMax
-  /** The list, its rows, and where the record at hand has got to. */
+  /** Where the list lies, where the record at hand has got to in it, where it ends. */
   #words: Int32Array = new Int32Array(0)
-  #count = 0
-  #at = 0
+  #row = 0
+  #listEnd = 0
   #slotsEnd = 0
+  /** What `next` handed out last: a `Work`, and its offsets. */
+  what = 0
+  from = 0
+  to = 0
+  textFrom = 0
 
   /** `cacheRows`: hashes that are kept; a power of two, or 0. */
   constructor(cacheRows: number) {
@@ -90,35 +95,24 @@ export class Lane implements Stops {
       if (index >= this.#end) return false
     }
     const words = this.#words
-    while (this.#at < this.#count && words[this.#row]! < first) this.#at++
+    while (this.#row < this.#listEnd && words[this.#row]! < first) this.#row += WORK_ROW
     this.#slotsEnd = end
     return true
   }
 
   /** Goes to the record's next piece of work: its slot, or -1. */
   next(): number {
-    const slot = this.#at < this.#count ? this.#words[this.#row]! : -1
-    if (slot === -1 || slot >= this.#slotsEnd) return -1
-    this.#at++
+    const words = this.#words
+    const row = this.#row
+    if (row >= this.#listEnd) return -1
+    const slot = words[row]!
+    if (slot >= this.#slotsEnd) return -1
+    this.what = words[row + 1]!
+    this.from = words[row + 2]!
+    this.to = words[row + 3]!
+    this.textFrom = words[row + 4]!
+    this.#row = row + WORK_ROW
     return slot
-  }
-
-  /** What `next` handed out last: a `Work`, and its offsets. */
-  get what(): number {
-    return this.#words[this.#row - WORK_ROW + 1]!
-  }
-  get from(): number {
-    return this.#words[this.#row - WORK_ROW + 2]!
-  }
-  get to(): number {
-    return this.#words[this.#row - WORK_ROW + 3]!
-  }
-  get textFrom(): number {
-    return this.#words[this.#row - WORK_ROW + 4]!
-  }
-
-  get #row(): number {
-    return this.#memory!.workAt + this.#at * WORK_ROW
   }
 
   /** Remembers what is done with a key that was not known. */
@@ -150,12 +144,13 @@ export class Lane implements Stops {
     while (end < last && records.at[end * RECORD_ROW + RecordCol.EndSlot]! - record.first <= workMax) end++
     this.#first = index
     this.#end = end
-    this.#at = 0
-    this.#count = 0
+    this.#row = memory.workAt
+    this.#listEnd = memory.workAt
     if (end === index) return
     const { wasm, places } = memory
     wasm.arenaAt.value = places.arena + slots.arena.used
-    this.#count = wasm.prepare(record.first, records.at[(end - 1) * RECORD_ROW + RecordCol.EndSlot]!)
+    const count = wasm.prepare(record.first, records.at[(end - 1) * RECORD_ROW + RecordCol.EndSlot]!)
+    this.#listEnd = memory.workAt + count * WORK_ROW
     slots.arena.used = wasm.arenaAt.value - places.arena
   }
 
