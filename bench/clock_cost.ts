@@ -31,7 +31,7 @@ function fill(request: LogsRequest, machine: number, atMs: number, aheadMs: numb
     const stamped = START + atMs - 5 * (RECORDS - i) + aheadMs
     return { truth: atMs, stamped, observed: stamped, trace: 0 }
   })
-  readRequest(request, Buffer.from(encode({ machine: { id: `machine-${machine}` }, events })))
+  readRequest(request, Buffer.from(encode({ source: `machine-${machine}`, events })))
   request.receivedUnixNano = request.receivedMonotonicNano = nanos(START + atMs + 20)
   request.userAgent = 'OTel-OTLP-Exporter-Go/1.40'
   request.tenants[0] = 'acme'
