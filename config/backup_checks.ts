@@ -1,5 +1,5 @@
 /**
- * Backups keep residency: they lie where their stores lie.
+ * Backups keep residency: they lie where their stores lie. So do exports for people who ask.
  *
  * A backup of a store may be in the store's own region, or in another one that lies in every jurisdiction of it. Where
  * a bucket of Amazon's is named, its country is known too, and must be the region's. Where anybody else's storage
@@ -8,9 +8,10 @@
 
 import type { Region } from '../src/policy.ts'
 import { awsCountry } from './aws_regions.ts'
-import type { BackupOptions } from './backup_options.ts'
+import type { BackupOptions, S3Options } from './backup_options.ts'
 import type { ConnectorSection, ExporterSection, ExtensionSection } from './gateway_config.ts'
 import { type Complaint, type ConfigPath, listed, suggestion } from './problem.ts'
+import type { SubjectOptions } from './subject_options.ts'
 
 interface Found {
   readonly connectors: ReadonlyMap<string, ConnectorSection>
@@ -24,16 +25,18 @@ export function checkBackups({ connectors, exporters, extensions }: Found, tell:
   const regions = new Map([...connectors.values()].flatMap(({ policy }) => [...policy.regions]))
   const stores = [...exporters.values()].filter(({ component }) => component.name === 'postgres')
   for (const { id, name, options } of extensions.values()) {
-    if (name !== 'backup') continue
     const at: ConfigPath = ['extensions', id]
+    if (name === 'subject_requests') {
+      for (const [region, { s3 }] of Object.entries((options as SubjectOptions).places)) {
+        const place = [...at, 'places', region]
+        checkRegion(region, regions, (complaint) => tell(place, complaint))
+        checkBucket(region, s3, regions, (complaint) => tell([...place, 's3', 'endpoint'], complaint))
+      }
+    }
+    if (name !== 'backup') continue
     const { region, s3, stores: named } = options as BackupOptions
     checkRegion(region, regions, (complaint) => tell([...at, 'region'], complaint))
-    const country = s3 && awsCountry(s3.endpoint)
-    const lies = regions.get(region)?.jurisdictions ?? []
-    if (country && lies.length > 0 && !lies.includes(country)) {
-      const what = `this storage stands in ${country}, and region ${region} is ${lies.join(', ')}`
-      tell([...at, 's3', 'endpoint'], { what, fix: 'use a bucket in the region' })
-    }
+    checkBucket(region, s3, regions, (complaint) => tell([...at, 's3', 'endpoint'], complaint))
     const known = stores.map((store) => store.id)
     for (const [index, store] of (named ?? []).entries()) {
       const found = stores.find((each) => each.id === store)
@@ -60,6 +63,19 @@ function checkRegion(region: string, regions: ReadonlyMap<string, Region>, tell:
     allowed: listed(known),
     ...suggestion(region, known),
   })
+}
+
+function checkBucket(
+  region: string,
+  s3: S3Options | undefined,
+  regions: ReadonlyMap<string, Region>,
+  tell: (complaint: Complaint) => void,
+): void {
+  const country = s3 && awsCountry(s3.endpoint)
+  const lies = regions.get(region)?.jurisdictions ?? []
+  if (!country || lies.length === 0 || lies.includes(country)) return
+  const what = `this storage stands in ${country}, and region ${region} is ${lies.join(', ')}`
+  tell({ what, fix: 'use a bucket in the region' })
 }
 
 function checkStore(

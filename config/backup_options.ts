@@ -7,7 +7,7 @@ import { compareRetention, parseRetention, retention } from '../src/units.ts'
 
 const keptMax = parseRetention(limits.backupKeptMax)
 
-const s3Options = z
+export const s3Options = z
   .strictObject({
     endpoint: z
       .string()

@@ -31,6 +31,7 @@ import { accepted, located, locating } from './refusals.ts'
 import { FailOver } from './residency/fail_over.ts'
 import { mayStillGo } from './residency/still_allowed.ts'
 import { type AccountLine, deliveryFault, type GatewayStatus, gatewayStatus } from './status.ts'
+import { ErasedSweep } from './subjects/sweep.ts'
 import { Swap } from './swap.ts'
 import { accountMetrics, receiverMetrics } from './telemetry/collector_metrics.ts'
 import { type OwnLog, openLog, type ProcessIdentity, Telemetry } from './telemetry.ts'
@@ -68,7 +69,8 @@ export class Gateway {
   readonly #receivers: Receivers
   readonly #ledger: WorkerPart['ledger']
   readonly #failOver: FailOver
-  readonly #backups: BackupSchedule
+  /** What runs beside the pipelines: backups, and deleting what arrives late about erased people. */
+  readonly #chores: readonly { apply(config: GatewayConfig): void; close(): Promise<void> }[]
   readonly #state: ProcessorState
   readonly #timers: NodeJS.Timeout[] = []
   #generation: Generation | undefined
@@ -118,7 +120,8 @@ export class Gateway {
     })
     this.#failOver = new FailOver(log.log)
     const { health } = telemetry
-    this.#backups = new BackupSchedule({ ...around, worker: options.worker?.number, health })
+    const chore = { ...around, worker: options.worker?.number, health }
+    this.#chores = [new BackupSchedule(chore), new ErasedSweep(chore)]
     this.#ledger =
       options.worker?.ledger ?? new RunningLedger({ folder: () => data.folder('ledger'), nowMs, health, log: log.log })
     this.#receivers = new Receivers({
@@ -147,8 +150,8 @@ export class Gateway {
     try {
       const telemetry = new Telemetry(options.identity.nowMs)
       const { nowMs } = options.identity
-      const held = { dir: data.folder('keys'), nowMs, log: log.log, env: options.env, worker: worker?.number }
-      const keys = await locating(loaded, GatewayKeys.open(held, config.keys))
+      const held = { dir: data.folder('keys'), dataDir: data.path, nowMs, log: log.log, env: options.env }
+      const keys = await locating(loaded, GatewayKeys.open({ ...held, worker: worker?.number }, config.keys))
       const { cipher, hashKeys, sealer } = keys
       undo.push(() => keys.close())
       const ended = worker?.left ?? workersIn(data.path).filter((n) => n !== 1)
@@ -272,7 +275,7 @@ export class Gateway {
 
   async #stopAll(deadlineMs: number): Promise<number> {
     await this.#receivers.stop()
-    await this.#backups.close()
+    for (const chore of this.#chores) await chore.close()
     if (this.#generation !== undefined) await this.#state.save(this.#generation.inputs)
     const left = await this.destinations.stop(deadlineMs)
     await this.#ledger.close()
@@ -309,7 +312,7 @@ export class Gateway {
     }
     useKeys()
     before?.release()
-    this.#backups.apply(config)
+    for (const chore of this.#chores) chore.apply(config)
     this.#reportHealth()
   }
 

@@ -256,6 +256,8 @@ export const limits = {
   copyBufferBytesMax: 8 * MiB,
   /** So long a store knows a batch that comes again. */
   batchIdsKeptMs: 90 * 86_400_000,
+  /** Records in one line of `query --format otlp`. */
+  otlpLineRecordsMax: 500,
   /** Combinations of purpose, tenant and region that a store's writer remembers. */
   storePlacesMax: 10_000,
   /** Events that one batch counts apart; the others are counted together. How much of an event's name is kept. */

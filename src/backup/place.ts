@@ -2,7 +2,7 @@
  * Where backups lie: named objects in a folder or in S3-compatible storage. An object appears whole or not at all.
  */
 
-import type { BackupOptions } from '../../config/backup_options.ts'
+import type { S3Options } from '../../config/backup_options.ts'
 import { FolderPlace } from './folder_place.ts'
 import { S3Place } from './s3_place.ts'
 
@@ -21,5 +21,8 @@ export interface BackupPlace {
   close(): Promise<void>
 }
 
-export const openPlace = (options: BackupOptions, resolve: (path: string) => string): BackupPlace =>
+/** Either of both, as the configuration has it. */
+export type PlaceOptions = { readonly path?: string | undefined; readonly s3?: S3Options | undefined }
+
+export const openPlace = (options: PlaceOptions, resolve: (path: string) => string): BackupPlace =>
   options.s3 ? new S3Place(options.s3) : new FolderPlace(resolve(options.path!))

@@ -79,10 +79,14 @@ export class Shelf {
     return undefined
   }
 
+  /** Undefined: there is none of this name, or it was interrupted. Throws `KeyError` for one that was changed. */
+  async named(id: string): Promise<Manifest | undefined> {
+    return begunMs(id) === undefined ? undefined : this.manifest(id)
+  }
+
   /** The one that is named, or the newest whole one. Throws `ConfigError` where there is none. */
   async find(id: string | undefined): Promise<Manifest> {
-    const found =
-      id === undefined ? await this.newest() : begunMs(id) === undefined ? undefined : await this.manifest(id)
+    const found = id === undefined ? await this.newest() : await this.named(id)
     if (found) return found
     const what = id === undefined ? `there is no whole backup of ${this.store}` : `there is no whole backup ${id}`
     throw new ConfigError(`${what} in ${this.#place.name}`, [], 'See `douane backup list`.')

@@ -3,6 +3,7 @@
  * before anything is opened.
  */
 import type { Command } from 'commander'
+import type { GatewayConfig } from '../../config/gateway_config.ts'
 import { connect, openAccess } from '../../exporters/postgres/access.ts'
 import { runRetention } from '../../exporters/postgres/retention.ts'
 import { sessionError } from '../../exporters/postgres/session.ts'
@@ -35,27 +36,40 @@ export function restoreCommand(backup: Command): void {
 async function restore(id: string | undefined, flags: RestoreFlags): Promise<void> {
   const config = loadAccepted(flags.config)
   const store = storeOf(config, flags.dataDir, flags.store)
-  let isDone = false
+  const wanted = { ...flags, store: store.id }
+  const found = await findNewest(id, config, wanted)
+  await eachPlace(config, { ...wanted, job: found.job }, async (kept) => {
+    const [shelf] = await shelvesOf(kept, wanted)
+    await write(flags, found.manifest)
+    const reader = await readerOf(config, shelf!, found.manifest, flags)
+    const tally = await into(store, flags, async (client, schema) => {
+      const restored = await restoreBackup(client, schema, reader)
+      // What became due since the backup was made goes now, and not only tonight.
+      const { retentionOf, policyVersion } = promisesIn(config)
+      await runRetention(client, schema, { asOfMs: Date.now(), retentionOf, policyVersion, confirmed: true })
+      return restored
+    })
+    const line = { store: store.id, backup: found.manifest.id, state: 'restored', ...told(tally) }
+    process.stdout.write(`${JSON.stringify(line)}\n`)
+  })
+}
+
+/** The backup that is named, or the newest one of all places. */
+async function findNewest(
+  id: string | undefined,
+  config: GatewayConfig,
+  flags: BackupFlags & { store: string },
+): Promise<{ job: string; manifest: Manifest }> {
+  const found: { job: string; manifest: Manifest }[] = []
   await eachPlace(config, flags, async (kept) => {
-    for (const shelf of await shelvesOf(kept, { ...flags, store: store.id })) {
-      if (isDone || (id !== undefined && !(await shelf.objects()).has(id))) continue
-      const manifest = await shelf.find(id)
-      await write(flags, manifest)
-      const reader = await readerOf(config, shelf, manifest, flags)
-      const tally = await into(store, flags, async (client, schema) => {
-        const restored = await restoreBackup(client, schema, reader)
-        // What became due since the backup was made goes now, and not only tonight.
-        const { retentionOf, policyVersion } = promisesIn(config)
-        await runRetention(client, schema, { asOfMs: Date.now(), retentionOf, policyVersion, confirmed: true })
-        return restored
-      })
-      isDone = true
-      process.stdout.write(
-        `${JSON.stringify({ store: store.id, backup: manifest.id, state: 'restored', ...told(tally) })}\n`,
-      )
+    for (const shelf of await shelvesOf(kept, flags)) {
+      const manifest = id === undefined ? await shelf.newest() : await shelf.named(id)
+      if (manifest) found.push({ job: kept.job.id, manifest })
     }
   })
-  if (!isDone) throw new ConfigError(`there is no backup ${id} of ${store.id}`, [], 'See `douane backup list`.')
+  const newest = found.toSorted((a, b) => Date.parse(b.manifest.made) - Date.parse(a.manifest.made)).at(0)
+  if (newest) return newest
+  throw new ConfigError(`there is no whole backup ${id ?? ''} of ${flags.store}`, [], 'See `douane backup list`.')
 }
 
 async function write(flags: RestoreFlags, { id, store, region }: Manifest): Promise<void> {

@@ -16,6 +16,7 @@ import { runCommand } from './run.ts'
 import { scanCommand } from './scan.ts'
 import { setAsideCommands } from './set_aside.ts'
 import { statusCommand } from './status.ts'
+import { subjectCommand } from './subject.ts'
 import { teach } from './teach.ts'
 
 export function makeProgram(): Command {
@@ -42,6 +43,7 @@ export function makeProgram(): Command {
     queryCommand,
     retentionCommand,
     backupCommand,
+    subjectCommand,
     statusCommand,
     clocksCommand,
     decryptCommand,

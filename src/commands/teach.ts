@@ -32,6 +32,7 @@ export const verbGroups: Readonly<Record<string, Readonly<Record<string, string>
   'Look after what is kept:': {
     retention: 'what is deleted when, and what was; legal holds',
     backup: 'backups of stores: make, check, restore, delete',
+    subject: 'what is kept about one person; erase it',
     quarantine: 'records that no rule gives a way out',
     'dead-letters': 'batches that a destination refused for good',
   },
@@ -109,6 +110,7 @@ export const examples: Readonly<Record<string, readonly Example[]>> = {
   'keys rotate': [
     ['douane keys rotate --tenant acme --region eu-de --retention 18mo', 'a new key now'],
     ['douane keys rotate --hash', 'hashes from now on do not join with those from before'],
+    ['douane keys rotate --queue --config gateway.yaml', 'files of queues that are begun from now on get another key'],
   ],
   'keys destroy': [
     ["douane keys destroy --expired --reason 'retention is over'", 'lists what would be destroyed'],
@@ -160,6 +162,36 @@ export const examples: Readonly<Record<string, readonly Example[]>> = {
   ],
   'backup prune': [['douane backup prune', 'deletes what is due']],
   'backup keys': [['douane backup keys', 'on the decrypt side: what to write as `recipient`']],
+  'subject find': [
+    ["douane subject find --tenant acme --id jane --reason 'case 17'", 'which references, how many records where'],
+  ],
+  'subject summary': [
+    ["douane subject summary --tenant acme --id jane --reason 'case 17'", 'in words that can be sent to her'],
+  ],
+  'subject export': [
+    ["douane subject export --tenant acme --id jane --reason 'case 17'", 'all of it, each region in its region'],
+    ["echo jane | douane subject export --tenant acme --id - --region eu-de --reason 'case 17'", 'of one region only'],
+  ],
+  'subject rectify': [
+    [
+      "douane subject rectify --tenant acme --id jane --note 'the login on 3 May was not hers' --reason 'case 17'",
+      'queries show that there is a note',
+    ],
+  ],
+  'subject erase': [
+    ["douane subject erase --tenant acme --id jane --reason 'case 17'", 'tells what would be erased'],
+    ["douane subject erase --tenant acme --id jane --reason 'case 17' --yes", 'does it; it cannot be undone'],
+  ],
+  'subject readmit': [
+    [
+      "douane subject readmit --tenant acme --id jane --reason 'a new contract'",
+      'for new records; the old stay erased',
+    ],
+  ],
+  'subject list': [
+    ['douane subject list', 'ends with 1 if a request is overdue'],
+    ['douane subject list --steps', 'every step, as it was signed'],
+  ],
   'retention status': [['douane retention status', 'by store and purpose; ends with 1 if anything is overdue']],
   'retention run': [
     ['douane retention run --dry-run', 'only tells what would be deleted'],

@@ -4,9 +4,14 @@
  */
 import { type AuditVerdict, type LogPlace, SignedLog, verifySignedLog } from './signed_log.ts'
 
+/** What was done: with keys, by `query` and `backup restore`, or for somebody's request (`subject …`). */
+type AccessAction =
+  | ('decrypt' | 'destroy' | 'query' | 'queried' | 'restore')
+  | ('find' | 'summary' | 'export' | 'rectify' | 'erase' | 'readmit')
+
 /** One entry. Ids and counts, never plaintext. */
 export interface AccessEntry {
-  readonly action: 'decrypt' | 'destroy' | 'erase' | 'readmit' | 'find' | 'query' | 'queried' | 'restore'
+  readonly action: AccessAction
   readonly atMs: number
   readonly who: string
   readonly reason: string

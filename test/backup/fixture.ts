@@ -39,6 +39,8 @@ export interface Row {
   readonly atMs: number
   readonly tenant?: string
   readonly ref?: string
+  readonly region?: string
+  readonly event?: string
   readonly text: string
 }
 
@@ -46,9 +48,10 @@ export interface Row {
 export async function fill(server: TestServer, database: string, rows: readonly Row[], clockMs = nowMs): Promise<void> {
   const host = { ...makeHost(server.folder, promises), nowMs: () => clockMs }
   const store = await openStore(server, database, host)
-  const records = rows.map(({ purpose, atMs, tenant = 'acme', ref, text }) => {
+  const records = rows.map(({ purpose, atMs, tenant = 'acme', ref, region, event, text }) => {
     const subject = ref === undefined ? [] : [{ key: 'douane.subject_ref', value: { stringValue: ref } }]
-    return record(purpose, { timeUnixNano: nanos(atMs), body: { stringValue: text }, attributes: subject }, tenant)
+    const fields = { timeUnixNano: nanos(atMs), body: { stringValue: text }, attributes: subject }
+    return record(purpose, { ...fields, ...(event !== undefined && { eventName: event }) }, tenant, region)
   })
   const outcome = await store.send(batchOf(requestOf(records)), never)
   await store.close()

@@ -99,14 +99,14 @@ export const recordsOf = (request: Request): LogRecord[] =>
 const stringValue = (text: string) => ({ stringValue: text })
 
 /** A record as the residency route makes it for one purpose. */
-export const record = (purpose: string, more: LogRecord = {}, tenant = 'acme'): LogRecord => ({
+export const record = (purpose: string, more: LogRecord = {}, tenant = 'acme', region = 'eu-de'): LogRecord => ({
   timeUnixNano: nowNanos,
   severityNumber: 9,
   ...more,
   attributes: [
     ...(more.attributes ?? []),
     { key: 'douane.purpose', value: { arrayValue: { values: [stringValue(purpose)] } } },
-    { key: 'douane.region', value: stringValue('eu-de') },
+    { key: 'douane.region', value: stringValue(region) },
     { key: 'douane.tenant', value: stringValue(tenant) },
   ],
 })
