@@ -5,15 +5,20 @@
  * bundle, its path or its signer; what it refuses leaves everything as it was. Epochs whose recipient is not in force
  * any more end within a second (`stillUses`).
  */
+import { join } from 'node:path'
 import type { KeysConfig } from '../config/keys.ts'
 import type { Log } from './contract.ts'
 import { ConfigError, KeyError } from './errors.ts'
 import { BundleRecipients } from './keys/bundle.ts'
-import { type ChunkCipher, openChunkCipher } from './keys/chunk_cipher.ts'
+import { type ChunkCipher, idBytes } from './keys/chunk_cipher.ts'
+import { type ChunkKeyRules, ChunkKeys } from './keys/chunk_keys.ts'
 import { type DerivedHashKeys, openHashKeys } from './keys/hash_keys.ts'
+import { openProvider } from './keys/kms/providers.ts'
+import { openLocalKms } from './keys/kms.ts'
 import type { Recipient, RecipientSource } from './keys/recipients.ts'
 import { localRecipients, type OpenSealer, openSealer } from './keys/sealer.ts'
 import { limits } from './limits.ts'
+import { keysInUse } from './pipeline/queue/keys_in_use.ts'
 
 export interface GatewayKeysOptions {
   /** The keys folder. */
@@ -23,6 +28,8 @@ export interface GatewayKeysOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Which worker of several. */
   readonly worker?: number | undefined
+  /** Where files at rest lie, those of all workers; left out: no key of theirs is forgotten. */
+  readonly dataDir?: string
 }
 
 /** Recipient keys out of the source that is in force; what another one gave is not used any longer. */
@@ -61,40 +68,79 @@ class RecipientsInForce implements RecipientSource {
 export class GatewayKeys {
   readonly sealer: OpenSealer
   readonly hashKeys: DerivedHashKeys
-  readonly cipher: ChunkCipher
+  readonly #chunks: ChunkKeys
+  readonly #looking: NodeJS.Timeout
   readonly #options: GatewayKeysOptions
   readonly #recipients: RecipientsInForce
 
   private constructor(
     options: GatewayKeysOptions,
     recipients: RecipientsInForce,
-    parts: Pick<GatewayKeys, 'sealer' | 'hashKeys' | 'cipher'>,
+    parts: Pick<GatewayKeys, 'sealer' | 'hashKeys'>,
+    chunks: ChunkKeys,
   ) {
     this.#options = options
     this.#recipients = recipients
     this.sealer = parts.sealer
     this.hashKeys = parts.hashKeys
-    this.cipher = parts.cipher
+    this.#chunks = chunks
+    this.#looking = setInterval(() => chunks.look(), limits.chunkKeyLookMs)
+    this.#looking.unref()
+  }
+
+  /** Of files at rest. */
+  get cipher(): ChunkCipher {
+    return this.#chunks
   }
 
   /** Opens or makes what the configuration wants. Rejects with `ConfigError`, `KeyError` or `DependencyError`. */
   static async open(options: GatewayKeysOptions, config: KeysConfig): Promise<GatewayKeys> {
-    const { dir, nowMs, log, worker } = options
-    const cipher = await openChunkCipher(dir)
+    const { dir, dataDir, nowMs, log, worker } = options
+    const leads = worker === undefined || worker === 1
+    const looked = { dir, nowMs, log, leads, ...(dataDir !== undefined && { inUse: () => neededIn(dataDir) }) }
+    const chunks = await ChunkKeys.open(looked, await chunkKeyRules(options, config))
     const hashKeys = openHashKeys({ dir, nowMs })
     const recipients = new RecipientsInForce(await recipientsOf(options, config, undefined))
     const sealer = await openSealer({ dir, nowMs, log, worker, recipients })
-    return new GatewayKeys(options, recipients, { sealer, hashKeys, cipher })
+    return new GatewayKeys(options, recipients, { sealer, hashKeys }, chunks)
   }
 
   /** Checks what a new configuration says; nothing changes before the answer is called. Rejects as `open` does. */
   async prepare(config: KeysConfig): Promise<() => void> {
     const next = await recipientsOf(this.#options, config, this.#recipients.source)
-    return () => this.#recipients.use(next)
+    const rules = await chunkKeyRules(this.#options, config)
+    return () => {
+      this.#recipients.use(next)
+      this.#chunks.use(rules)
+      void this.#chunks.look()
+    }
   }
 
   close(): void {
+    clearInterval(this.#looking)
     this.sealer.close()
+  }
+}
+
+const neededIn = (dataDir: string): Promise<Set<string>> =>
+  keysInUse(
+    ['queue', 'quarantine', 'workers'].map((name) => join(dataDir, name)),
+    idBytes,
+  )
+
+/** Who guards the keys of files at rest. Rejects with `KeyError`. */
+export async function chunkKeyRules(
+  { dir, env }: Pick<GatewayKeysOptions, 'dir' | 'env'>,
+  { providers, queueProvider, queueRotateMs }: KeysConfig,
+): Promise<ChunkKeyRules> {
+  const opened = await Promise.all(providers.map((section) => openProvider(section, env)))
+  if (queueProvider === 'local') {
+    opened.push((await openLocalKms(dir, { passphrase: env['DOUANE_KEYS_PASSPHRASE'], make: true }))!)
+  }
+  return {
+    providers: new Map(opened.map((provider) => [provider.name, provider])),
+    provider: queueProvider,
+    rotateMs: queueRotateMs,
   }
 }
 

@@ -5,8 +5,10 @@ import type { Command } from 'commander'
 import { readProviders } from '../../config/keys.ts'
 import { ConfigRefused } from '../../config/problem.ts'
 import { ConfigError, KeyError } from '../errors.ts'
+import { chunkKeyRules } from '../gateway_keys.ts'
 import { AccessLog, verifyAccessLog } from '../keys/audit.ts'
 import { exportBundle, openBundle } from '../keys/bundle.ts'
+import { ChunkKeys } from '../keys/chunk_keys.ts'
 import { makeFolder, replaceFile } from '../keys/files.ts'
 import { rotateHashKeys } from '../keys/hash_keys.ts'
 import {
@@ -22,7 +24,7 @@ import {
 } from '../keys/operations.ts'
 import { tryProvider } from '../keys/wrapping.ts'
 import { parseDurationMs } from '../units.ts'
-import { positiveInteger, readInput, withDataDir, withFormat, writeNamed } from './common.ts'
+import { loadAccepted, positiveInteger, readInput, withConfig, withDataDir, withFormat, writeNamed } from './common.ts'
 import { keyOptions, keysDirOf, type Place, providersFileOf } from './key_place.ts'
 
 interface Use {
@@ -141,20 +143,35 @@ function keysTable(listed: readonly ListedKey[]): string {
 function rotateCommand(keys: Command): void {
   const command = keys
     .command('rotate')
-    .description('a new key for a tenant, region and retention in the current period; or a new root of hash keys')
+    .description('a new key for a tenant, region and retention in the current period; or of hashes, or of queue files')
     .option('--hash', 'the hash keys: values hashed from now on do not join with those from before')
-  withDataDir(withUse(command)).action(async (flags: Place & Use & { hash?: boolean }) => {
+    .option('--queue', "the key of queue files; where a provider guards it, with the gateway's --config")
+  type Rotated = { readonly hash?: boolean; readonly queue?: boolean; readonly config?: readonly string[] }
+  withConfig(withDataDir(withUse(command))).action(async (flags: Place & Use & Rotated) => {
+    if (flags.queue) {
+      print(JSON.stringify({ id: await rotateQueueKey(keysDirOf(flags), flags.config) }))
+      remark('A running gateway uses it within two minutes; files that are there keep theirs.')
+      return
+    }
     if (flags.hash) {
       rotateHashKeys(keysDirOf(flags), Date.now())
       remark('The new root is in use when the gateway is started again.')
       return
     }
     const use = wholeUse(flags)
-    if (!use) throw new ConfigError('which key?', [], 'Give --tenant, --region and --retention, or --hash.')
+    if (!use) throw new ConfigError('which key?', [], 'Give --tenant, --region and --retention, or --hash, or --queue.')
     const holder = await openKeyHolder(keysDirOf(flags), await keyOptions(flags))
     print(JSON.stringify({ id: await rotateKey(holder, use, Date.now()) }))
     remark('Gateways use it within the hour; those with a bundle need a new one: douane keys export-bundle')
   })
+}
+
+async function rotateQueueKey(dir: string, config: readonly string[] | undefined): Promise<string> {
+  const keys = config === undefined ? { providers: [] } : loadAccepted(config).keys
+  const warn = (event: string, fields: object = {}): void => remark(`${event} ${JSON.stringify(fields)}`)
+  const log = { debug: () => {}, info: () => {}, warn, error: warn }
+  const rules = await chunkKeyRules({ dir, env: process.env }, keys)
+  return (await ChunkKeys.open({ dir, nowMs: Date.now, log, leads: false }, rules)).rotate()
 }
 
 interface DestroyFlags extends Place {

@@ -11,7 +11,7 @@
  * Without it the queues cannot be read: it belongs in the backup of the data directory, and nowhere else.
  */
 import { createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto'
-import { chmod, link, mkdir, open, readFile, unlink } from 'node:fs/promises'
+import { chmod, link, mkdir, open, readFile, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { DependencyError, KeyError } from '../errors.ts'
@@ -25,16 +25,22 @@ export interface ChunkCipher {
 }
 
 const magic = Buffer.from('DOUANEK1')
-const idBytes = 8
+export const idBytes = 8
 const keyBytes = 32
 const saltBytes = 32
 const fileBytes = magic.length + idBytes + keyBytes + 4
 const info = Buffer.from('douane file v1')
 
-/** The cipher of the key file in `dir`, which is made when missing. Throws `KeyError`, `DependencyError`. */
-export async function openChunkCipher(dir: string): Promise<ChunkCipher> {
-  const path = join(dir, 'chunks.key')
-  const bytes = (await readKeyFile(path)) ?? (await makeKeyFile(dir, path))
+export const chunkKeyFile = (dir: string): string => join(dir, 'chunks.key')
+
+/** The key in the key file of `dir`; `make`: makes it when missing. Throws `KeyError`, `DependencyError`. */
+export async function openKeyFile(
+  dir: string,
+  make: boolean,
+): Promise<{ readonly id: Buffer; readonly key: Buffer; readonly madeMs: number } | undefined> {
+  const path = chunkKeyFile(dir)
+  const bytes = (await readKeyFile(path)) ?? (make ? await makeKeyFile(dir, path) : undefined)
+  if (bytes === undefined) return undefined
   if (
     bytes.length !== fileBytes ||
     !bytes.subarray(0, magic.length).equals(magic) ||
@@ -46,7 +52,14 @@ export async function openChunkCipher(dir: string): Promise<ChunkCipher> {
     )
   }
   const id = bytes.subarray(magic.length, magic.length + idBytes)
-  return cipherOf(id, bytes.subarray(magic.length + idBytes, fileBytes - 4))
+  const key = bytes.subarray(magic.length + idBytes, fileBytes - 4)
+  return { id, key, madeMs: (await stat(path)).mtimeMs }
+}
+
+/** The cipher of the key file alone, which is made when missing. */
+export async function openChunkCipher(dir: string): Promise<ChunkCipher> {
+  const { id, key } = (await openKeyFile(dir, true))!
+  return cipherOf(id, key)
 }
 
 /** A cipher with a given master key of 32 bytes. */
