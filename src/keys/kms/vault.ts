@@ -175,11 +175,11 @@ function refused(name: string, options: VaultOptions, verb: Verb, status: number
   if (/key not found/i.test(said)) {
     return new KeyError(`${by}: there is no key ${key}`, `Run: vault write -f ${mount}/keys/${key} type=aes256-gcm96`)
   }
-  if (/message authentication failed|invalid ciphertext|cipher/i.test(said)) {
-    return new KeyError(`${by}: what is to be opened was wrapped by another key or for another use, or was changed`)
-  }
   if (/associated/i.test(said)) {
     return new KeyError(`${by}: the key ${key} cannot authenticate`, 'Use a key of type aes256-gcm96.')
+  }
+  if (/message authentication failed|invalid ciphertext|cipher/i.test(said)) {
+    return new KeyError(`${by}: what is to be opened was wrapped by another key or for another use, or was changed`)
   }
   return new KeyError(by, fixAddress)
 }

@@ -1,7 +1,7 @@
 /**
  * A STAND-IN for the Transit engine of Vault and OpenBao: the two calls that we make, with the statuses, bodies and
- * sentences of the real server (Vault 1.21), keys with versions included. test/slow/vault.test.ts puts the same
- * questions to a real server where there is one.
+ * sentences of the real one (Vault 1.21), keys with versions included. test/slow/interop/vault.test.ts puts the same
+ * questions to Vault's own engine.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
