@@ -59,7 +59,7 @@ class LineFile implements Exporter {
   #closed = false
 
   constructor(given: Options, host: Host) {
-    this.#path = host.resolve(given.path)
+    this.#path = ofWorker(host.resolve(given.path), host.worker)
     this.#rotation = given.rotation
     this.#host = host
   }
@@ -237,6 +237,13 @@ class LineFile implements Exporter {
     const atMs = Date.parse(`${time[1]}${time[2]}:${time[3]}:${time[4]}Z`)
     return !Number.isNaN(atMs) && this.#backup(atMs) === name ? atMs : undefined
   }
+}
+
+/** A file has one writer: of several workers the first writes the file that is named, worker 2 `audit.worker2.jsonl`. */
+function ofWorker(path: string, worker = 1): string {
+  if (worker === 1) return path
+  const extension = extname(path)
+  return join(dirname(path), `${basename(path, extension)}.worker${worker}${extension}`)
 }
 
 /** How many bytes from the start are whole lines. */

@@ -66,27 +66,6 @@ export const limits = {
   configWatchIntervalMs: 1_000,
   /** What a reload gives a destination that it replaces to end what is on its way. */
   replacedDestinationMs: 1_000,
-
-  // Workers: processes that share the ports.
-  workersMax: 64,
-  /** How often they tell each other what tenants sent, who failed to say who he is, and what clocks showed. */
-  workerShareMs: 100,
-  /** How often they report; and after so many that are missing in a row a worker counts as stuck and is killed. */
-  workerReportMs: 500,
-  workerMetricsMs: 5_000,
-  workerReportsMissedMax: 60,
-  /** A worker that ended is started again after the least wait, doubled each time; from the start if it held so long. */
-  workerRestartMsMin: 100,
-  workerRestartMsMax: 30_000,
-  workerStableMs: 60_000,
-  /** What a worker may take, beyond its drain, to end; then it is killed. */
-  workerStopGraceMs: 15_000,
-  /** How long a start waits for workers of a gateway that was killed. */
-  orphanWaitMsMax: 5_000,
-  /** Sources and traces that a worker tells of at a time, and rows that it is told. */
-  clockSightingsMax: 4_000,
-  clockRowsToldMax: 4_000,
-
   /** When to send again after a key could not be had. */
   keyRetryAfterMs: 10_000,
   /** Purposes are bits of one small integer. */
@@ -121,6 +100,26 @@ export const limits = {
   suggestedNameLengthMax: 64,
   /** Larger files are first tried by the reader for long lists of like entries. */
   configFastReadBytesMin: 32 * KiB,
+
+  // Workers: processes that share the ports.
+  workersMax: 64,
+  /** How often they tell each other what tenants sent, who failed to say who he is, and what clocks showed. */
+  workerShareMs: 100,
+  /** How often they report; and after so many that are missing in a row a worker counts as stuck and is killed. */
+  workerReportMs: 500,
+  workerMetricsMs: 5_000,
+  workerReportsMissedMax: 60,
+  /** A worker that ended is started again after the least wait, doubled each time; from the start if it held so long. */
+  workerRestartMsMin: 100,
+  workerRestartMsMax: 30_000,
+  workerStableMs: 60_000,
+  /** What a worker may take, beyond its drain, to end; then it is killed. */
+  workerStopGraceMs: 15_000,
+  /** How long a start waits for workers of a gateway that was killed. */
+  orphanWaitMsMax: 5_000,
+  /** Sources and traces that a worker tells of at a time, and rows that it is told. */
+  clockSightingsMax: 4_000,
+  clockRowsToldMax: 4_000,
 
   // The gateway's own telemetry.
   /** Sets of label values of one metric; further ones are counted together as `other`. */

@@ -3,7 +3,7 @@
  * what there is only one of: the lock of the data directory, the configuration, the ledger, the clocks, the pages of
  * metrics and health, the admin API; it starts workers, also again, and stops them.
  *
- * Connections are handed to the workers in turn by Node's cluster (docs/decisions/040-workers-are-processes.md).
+ * Connections are handed to the workers in turn by Node's cluster (docs/decisions/043-workers-are-processes.md).
  * A reload goes to one worker first, and to the others when that one has taken it: what is refused is refused once, and
  * everywhere the configuration before goes on.
  */

@@ -88,6 +88,16 @@ describe('file', () => {
     expect(host.lines.join()).toContain('file_unfinished_line_removed')
   })
 
+  test('of several workers each writes a file of its own', async () => {
+    for (const worker of [1, 2]) {
+      const exporter = file.create(file.config.parse({ path: 'out.jsonl' }), { ...host, worker })
+      open.push(exporter)
+      await exporter.start?.()
+      await exporter.send(randomBatch(worker), never)
+    }
+    expect([linesOf(at('out.jsonl')).length, linesOf(at('out.worker2.jsonl')).length]).toEqual([1, 1])
+  })
+
   test('rotates before the file would grow beyond max_megabytes, and loses no line', async () => {
     const exporter = await make({ rotation: { max_megabytes: 0.01 } })
     host.setNowMs(Date.parse('2026-01-31T09:30:00Z'))
