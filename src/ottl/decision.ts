@@ -28,6 +28,7 @@ import { compileTest } from './compiler.ts'
 import { ConditionSet } from './condition_set.ts'
 import { type Field, fieldOf, Group, NO_SYMBOL, SeverityGroup, TextGroup, ValueGroup } from './decision_group.ts'
 import type { Path } from './paths.ts'
+import { type Shape, Shapes } from './shapes.ts'
 import type { Value } from './values.ts'
 import { BY_NAME, type View } from './view.ts'
 
@@ -72,6 +73,9 @@ export class Decision {
   readonly #body: ValueGroup[] = []
   /** Groups of each attribute that leaves name, by its index in the view. */
   readonly #byAttribute: ValueGroup[][] = []
+  readonly #shapes = new Shapes()
+  /** Of the keys that shapes are made of. */
+  #generation = -1
   /** By attribute: the visit in which it was met last. */
   #seen = new Int32Array(0)
   #visits = 0
@@ -119,15 +123,46 @@ export class Decision {
       state = this.#step(state, severityText[i]!, severityText[i]!.of(view, record.severityText))
     const body = this.#body
     for (let i = 0; i < body.length; i++) state = this.#step(state, body[i]!, body[i]!.of(view, record.body))
-    if (this.#byAttribute.length !== 0) {
-      state = this.#attributes(state, record.first, record.end)
-      if (record.firstAdded !== record.endAdded) state = this.#attributes(state, record.firstAdded, record.endAdded)
-    }
+    if (this.#byAttribute.length !== 0) state = this.#attributes(state, record)
     return this.#outcomes[state] ?? this.#conclude(state)
   }
 
-  /** A step for each attribute in [first, end) that a leaf names. Of equal keys the first that is still there counts. */
-  #attributes(from: number, first: number, end: number): number {
+  /** A step for each attribute that a leaf names. */
+  #attributes(from: number, { first, end, firstAdded, endAdded }: LogRecord): number {
+    if (firstAdded === endAdded) {
+      const { rows } = this.#view
+      const shape = this.#shapes.find(rows, first, end)
+      const state = shape === undefined ? 0 : this.#follow(shape, from, first)
+      if (state !== 0) return state
+      if (shape === undefined) this.#shapes.learn(rows, first, end, this.#groupsOf)
+    }
+    const state = this.#search(from, first, end)
+    return firstAdded === endAdded ? state : this.#search(state, firstAdded, endAdded)
+  }
+
+  /** The steps of a record whose shape is known; 0 where one of its attributes was removed: another may count then. */
+  #follow({ slots, groups }: Shape, from: number, first: number): number {
+    const view = this.#view
+    const { rows } = view
+    let state = from
+    for (let i = 0; i < slots.length; i++) {
+      const slot = first + slots[i]!
+      const kind = rows[slot * ROW + Col.Kind]!
+      if (kind === Kind.Removed) return 0
+      const group = groups[i]!
+      const symbol = group.byKind[kind]!
+      state = this.#step(state, group, symbol === NO_SYMBOL ? group.of(view, slot) : symbol)
+    }
+    return state
+  }
+
+  readonly #groupsOf = (id: number): readonly ValueGroup[] => {
+    const wanted = id < 0 ? 0 : (this.#view.log.byId[id] ?? 0)
+    return wanted === 0 || wanted === BY_NAME ? [] : (this.#byAttribute[wanted - 1] ?? [])
+  }
+
+  /** The steps of any record's attributes in [first, end). Of equal keys the first that is still there counts. */
+  #search(from: number, first: number, end: number): number {
     const view = this.#view
     const { rows, log, slots } = view
     const { byId } = log
@@ -154,7 +189,11 @@ export class Decision {
   }
 
   #enterScope(view: View): void {
-    const { epoch } = view
+    const { epoch, log } = view
+    if (log.generation !== this.#generation) {
+      this.#shapes.clear()
+      this.#generation = log.generation
+    }
     this.#epochState = START
     for (const group of this.#shared) this.#epochState = this.#step(this.#epochState, group, group.symbol(view))
     this.#epoch = epoch

@@ -25,7 +25,8 @@ class Wanted {
   #keys: Key[] = []
   /** By key id: 0 is not wanted, `BY_NAME` tells nothing, else the index + 1. */
   byId = new Uint16Array(0)
-  #generation = -1
+  /** Of the keys that `byId` was learnt from. */
+  generation = -1
 
   /** The index of a name, in `found`. */
   index(name: string): number {
@@ -34,19 +35,19 @@ class Wanted {
     this.names.push(name)
     this.#keys.push(new Key(name))
     this.found = new Int32Array(this.names.length).fill(ABSENT)
-    this.#generation = -1
+    this.generation = -1
     return this.names.length - 1
   }
 
   /** Learns the ids of the names when the table of keys is another one. */
   learn(keys: KeyTable): void {
-    if (this.#generation === keys.generation) return
+    if (this.generation === keys.generation) return
     const ids = this.#keys.map((key) => key.id(keys))
     this.byId = new Uint16Array(Math.max(0, ...ids) + 1)
     for (const [i, id] of ids.entries()) this.byId[id] = i + 1
     // Keys that are not interned, on either side, are found by their names.
     this.byId[0] = BY_NAME
-    this.#generation = keys.generation
+    this.generation = keys.generation
   }
 
   /** The index of a slot's name, where `byId` tells none; -1: not wanted. */

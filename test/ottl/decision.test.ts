@@ -9,7 +9,7 @@ import { Decision } from '../../src/ottl/decision.ts'
 import { parseExpression } from '../../src/ottl/parser.ts'
 import { OttlError } from '../../src/ottl/values.ts'
 import { Failure, interpret, type Plain, type PlainRecord } from './interpreter.ts'
-import { anyValue, makeRecord } from './records.ts'
+import { anyValue, makeRecord, recordOf } from './records.ts'
 
 const textLiteral = fc.constantFrom('""', '"a"', '"ab"', '"auth."', '"é"', '"\\U0001F600"', '"\\uFFFD"')
 const literal = fc.oneof(
@@ -179,6 +179,40 @@ describe('a decision', () => {
       { seed: 12, numRuns: 350 },
     )
     expect(failures).toBeGreaterThan(50)
+  })
+
+  it('of equal keys takes the first that is still there, also in records of a shape that it knows', () => {
+    const decision = new Decision([parseCondition('attributes["a"] == "x"')], [1])
+    const twice = (first: string, second: string): LogRecord =>
+      recordOf(
+        {
+          resourceLogs: [
+            {
+              scopeLogs: [
+                {
+                  logRecords: [
+                    {
+                      attributes: [first, 'between', second].map((text, i) => ({
+                        key: i === 1 ? 'b' : 'a',
+                        value: { stringValue: text },
+                      })),
+                    },
+                  ],
+                },
+              ],
+            },
+          ],
+        },
+        scanned,
+      )
+    const says = (first: string, second: string, remove: boolean): number => {
+      const seen = twice(first, second)
+      if (remove) seen.slots.remove(seen.attributes.find('a'))
+      decision.begin()
+      return decision.decide(seen).mask
+    }
+    expect([says('x', 'y', false), says('y', 'x', false), says('x', 'y', false)]).toEqual([1, 0, 1])
+    expect([says('x', 'y', true), says('y', 'x', true), says('y', 'x', false)]).toEqual([0, 1, 0])
   })
 
   it('stays right when its table is full and starts anew', () => {
