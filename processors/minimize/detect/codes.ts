@@ -2,7 +2,8 @@
  * Identifiers that mix letters and digits, as one table: shape, check, context.
  *
  * A shape is an anchored pattern over the compact upper-case text (separators taken out), of fixed structure: it cannot
- * backtrack. `alone` as in numbers_europe.ts: `always` where shape and check are rare enough in ordinary logs.
+ * backtrack. `alone` as in numbers_europe.ts: `always` where shape and check are rare enough in ordinary logs,
+ * `whole` the same if it is written in one piece.
  */
 import {
   deSvnr,
@@ -31,7 +32,9 @@ export interface CodeRule {
   readonly topics: readonly Topic[]
   /** Of several that fit, the one whose country is named wins. */
   readonly country?: Topic
-  readonly alone: 'never' | 'always'
+  readonly alone: 'never' | 'always' | 'whole'
+  /** Never written in groups. */
+  readonly isWhole?: true
 }
 
 const vatShapes =
@@ -48,21 +51,21 @@ export const codes: readonly CodeRule[] = [
   { type: 'fr_nir', lengths: [15], shape: /^[12478]\d{4}2[AB]\d{8}$/, check: frNirCorsica, topics: ['fr_nir', 'social_security'], alone: 'always' },
   { type: 'de_svnr', lengths: [12], shape: /^\d{8}[A-Z]\d{3}$/, check: deSvnr, topics: ['de_svnr', 'social_security'], alone: 'always' },
   { type: 'ie_ppsn', lengths: [8, 9], shape: /^\d{7}[A-W][A-ITWX]?$/, check: iePpsn, topics: ['ie_ppsn', 'social_security', 'tax_id', 'national_id'], alone: 'never' },
-  { type: 'sg_nric_fin', lengths: [9], shape: /^[STFGM]\d{7}[A-Z]$/, check: sgNric, topics: ['sg_nric_fin', 'national_id'], alone: 'always' },
+  { type: 'sg_nric_fin', lengths: [9], shape: /^[STFGM]\d{7}[A-Z]$/, check: sgNric, topics: ['sg_nric_fin', 'national_id'], alone: 'whole' },
   { type: 'sg_uen', lengths: [9, 10], shape: /^(?:\d{8,9}[A-Z]|[TSR]\d{2}[A-Z]{2}\d{4}[A-Z])$/, topics: ['sg_uen', 'company_id'], alone: 'never' },
-  { type: 'in_pan', lengths: [10], shape: /^[A-Z]{3}[ABCFGHJLPT][A-Z]\d{4}[A-Z]$/, topics: ['in_pan', 'tax_id'], alone: 'always' },
-  { type: 'in_gstin', lengths: [15], shape: /^[0-3]\d[A-Z]{5}\d{4}[A-Z][1-9A-Z]Z[0-9A-Z]$/, check: inGstin, topics: ['in_gstin', 'vat', 'tax_id'], alone: 'always' },
+  { type: 'in_pan', lengths: [10], shape: /^[A-Z]{3}[ABCFGHJLPT][A-Z]\d{4}[A-Z]$/, topics: ['in_pan', 'tax_id'], alone: 'whole' },
+  { type: 'in_gstin', lengths: [15], shape: /^[0-3]\d[A-Z]{5}\d{4}[A-Z][1-9A-Z]Z[0-9A-Z]$/, check: inGstin, topics: ['in_gstin', 'vat', 'tax_id'], alone: 'whole' },
   { type: 'in_voter', lengths: [10], shape: /^[A-Z]{3}\d{7}$/, topics: ['in_voter'], alone: 'never' },
   { type: 'us_mbi', lengths: [11], shape: /^[1-9][AC-HJKMNP-RT-Y][0-9AC-HJKMNP-RT-Y]\d[AC-HJKMNP-RT-Y][0-9AC-HJKMNP-RT-Y]\d[AC-HJKMNP-RT-Y]{2}\d{2}$/, topics: ['us_mbi', 'health_id'], alone: 'always' },
-  { type: 'vin', lengths: [17], shape: /^[1-9A-HJ-NPR-Z][A-HJ-NPR-Z0-9]{7}[0-9X][A-HJ-NPR-Z0-9]{4}\d{4}$/, check: vin, topics: ['vin'], alone: 'always' },
-  { type: 'vin', lengths: [17], shape: /^[A-HJ-NPR-Z0-9]{13}\d{4}$/, topics: ['vin'], alone: 'never' },
-  { type: 'lei', lengths: [20], shape: /^\d{4}[0-9A-Z]{14}\d{2}$/, check: lei, topics: ['lei'], alone: 'always' },
-  { type: 'lei', lengths: [20], shape: /^[0-9A-Z]{18}\d{2}$/, check: lei, topics: ['lei'], alone: 'never' },
+  { type: 'vin', lengths: [17], shape: /^[1-9A-HJ-NPR-Z][A-HJ-NPR-Z0-9]{7}[0-9X][A-HJ-NPR-Z0-9]{4}\d{4}$/, check: vin, topics: ['vin'], isWhole: true, alone: 'whole' },
+  { type: 'vin', lengths: [17], shape: /^[A-HJ-NPR-Z0-9]{13}\d{4}$/, topics: ['vin'], isWhole: true, alone: 'never' },
+  { type: 'lei', lengths: [20], shape: /^\d{4}[0-9A-Z]{14}\d{2}$/, check: lei, topics: ['lei'], isWhole: true, alone: 'whole' },
+  { type: 'lei', lengths: [20], shape: /^[0-9A-Z]{18}\d{2}$/, check: lei, topics: ['lei'], isWhole: true, alone: 'never' },
   { type: 'vat', lengths: [9, 10, 11, 12, 13, 14, 15, 16], shape: vatShapes, check: vat, topics: ['vat', 'tax_id', 'company_id', 'be_enterprise'], alone: 'always' },
   { type: 'vat', lengths: [9, 10, 11, 12, 13, 14, 15], shape: /^(?:BG\d{9,10}|CY\d{8}[A-Z]|CZ\d{8,10}|EE\d{9}|EL\d{9}|GB\d{9}(?:\d{3})?|HR\d{11}|HU\d{8}|LT\d{9}(?:\d{3})?|LV\d{11}|MT\d{8}|RO\d{7,10}|SI\d{8}|SK\d{10}|XI\d{9}|NO\d{9}(?:MVA)?)$/, topics: ['vat', 'tax_id', 'company_id'], alone: 'never' },
   { type: 'pt_cc', lengths: [12], shape: /^\d{9}[A-Z0-9]{2}\d$/, topics: ['pt_cc'], alone: 'never' },
 
-  { type: 'uk_driving_licence', lengths: [16], shape: /^[A-Z]{1,5}9{0,4}\d[0156]\d[0-3]\d\d[A-Z9]{2}[A-Z0-9]{3}$/, topics: ['driving_licence'], alone: 'always' },
+  { type: 'uk_driving_licence', lengths: [16], shape: /^[A-Z]{1,5}9{0,4}\d[0156]\d[0-3]\d\d[A-Z9]{2}[A-Z0-9]{3}$/, topics: ['driving_licence'], alone: 'whole' },
   { type: 'it_driving_licence', lengths: [10], shape: /^(?:[A-Z]{2}\d{7}[A-Z]|U1[A-Z0-9]{7}[A-Z])$/, topics: ['driving_licence'], country: 'c_it', alone: 'never' },
   { type: 'de_driving_licence', lengths: [11], shape: /^[A-Z0-9]\d{2}[A-Z0-9]{6}\d[A-Z0-9]$/, topics: ['driving_licence'], country: 'c_de', alone: 'never' },
   { type: 'za_driving_licence', lengths: [12], shape: /^\d{8,10}[A-Z0-9]{2,4}$/, topics: ['driving_licence'], country: 'c_za', alone: 'never' },
@@ -90,7 +93,7 @@ export const codes: readonly CodeRule[] = [
   { type: 'de_id_card', lengths: [9, 10], shape: /^[LMNPRTVWXY0-9][CFGHJKLMNPRTVWXYZ0-9]{8}\d?$/, topics: ['id_card'], country: 'c_de', alone: 'never' },
   { type: 'it_id_card', lengths: [9], shape: /^(?:C[A-Z]\d{5}[A-Z]{2}|[A-Z]{2}\d{7})$/, topics: ['id_card'], country: 'c_it', alone: 'never' },
   { type: 'nl_id_card', lengths: [9], shape: /^[A-NP-Z]{2}[A-NP-Z0-9]{6}\d$/, topics: ['id_card'], country: 'c_nl', alone: 'never' },
-  { type: 'id_card', lengths: [7, 8, 9, 10, 11, 12, 13], shape: /^(?=(?:[A-Z]*\d){4})[A-Z0-9]{7,13}$/, topics: ['id_card'], alone: 'never' },
+  { type: 'id_card', lengths: [7, 8, 9, 10, 11, 12, 13], shape: /^(?=(?:[A-Z]*\d){3})[A-Z0-9]{7,13}$/, topics: ['id_card'], alone: 'never' },
 
   { type: 'national_id', lengths: [8, 9, 10, 11, 12, 13], shape: /^(?=(?:[A-Z]*\d){6})[A-Z0-9]{8,13}$/, topics: ['national_id', 'gov_id'], alone: 'never' },
   { type: 'tax_id', lengths: [8, 9, 10, 11, 12, 13], shape: /^(?=(?:[A-Z]*\d){6})[A-Z0-9]{8,13}$/, topics: ['tax_id'], alone: 'never' },

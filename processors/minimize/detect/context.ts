@@ -10,11 +10,20 @@ import { Phrases, seed, step } from './phrases.ts'
 import { type Topic, topicIds, topics, topicWords } from './topics.ts'
 
 const phrases = new Phrases()
-for (const topic of topics) for (const phrase of topicWords[topic].split(' ')) phrases.add(phrase, topicIds[topic])
+/** Glued phrases of at least this many letters are words of their own: `numerofiscal`. Shorter ones may be other words. */
+const gluedLengthMin = 7
+for (const topic of topics)
+  for (const phrase of topicWords[topic].split(' ')) {
+    phrases.add(phrase, topicIds[topic])
+    const glued = phrase.replaceAll('_', '')
+    if (glued !== phrase && glued.length >= gluedLengthMin) phrases.add(glued, topicIds[topic])
+  }
 
 /** Distances: 0 = the key itself; 1… = bytes between the words and the candidate; `far` = not named. */
 export const far = 255
 const phraseWordsMax = 4
+/** Topics of a key are equals: which of its words named them was not kept. */
+const keyWeight = 0
 const wordsMax = 20
 
 const starts = new Int32Array(wordsMax)
@@ -22,6 +31,8 @@ const ends = new Int32Array(wordsMax)
 
 export class Context {
   readonly distance = new Uint8Array(topics.length).fill(far)
+  /** Letters of the phrase that named it so near: of two topics as near, the longer phrase says more. */
+  readonly weight = new Uint8Array(topics.length)
   /** Topics that are named at all, so that clearing is cheap. */
   readonly #named: number[] = []
   /** Topics that the attribute's key names. */
@@ -45,28 +56,41 @@ export class Context {
     const first = Math.max(from, at - limits.contextBytesMax)
     const words = cut(bytes, first, at, first > from)
     for (let w = 0; w < words; w++) this.#phrasesFrom(bytes, w, words, at)
-    for (const topic of this.keyTopics) this.#name(topic, 0)
+    for (const topic of this.keyTopics) this.#name(topic, 0, keyWeight)
     return at - first
   }
 
   #phrasesFrom(bytes: Uint8Array, first: number, words: number, at: number): void {
     let hash = seed
+    // The same without the gaps of camelCase: `organisationsNummer` is `organisationsnummer`.
+    let glued = seed
+    let isGlued = true
     for (let w = first; w < words && w < first + phraseWordsMax; w++) {
       if (w > first) {
-        if (starts[w]! - ends[w - 1]! > 3) return
+        const gap = starts[w]! - ends[w - 1]!
+        if (gap > 3) return
         hash = step(hash, 95)
+        if (gap > 0) isGlued = false
       }
-      for (let i = starts[w]!; i < ends[w]!; i++) hash = step(hash, lowered[bytes[i]!]!)
-      const entry = phrases.find(bytes, starts[first]!, ends[w]!, hash)
+      for (let i = starts[w]!; i < ends[w]!; i++) {
+        hash = step(hash, lowered[bytes[i]!]!)
+        if (isGlued) glued = step(glued, lowered[bytes[i]!]!)
+      }
+      let entry = phrases.find(bytes, starts[first]!, ends[w]!, hash)
+      if (entry === 0 && w > first && isGlued) entry = phrases.find(bytes, starts[first]!, ends[w]!, glued)
+      if (entry === 0 && w === first) entry = stem(bytes, starts[first]!, ends[first]!)
       if (entry > 0)
-        for (const topic of phrases.meanings[entry]!) this.#name(topic, Math.min(far - 1, 1 + at - ends[w]!))
-      if (!phrases.continues(hash)) return
+        for (const topic of phrases.meanings[entry]!)
+          this.#name(topic, Math.min(far - 1, 1 + at - ends[w]!), ends[w]! - starts[first]!)
+      if (!phrases.continues(hash) && !isGlued) return
     }
   }
 
-  #name(topic: number, distance: number): void {
+  #name(topic: number, distance: number, weight: number): void {
     if (this.distance[topic] === far) this.#named.push(topic)
-    if (distance < this.distance[topic]!) this.distance[topic] = distance
+    if (distance > this.distance[topic]!) return
+    if (distance < this.distance[topic]! || weight > this.weight[topic]!) this.weight[topic] = weight
+    this.distance[topic] = distance
   }
 
   /** Whether no topic is named at all. */
@@ -77,6 +101,23 @@ export class Context {
   has(topic: number): boolean {
     return this.distance[topic] !== far
   }
+}
+
+const endings = ['number', 'nummer', 'numer', 'numero', 'nr', 'no', 'num'].map((text) =>
+  Uint8Array.from(text, (c) => c.charCodeAt(0)),
+)
+const stemLengthMin = 3
+
+/** The entry of a word without `number` and the like glued to it: `peselnumber`, `bsnnr`; 0 = none. */
+function stem(bytes: Uint8Array, start: number, end: number): number {
+  for (const ending of endings) {
+    const at = end - ending.length
+    if (at - start < stemLengthMin) continue
+    let i = 0
+    while (i < ending.length && lowered[bytes[at + i]!] === ending[i]) i++
+    if (i === ending.length) return phrases.word(bytes, start, at)
+  }
+  return 0
 }
 
 /** Cuts bytes[from, to) into words of letters, also at the capitals of camelCase. Returns how many (the last ones). */

@@ -6,6 +6,7 @@
  * dates, versions, floats, parts of longer ids.
  */
 import { alnum, alpha, classes, joiner, upper } from './ascii.ts'
+import { isCounted, ownKey } from './beside.ts'
 import { isMonthDay } from './checks.ts'
 import { far } from './context.ts'
 import type { NumberRule } from './numbers_europe.ts'
@@ -67,36 +68,44 @@ export function digits(s: Scan, start: number, end: number): number {
     ((classes[before]! & joiner || before === 46 || before === 58) && (classes[s.byte(start - 2)]! & alnum) !== 0) ||
     ((classes[s.byte(last)]! & joiner) !== 0 && (classes[s.byte(last + 1)]! & alnum) !== 0)
   const context = s.look(start)
+  const own = context.isSilent ? 0 : ownKey(s, start)
   let next = last
   let isTaken = false
   for (let i = 0; i < region.chunks; i++) {
     if (i > 0 && !isOpen(i - 1)) continue
     for (let j = region.chunks; j > i; j--) {
       if (j < region.chunks && !isOpen(j - 1)) continue
-      if (!window(s, i, j)) continue
+      if (!window(s, i, j, own)) continue
       isTaken = true
       i = j - 1
       break
     }
   }
-  if (!isTaken) next = Math.max(next, phone(s, context))
+  if (!isTaken) next = Math.max(next, phone(s, context, own))
   return next
 }
 
 /** Whether a number may end after chunk `i` and another begin. */
 const isOpen = (i: number): boolean => region.separator[i] === 32 || region.separator[i] === 47
 
-/** Offers the digits of chunks [i, j) to the rules of their number. */
-function window(s: Scan, i: number, j: number): boolean {
+/** Offers the digits of chunks [i, j) to the rules of their number. `own`: how far before it its own key begins, or 0. */
+function window(s: Scan, i: number, j: number, own: number): boolean {
   const at = region.offset[i]!
   const length = region.offset[j]! - at
   const list = s.context.isSilent ? aloneOf[length]! : rulesOf[length]!
   let best: Rule | undefined
   let nearest = far
+  let weight = 0
   let isAlone = false
   for (const rule of list) {
     let distance = far
-    for (const topic of rule.topics) distance = Math.min(distance, s.context.distance[topic]!)
+    let letters = 0
+    for (const topic of rule.topics) {
+      const near = s.context.distance[topic]!
+      if (near > distance || near === far || (own > 0 && near > own)) continue
+      letters = near < distance ? s.context.weight[topic]! : Math.max(letters, s.context.weight[topic]!)
+      distance = near
+    }
     if (distance === far) {
       if (best || isAlone || rule.alone === 'never' || region.isGlued || isCounter(s, i, j)) continue
       if (rule.alone === 'written' && !isWritten(rule, i, j)) continue
@@ -104,14 +113,19 @@ function window(s: Scan, i: number, j: number): boolean {
         best = rule
         isAlone = true
       }
-    } else if ((isAlone || distance < nearest) && rule.check(region.compact, at, length)) {
+    } else if (
+      (isAlone || distance < nearest || (distance === nearest && letters > weight)) &&
+      rule.check(region.compact, at, length)
+    ) {
       if (isWeak(rule) && distance > s.context.distance[notPhone]!) continue
       best = rule
       isAlone = false
       nearest = distance
+      weight = letters
     }
   }
   if (!best || (isAlone && isPartOfFloat(i, j))) return false
+  if (nearest > 0 && isCounted(s, region.to[j - 1]!)) return false
   s.hits.add(region.from[i]!, region.to[j - 1]!, best.detector, isAlone ? 80 : nearest < 40 ? 95 : 85)
   return true
 }
@@ -142,6 +156,8 @@ function address(s: Scan): number {
   const start = region.from[0]!
   const end = region.to[dots]!
   if (dots > 3) return isFrenchPhone() ? 0 : end
+  // No address, but perhaps a number in groups: `756.1234.5678.97`.
+  for (let i = 0; i < 4; i++) if (region.to[i]! - region.from[i]! > 3) return 0
   for (let i = 0; i < 4; i++) {
     const length = region.to[i]! - region.from[i]!
     if (length > 3 || (length > 1 && s.bytes[region.from[i]!] === 48) || octet(i) > 255) return end

@@ -47,7 +47,11 @@ const plates = [
 
 /** The word in [start, end) may name a plate or a BIC. Returns where to go on, or 0. */
 export function forward(s: Scan, start: number, end: number): number {
-  const entry = words.word(s.bytes, start, end)
+  let entry = words.word(s.bytes, start, end)
+  // The last word of camelCase: `registrationPlate`.
+  let hump = end - 1
+  while (entry === 0 && hump > start && (classes[s.bytes[hump]!]! & upper) === 0) hump--
+  if (entry === 0 && hump > start) entry = words.word(s.bytes, hump, end)
   if (entry === 0) return 0
   let at = end
   while (at < s.to && at - end < aheadMax) {

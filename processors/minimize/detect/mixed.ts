@@ -2,7 +2,8 @@
  * Identifiers that mix letters and digits: from one run of letters and digits on, chunks are joined over single
  * separators (`X-1234567-L`, `GB29 NWBK 6016 …`), longest first, and offered to the table of codes.ts and to IBAN.
  */
-import { alnum, alpha, classes, digit, joiner, lower, upper } from './ascii.ts'
+import { alnum, classes, digit, joiner, lower, upper } from './ascii.ts'
+import { isCounted, ownKey } from './beside.ts'
 import { iban, ibanLength } from './checks_letters.ts'
 import { type CodeRule, codes } from './codes.ts'
 import { far } from './context.ts'
@@ -55,11 +56,15 @@ export function mixed(s: Scan, start: number, end: number): number {
   }
   if (isLower && (cases & upper) !== 0) return end
   const context = s.look(start)
+  const own = context.isSilent ? 0 : ownKey(s, start)
   if (context.isSilent && (isLower || isLeftGlued)) return end
   for (let k = chunks - 1; k >= 0; k--) {
-    const isGlued = isLeftGlued || isLower || (cases & alpha) === 0 || isRightGlued(s, ends[k]!)
-    const found = bestRule(s, text.slice(0, offsets[k]!), isGlued)
+    const candidate = text.slice(0, offsets[k]!)
+    // Alone only what has a letter of its own: digits are dates and counters.
+    const isGlued = isLeftGlued || isLower || !/[A-Z]/.test(candidate) || isRightGlued(s, ends[k]!)
+    const found = bestRule(s, candidate, isGlued, k === 0, own)
     if (!found) continue
+    if (found.distance > 0 && !found.rule.check && isCounted(s, ends[k]!)) continue
     s.hits.add(start, ends[k]!, found.rule.detector, found.distance === far ? 80 : found.rule.check ? 95 : 85)
     return ends[k]!
   }
@@ -117,17 +122,29 @@ function gather(s: Scan, start: number, end: number): void {
   }
 }
 
-function bestRule(s: Scan, text: string, isGlued: boolean): { rule: Rule; distance: number } | undefined {
+function bestRule(
+  s: Scan,
+  text: string,
+  isGlued: boolean,
+  isWhole: boolean,
+  own: number,
+): { rule: Rule; distance: number } | undefined {
   let best: { rule: Rule; distance: number } | undefined
   let bestRank = Number.POSITIVE_INFINITY
-  const { distance } = s.context
+  const { distance, weight } = s.context
   for (const rule of rulesOf[text.length]!) {
+    if (rule.isWhole && !isWhole) continue
     let near = far
-    for (const topic of rule.topicNumbers) near = Math.min(near, distance[topic]!)
-    if (near === far && (isGlued || rule.alone === 'never')) continue
+    let letters = 0
+    for (const topic of rule.topicNumbers) {
+      if (distance[topic]! > near || distance[topic] === far || (own > 0 && distance[topic]! > own)) continue
+      letters = distance[topic]! < near ? weight[topic]! : Math.max(letters, weight[topic]!)
+      near = distance[topic]!
+    }
+    if (near === far && (isGlued || rule.alone === 'never' || (rule.alone === 'whole' && !isWhole))) continue
     if (near !== far && !rule.check && (near > 50 || near > distance[topicIds.not_phone]!)) continue
     const country = rule.countryNumber < 0 ? 1 : distance[rule.countryNumber]! < far ? 0 : 2
-    const rank = near * 8 + country * 2 + (rule.check ? 0 : 1)
+    const rank = near * 8 + country * 2 + (rule.check ? 0 : 1) - Math.min(letters, 80) / 100
     if (rank >= bestRank || !rule.shape.test(text) || (rule.check && !rule.check(text))) continue
     best = { rule, distance: near }
     bestRank = rank

@@ -4,6 +4,7 @@
  */
 import { alnum, alpha, classes, digit, joiner, lowered, quote, space } from './ascii.ts'
 import { isTemplate } from './placeholder.ts'
+import { looksRandom } from './random.ts'
 import { detector } from './registry.ts'
 import type { Scan } from './state.ts'
 
@@ -84,9 +85,15 @@ export function authority(s: Scan, colon: number): number {
   let split = start
   while (split < at && b[split] !== 58) split++
   const hasPassword = split < at - 1 && !isTemplate(b, split + 1, at)
-  if (!hasPassword && (split < at || at - start < 16)) return at + 1
+  // A user without a password is a name, unless it looks like a token.
+  if (!hasPassword && (split < at || !hasDigit(b, start, at) || !looksRandom(b, start, at, 16))) return at + 1
   s.hits.add(start, at, isDatabase(b, colon, s.from) ? connectionString : urlCredentials, 95)
   return at + 1
+}
+
+function hasDigit(b: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (classes[b[i]!]! & digit) return true
+  return false
 }
 
 /** Whether the scheme that ends at `colon` is a browser's; all others are databases and brokers. */

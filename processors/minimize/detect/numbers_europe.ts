@@ -155,6 +155,9 @@ const luId: Check = (c, at) => {
     year > 1880 && year < 2100 && isMonthDay(number(c, at + 4, at + 6), number(c, at + 6, at + 8)) && luhn(c, at, 12)
   )
 }
+/** A personal identity code whose check character is a digit; the sign of the century is taken out. */
+const fiHetuDigits: Check = (c, at) =>
+  isDdmmyy(c, at) && (number(c, at, at + 6) * 1000 + number(c, at + 6, at + 9)) % 31 === c[at + 9]! - 48
 const ukNhs = elevenMinus([10, 9, 8, 7, 6, 5, 4, 3, 2])
 const esNuss: Check = (c, at) => {
   const serial = number(c, at + 2, at + 10)
@@ -180,10 +183,11 @@ export const europe: readonly NumberRule[] = [
   { type: 'pl_nip', lengths: [10], check: (c, at) => weighted(c, at, [6, 5, 7, 2, 3, 4, 5, 6, 7]) % 11 === c[at + 9]! - 48, topics: ['pl_nip', 'tax_id', 'vat'], alone: 'written', written: ['3-3-2-2', '3-2-2-3'] },
   { type: 'pl_regon', lengths: [9], check: regon9, topics: ['pl_regon', 'company_id'], alone: 'never' },
   { type: 'pl_regon', lengths: [14], check: (c, at) => regon9(c, at, 9) && regon14(c, at, 14), topics: ['pl_regon'], alone: 'never' },
+  { type: 'fi_hetu', lengths: [10], check: fiHetuDigits, topics: ['fi_hetu'], alone: 'never' },
   { type: 'se_personnummer', lengths: [10, 12], check: sePersonnummer, topics: ['se_personnummer', 'national_id', 'social_security'], alone: 'never' },
   { type: 'se_orgnr', lengths: [10], check: seOrgnr, topics: ['se_orgnr', 'company_id'], alone: 'never' },
   { type: 'dk_cpr', lengths: [10], check: dkCpr, topics: ['dk_cpr'], alone: 'never' },
-  { type: 'no_fnr', lengths: [11], check: noFnr, topics: ['no_fnr', 'national_id'], alone: 'written', written: ['6 5'] },
+  { type: 'no_fnr', lengths: [11], check: noFnr, topics: ['no_fnr', 'national_id'], alone: 'never' },
   { type: 'at_svnr', lengths: [10], check: atSvnr, topics: ['at_svnr', 'social_security'], alone: 'never' },
   { type: 'ch_ahv', lengths: [13], check: chAhv, topics: ['ch_ahv', 'social_security'], alone: 'always' },
   { type: 'cz_rc', lengths: [9, 10], check: czRc, topics: ['cz_rc', 'national_id'], alone: 'never' },

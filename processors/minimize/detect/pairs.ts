@@ -166,13 +166,23 @@ function take(s: Scan, kind: SecretKey): boolean {
     return true
   }
   if (kind === SecretKey.Random) {
-    if (!looksRandom(s.bytes, from, to, 12)) return false
+    if (!looksRandom(s.bytes, from, to, 12) || isReference(s.bytes, from, to)) return false
     s.hits.add(from, to, generic, 80)
     return true
   }
   if (isNatural && !isQuoted && isPlainWord(s.bytes, from, to) && !hasSpace(s.bytes, from, to)) return false
   s.hits.add(from, to, password, 85)
   return true
+}
+
+/** `Token{a64f992`, `BinderProxy@2bd79ce`, `0x14f05578bd80006`: names of objects in a program. */
+function isReference(b: Uint8Array, from: number, to: number): boolean {
+  if (b[from] === 48 && (b[from + 1]! | 32) === 120 && to - from < 34) return true
+  for (let i = from; i < to; i++) {
+    const c = b[i]!
+    if (c === 123 || c === 40 || c === 64 || c === 60 || c === 91) return true
+  }
+  return false
 }
 
 function allDigits(b: Uint8Array, from: number, to: number): boolean {

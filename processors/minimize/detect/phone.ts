@@ -6,6 +6,7 @@
  * in North American groups: ordinary logs are full of numbers of ten digits.
  */
 import { alnum, alpha, classes, digit, joiner, lowered } from './ascii.ts'
+import { isCounted } from './beside.ts'
 import type { Context } from './context.ts'
 import { region } from './region.ts'
 import { detector } from './registry.ts'
@@ -23,7 +24,7 @@ const countryCodes = new Map<number, number>(
 )
 
 /** Offers the whole region. Returns where to go on. */
-export function phone(s: Scan, context: Context): number {
+export function phone(s: Scan, context: Context, own: number): number {
   const last = region.chunks - 1
   let start = region.from[0]!
   let end = region.to[last]!
@@ -46,7 +47,8 @@ export function phone(s: Scan, context: Context): number {
     return end
   const isInternational = (hasPlus && isE164(0)) || (!hasPlus && isPrefixed())
   const distance = context.distance[topic]!
-  const isNamed = (distance < context.distance[notPhone]! && distance < 60) || isNamedAfter(s, end)
+  const isOfOther = (own > 0 && distance > own) || isCounted(s, end)
+  const isNamed = (distance < context.distance[notPhone]! && distance < 60 && !isOfOther) || isNamedAfter(s, end)
   const isNorthAmerican = !region.isGlued && isNanp(before)
   if (!isInternational && !isNorthAmerican && !isFrench() && !(isNamed && total <= 15 && isPlausible(total))) return end
   if (region.isGlued && !isNamed && !hasPlus) return end

@@ -39,7 +39,9 @@ export function gather(s: Scan, start: number, end: number): void {
     region.separator[i] = 0
     if (region.chunks === chunksMax || total >= digitsMax) return
     const c = s.byte(to)
-    if (c !== 32 && c !== 46 && c !== 45 && c !== 47 && c !== 41) return
+    // "+32(0)88"
+    const isTrunk = c === 40 && s.byte(to + 1) === 48 && s.byte(to + 2) === 41 && s.byte(start - 1) === 43
+    if (c !== 32 && c !== 46 && c !== 45 && c !== 47 && c !== 41 && !isTrunk) return
     let next = to + 1
     // ") 688", " (0)96", "-(12": one more of these.
     const d = s.byte(next)

@@ -28,7 +28,7 @@ const randomWords =
 const codeWords = 'pin otp cvv cvc cvv2 cvc2 totp mfa tan pincode pinkode geheimzahl pinnummer 2fa'
 /** After these a key speaks about a secret, and does not hold one. */
 const aboutWords = new Set(
-  'type types count counts length policy expires expiry expired expiration at ttl age min max required enabled disabled url uri endpoint path file filename field attempts changed reset status valid invalid version index size limit usage used date time timestamp method provider algorithm algo scheme manager prompt hint ref arn name names id ids strength format error errors code message msg state mode duration seconds ms bytes vault store storage rotation rotated updated created count_total total per bucket generation kind source issuer audience scope scopes space count store'.split(
+  'type types count counts length policy expires expiry expired expiration at ttl age min max required enabled disabled url uri endpoint path file filename field attempts changed reset status valid invalid version index size limit usage used date time timestamp method provider algorithm algo scheme manager prompt hint ref arn name names id ids strength format error errors code message msg state mode duration seconds ms bytes number nummer nr no vault store storage rotation rotated updated created count_total total per bucket generation kind source issuer audience scope scopes space count store'.split(
     ' ',
   ),
 )
@@ -39,7 +39,7 @@ const plainBefore = new Set(
   ),
 )
 const glued =
-  /(?:password|passwd|passwort|passord|wachtwoord|kennwort|apikey|secret|passphrase|(?<!by|com|encom|sur|tres|over|under|my)pass|pwd|accesskey|secretkey|authtoken|apitoken)$/
+  /(?:password|passwd|passwort|passord|wachtwoord|kennwort|apikey|secret|passphrase|(?<!by|com|encom|sur|tres|over|under|my|reise|reisen|next|travel)pass|pwd|accesskey|secretkey|authtoken|apitoken)$/
 const vendors = new Set(
   'ibm softlayer sl cloudant clou cl cos hmac iam azure aws gcp stripe twilio sendgrid mailgun datadog newrelic sentry github gitlab slack openai cloudflare heroku digitalocean algolia firebase mapbox shopify square paypal braintree plaid okta auth0 snyk sonar npm pypi docker artifactory artif jfrog nexus vault consul jenkins travis circle'.split(
     ' ',

@@ -136,6 +136,8 @@ export function machineReadable(s: Scan, at: number): number {
   let end = at
   while (end < s.to && end - start < 50 && isMrz(s.bytes[end]!)) end++
   s.hits.steps += end - start
+  // `<mrz>P<NLD…<<<</mrz>`
+  if (s.byte(end) === 47) end--
   const length = end - start
   if (length !== 30 && length !== 36 && length !== 44) return at + 1
   const b = s.bytes
