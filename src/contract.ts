@@ -10,9 +10,9 @@
 import type { z } from 'zod'
 import type { LogRecord } from './otlp/record.ts'
 import type { LogsRequest, Resource, Scope } from './otlp/request.ts'
-import type { SealBinding, Subject } from './otlp/subject.ts'
+import type { SealBinding, SealedText, Subject } from './otlp/subject.ts'
 
-export type { SealBinding, Subject } from './otlp/subject.ts'
+export type { SealBinding, SealedText, Subject } from './otlp/subject.ts'
 
 /** A processor: its name in config, the shape of its options, how to build it. */
 export interface ProcessorComponent<Config extends z.ZodType = z.ZodType> {
@@ -131,10 +131,14 @@ export interface Host {
   readonly worker?: number
   /** How long the policy keeps a tenant's records of a purpose, as written (`18mo`). Undefined: no end is promised. */
   retention?(purpose: string, tenant: string): string | undefined
+  /** How long it keeps daily counts of a purpose's records; undefined: as long as the records. */
+  countsRetention?(purpose: string): string | undefined
   /** The version of the policy in force, as receipts name it; empty where there is none. */
   policyVersion?(): string
   /** Signs receipts of what a store deleted and keeps them. Resolves when they are on disk. */
   keepReceipts?(receipts: readonly Receipt[]): Promise<void>
+  /** A store has run its retention for today, and these tenants are on legal hold in it (null: all). */
+  retentionRan?(holds: readonly { readonly tenant: string | null }[]): void
   /** A metric's name without prefix, its help text, its labels' names. `name` is snake_case. */
   counter(name: string, help: string): Counter
   counter<Label extends string>(name: string, help: string, labels: readonly Label[]): LabelledCounter
@@ -195,6 +199,15 @@ export interface HashKeys {
 export interface Sealer {
   /** Seals an encoded AnyValue message. Gives a string that starts with `cose:`. Throws `KeyError`: then nothing leaves. */
   seal(value: Uint8Array, context: SealContext, field: string, binding?: SealBinding): string
+  /** The same for the AnyValue message in bytes[from, to), without a string: for the hot path. */
+  sealText?(
+    bytes: Buffer,
+    from: number,
+    to: number,
+    context: SealContext,
+    field: string,
+    binding?: SealBinding,
+  ): SealedText
   /** Makes sure that a key for this context can be had. Throws `KeyError` where it cannot. Missing: it always can. */
   ready?(context: SealContext): void
   /** Stands for a value in searches: equal values of a tenant's field in one month have one text, and nobody else's. */

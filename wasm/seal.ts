@@ -107,15 +107,16 @@ function twoBlocks(key: usize, nonce: usize, counter: i32): void {
     q = rot12(v128.xor(q, r))
     a = i32x4.add(a, b)
     p = i32x4.add(p, q)
-    d = turn3(rot8(v128.xor(d, a)))
-    s = turn3(rot8(v128.xor(s, p)))
-    // The next step needs c before it is turned: d was turned already, so it is turned back for the sum.
-    c = i32x4.add(c, turn1(d))
-    r = i32x4.add(r, turn1(s))
+    d = rot8(v128.xor(d, a))
+    s = rot8(v128.xor(s, p))
+    c = i32x4.add(c, d)
+    r = i32x4.add(r, s)
     b = turn1(rot7(v128.xor(b, c)))
     q = turn1(rot7(v128.xor(q, r)))
     c = turn2(c)
     r = turn2(r)
+    d = turn3(d)
+    s = turn3(s)
 
     a = i32x4.add(a, b)
     p = i32x4.add(p, q)
@@ -291,12 +292,12 @@ export function base64url(from: usize, length: i32, to: usize): i32 {
   let out = to
   let at = from
   for (; at + 3 <= end; at += 3, out += 4) {
-    const bits = (load<u8>(at) << 16) | (load<u8>(at, 1) << 8) | load<u8>(at, 2)
+    const bits = ((load<u8>(at) as u32) << 16) | ((load<u8>(at, 1) as u32) << 8) | (load<u8>(at, 2) as u32)
     store<u16>(out, load<u16>(LETTERS + ((bits >> 12) << 1)))
     store<u16>(out, load<u16>(LETTERS + ((bits & 4095) << 1)), 2)
   }
   if (at == end) return (out - to) as i32
-  const last = (load<u8>(at) << 16) | (at + 1 < end ? load<u8>(at, 1) << 8 : 0)
+  const last = ((load<u8>(at) as u32) << 16) | (at + 1 < end ? (load<u8>(at, 1) as u32) << 8 : 0)
   store<u16>(out, load<u16>(LETTERS + ((last >> 12) << 1)))
   store<u16>(out, load<u16>(LETTERS + ((last & 4095) << 1)), 2)
   return ((out - to) as i32) + (at + 1 < end ? 3 : 2)

@@ -15,7 +15,7 @@
  */
 import { randomBytes, randomFillSync } from 'node:crypto'
 import { join } from 'node:path'
-import type { Log, SealBinding, SealContext, Sealer, Subject, Subjects } from '../contract.ts'
+import type { Log, SealBinding, SealContext, SealedText, Sealer, Subject, Subjects } from '../contract.ts'
 import { KeyError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { compareRetention, parseRetention } from '../units.ts'
@@ -27,9 +27,9 @@ import { openLocalKms } from './kms.ts'
 import { retentionOf } from './period.ts'
 import { LocalRecipients, type Recipient, RecipientFolder, type RecipientSource } from './recipients.ts'
 import { openSigner } from './signature.ts'
-import { SodiumHeap } from './sodium_heap.ts'
+import { SodiumHeap, sodiumReady } from './sodium_heap.ts'
 import { FailedSubject, KnownSubject, SubjectKeys, type SubjectOptions } from './subjects.ts'
-import { BoundField, SealingKey, sodiumReady, TokenWriter } from './token.ts'
+import { BoundField, SealingKey, TokenWriter } from './token.ts'
 
 /** What the sealer needs from outside; `openSealer` fills it. */
 interface SealerParts {
@@ -95,10 +95,17 @@ class EpochSealer {
     this.#clockMs = parts.nowMs() - parts.monotonicMs()
   }
 
-  seal(value: Uint8Array, context: SealContext, field: string, binding?: SealBinding): string {
+  /** Seals the AnyValue message in bytes[from, to). */
+  seal(
+    bytes: Uint8Array,
+    from: number,
+    to: number,
+    context: SealContext,
+    field: string,
+    binding?: SealBinding,
+  ): SealedText {
     if (this.#closed) throw new KeyError('the keys are closed: the gateway is stopping')
-    if (value.length > limits.sealValueBytesMax)
-      throw new KeyError(`a value of ${value.length} bytes is too long to seal`)
+    if (to - from > limits.sealValueBytesMax) throw new KeyError(`a value of ${to - from} bytes is too long to seal`)
     const nowMs = this.#parts.nowMs()
     const subject = binding?.subject
     const isOver = subject?.state === 'over_quota'
@@ -109,7 +116,7 @@ class EpochSealer {
       binding?.recordUid === undefined
         ? (epoch.fields.get(field) ?? this.#bind(epoch, field))
         : new BoundField(placeAad({ ...epoch.context, field, recordUid: binding.recordUid }))
-    return this.#writer.seal(key, bound, value, binding?.padTo)
+    return this.#writer.seal(key, bound, bytes, from, to, binding?.padTo)
   }
 
   /** Throws `KeyError` unless something could be sealed in this context now. */
@@ -343,7 +350,11 @@ export async function openSealer(options: SealerOptions): Promise<OpenSealer> {
     gcmOnly: options.gcmOnly ?? false,
   })
   return {
-    seal: (value, context, field, binding) => sealer.seal(value, context, field, binding),
+    seal(value, context, field, binding) {
+      const { bytes, from, to } = sealer.seal(value, 0, value.length, context, field, binding)
+      return bytes.latin1Slice(from, to)
+    },
+    sealText: (bytes, from, to, context, field, binding) => sealer.seal(bytes, from, to, context, field, binding),
     ready: (context) => sealer.ready(context),
     index: (value, tenant, field) => indexes.of(value, tenant, field, nowMs()),
     of: (tenant, id) => subjects.of(tenant, id),

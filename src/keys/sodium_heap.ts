@@ -23,7 +23,9 @@ const keyBytes = 32
 const tagBytes = 16
 const bytesMax = limits.sodiumHeapBytesMax
 
-/** Not re-entrant; one for each owner. Make it after `sodium.ready`. */
+export const sodiumReady: Promise<void> = sodium.ready
+
+/** Not re-entrant; one for each owner. Make it after `sodiumReady`. */
 export class SodiumHeap {
   readonly #module = (sodium as unknown as { libsodium: Heap }).libsodium
   readonly #base = this.#module._malloc(4 * bytesMax)

@@ -5,7 +5,7 @@
 import { closeSync, openSync } from 'node:fs'
 import { KeyError } from '../errors.ts'
 import { fileError } from './files.ts'
-import { SodiumHeap } from './sodium_heap.ts'
+import { SodiumHeap, sodiumReady } from './sodium_heap.ts'
 import {
   openRow,
   RowIndex,
@@ -17,7 +17,6 @@ import {
   subjectRoot,
   tenantKeys,
 } from './subject_rows.ts'
-import { sodiumReady } from './token.ts'
 import { Erased, readReceipts } from './tombstones.ts'
 
 /** Secrets by ref, over the folders of several gateways: what the decrypt side needs besides epoch keys. */

@@ -11,17 +11,18 @@
  * What the AEAD authenticates is the Enc_structure ["Encrypt0", protected, external_aad]: `encStructure` makes it,
  * callers keep it per field. In text a token is `cose:` and base64url without padding.
  *
- * Short values go through libsodium's WebAssembly with direct use of its heap (node:crypto costs 3 µs a call whatever
- * the length), long ones through node:crypto (AES instructions). The plaintext is written where its ciphertext will
- * stand and sealed in place, so none is left behind in the heap.
+ * Short values are sealed in WebAssembly (seal_memory.ts: node:crypto costs 3 µs a call whatever the length), long ones
+ * through node:crypto (AES instructions). The plaintext is written where its ciphertext will stand and sealed in place,
+ * so none is left behind.
  * Tokens are opened by token_reader.ts.
  */
 import { createCipheriv, createSecretKey, type KeyObject, randomFillSync } from 'node:crypto'
-import sodium from 'libsodium-wrappers'
 import { KeyError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import type { SealedText } from '../otlp/subject.ts'
 import { A256GCM, type Algorithm, CHACHA20_POLY1305, fieldKeyInfo, kidBytes } from './derive.ts'
 import { paddingOf, writePadding } from './padding.ts'
+import { SealMemory } from './seal_memory.ts'
 
 export const tokenPrefix = 'cose:'
 export const ivBytes = 12
@@ -48,27 +49,6 @@ export function encStructure(algorithm: Algorithm, externalAad: Uint8Array): Buf
   const context = Buffer.from('8368456e637279707430', 'hex')
   return Buffer.concat([context, PROTECTED[algorithm], bytesHead(externalAad.length), externalAad])
 }
-
-/** The parts of libsodium's WebAssembly module that its type declarations leave out. */
-interface Heap {
-  readonly HEAPU8: Uint8Array
-  _malloc(bytes: number): number
-  _crypto_aead_chacha20poly1305_ietf_encrypt(
-    c: number,
-    clen: number,
-    m: number,
-    mlenLow: number,
-    mlenHigh: number,
-    ad: number,
-    adlenLow: number,
-    adlenHigh: number,
-    nsec: number,
-    npub: number,
-    k: number,
-  ): number
-}
-
-export const sodiumReady: Promise<void> = sodium.ready
 
 /** All of a token before its IV. */
 export function headOf(algorithm: Algorithm, kid: Uint8Array): Buffer {
@@ -145,38 +125,32 @@ export class BoundField {
 const poolBytes = limits.sealNoncesPooled * ivBytes
 const shortMax = limits.sealShortBytesMax
 
-/** Writes tokens. One per sealer; not re-entrant. Call after `sodiumReady`. */
+/** Writes tokens. One per sealer; not re-entrant. */
 export class TokenWriter {
-  readonly #module = (sodium as unknown as { libsodium: Heap }).libsodium
   readonly #random: (buffer: Buffer) => void
   readonly #gcmOnly: boolean
-  readonly #pool = Buffer.alloc(poolBytes)
+  readonly #memory = new SealMemory()
+  readonly #pool: Buffer
   #poolAt = poolBytes
-  #heap: Buffer
-  readonly #key: number
-  readonly #ad: number
-  readonly #out: number
-  /** What the heap holds already. */
+  /** What the memory holds already. */
   #keyThere: SealingKey | undefined
   #adThere: Buffer | undefined
-  /** Where long tokens are put together. */
-  #long = Buffer.alloc(0)
+  /** Where long tokens are put together: as bytes, then as text. */
+  #long = nothing
+  #longText = nothing
+  /** Filled anew with each token. */
+  readonly #text: { -readonly [Key in keyof SealedText]: SealedText[Key] } = {
+    bytes: this.#memory.bytes,
+    from: 0,
+    to: 0,
+  }
 
   constructor(options: { random?: ((buffer: Buffer) => void) | undefined; gcmOnly?: boolean | undefined } = {}) {
     this.#random = options.random ?? randomFillSync
     this.#gcmOnly = options.gcmOnly ?? false
-    const base = this.#module._malloc(limits.sealContextBytesMax + shortMax + 512)
-    this.#key = base
-    this.#ad = base + 64
-    this.#out = this.#ad + limits.sealContextBytesMax
-    this.#heap = this.#view()
-  }
-
-  #view(): Buffer {
-    const { buffer, byteOffset, length } = this.#module.HEAPU8
-    this.#keyThere = undefined
-    this.#adThere = undefined
-    return Buffer.from(buffer, byteOffset, length)
+    const { bytes, nonces, text } = this.#memory
+    this.#pool = bytes.subarray(nonces, nonces + poolBytes)
+    bytes.latin1Write(tokenPrefix, text, tokenPrefix.length)
   }
 
   /** Forget unused nonces: after a clock jump the process may be a copy of another one. */
@@ -184,9 +158,10 @@ export class TokenWriter {
     this.#poolAt = poolBytes
   }
 
-  /** Wipes what the WebAssembly heap holds of keys. */
+  /** Wipes what the memory holds of keys. */
   close(): void {
-    if (this.#heap.length > 0) this.#heap.fill(0, this.#key, this.#key + 32)
+    const { bytes, key } = this.#memory
+    bytes.fill(0, key, key + 32)
     this.#keyThere = undefined
     this.#pool.fill(0)
     this.#poolAt = poolBytes
@@ -202,55 +177,57 @@ export class TokenWriter {
     return at
   }
 
-  /** The token's text. */
-  seal(key: SealingKey, bound: BoundField, plaintext: Uint8Array, padTo?: readonly number[]): string {
-    const padding = padTo === undefined ? 0 : paddingOf(plaintext.length, padTo)
-    const fits = plaintext.length + padding < shortMax && bound.chacha.length <= limits.sealContextBytesMax
-    return fits && !this.#gcmOnly
-      ? this.#sealShort(key, bound.chacha, plaintext, padding)
-      : this.#sealLong(key, bound.gcm, plaintext, padding)
+  /** Seals bytes[from, to). */
+  seal(
+    key: SealingKey,
+    bound: BoundField,
+    bytes: Uint8Array,
+    from: number,
+    to: number,
+    padTo?: readonly number[],
+  ): SealedText {
+    const padding = padTo === undefined ? 0 : paddingOf(to - from, padTo)
+    const fits = to - from + padding < shortMax && bound.chacha.length <= limits.sealContextBytesMax
+    if (fits && !this.#gcmOnly) this.#sealShort(key, bound.chacha, bytes, from, to, padding)
+    else this.#sealLong(key, bound.gcm, bytes.subarray(from, to), padding)
+    return this.#text
   }
 
-  #sealShort(key: SealingKey, ad: Buffer, plaintext: Uint8Array, padding: number): string {
-    // Growing WebAssembly memory detaches the old view (length 0): take a new one.
-    if (this.#heap.length === 0) this.#heap = this.#view()
-    const heap = this.#heap
-    const out = this.#out
+  #sealShort(key: SealingKey, ad: Buffer, bytes: Uint8Array, from: number, to: number, padding: number): void {
+    const memory = this.#memory
+    const heap = memory.bytes
+    const { head } = key
     if (this.#keyThere !== key) {
-      heap.set(key.chacha, this.#key)
-      heap.set(key.head, out)
+      heap.set(key.chacha, memory.key)
+      heap.set(head, memory.raw)
       this.#keyThere = key
     }
     if (this.#adThere !== ad) {
-      heap.set(ad, this.#ad)
+      heap.set(ad, memory.ad)
       this.#adThere = ad
     }
-    const nonce = this.#nonceAt()
-    const pool = this.#pool
-    const ivAt = out + key.head.length
-    for (let i = 0; i < ivBytes; i++) heap[ivAt + i] = pool[nonce + i]!
-    const length = plaintext.length + padding
+    const length = to - from + padding
     const sealedBytes = length + tagBytes
-    const at = writeBytesHead(heap, ivAt + ivBytes, sealedBytes)
-    heap.set(plaintext, at)
-    if (padding > 0) writePadding(heap, at + plaintext.length, padding)
-    const { _crypto_aead_chacha20poly1305_ietf_encrypt: encrypt } = this.#module
-    const failed = encrypt(at, 0, at, length, 0, this.#ad, ad.length, 0, 0, ivAt, this.#key)
-    if (failed !== 0) {
-      heap.fill(0, at, at + length)
-      throw new Error('libsodium refused to encrypt')
-    }
-    return tokenPrefix + heap.base64urlSlice(out, at + sealedBytes)
+    const at = memory.raw + head.length + ivBytes + (sealedBytes < 24 ? 1 : sealedBytes < 256 ? 2 : 3)
+    copyBytes(bytes, from, to, heap, at)
+    if (padding > 0) writePadding(heap, at + to - from, padding)
+    const nonce = memory.nonces + this.#nonceAt()
+    const text = memory.text + tokenPrefix.length
+    const { program, raw } = memory
+    const letters = program.seal(memory.key, nonce, memory.ad, ad.length, raw, head.length, length, text)
+    this.#text.bytes = heap
+    this.#text.from = memory.text
+    this.#text.to = text + letters
   }
 
-  #sealLong(key: SealingKey, ad: Buffer, plaintext: Uint8Array, padding: number): string {
+  #sealLong(key: SealingKey, ad: Buffer, plaintext: Uint8Array, padding: number): void {
     const nonce = this.#nonceAt()
     const iv = this.#pool.subarray(nonce, nonce + ivBytes)
     const cipher = createCipheriv('aes-256-gcm', key.gcm, iv, { authTagLength: tagBytes })
     cipher.setAAD(ad)
     const sealedBytes = plaintext.length + padding + tagBytes
     const { gcmHead } = key
-    if (this.#long.length < sealedBytes + headBytesMax) this.#grow(sealedBytes + headBytesMax)
+    this.#makeRoom(sealedBytes + headBytesMax)
     const out = this.#long
     out.set(gcmHead, 0)
     out.set(iv, gcmHead.length)
@@ -264,17 +241,30 @@ export class TokenWriter {
     }
     cipher.final()
     out.set(cipher.getAuthTag(), at)
-    const text = tokenPrefix + out.base64urlSlice(0, at + tagBytes)
-    if (out.length > limits.sealLongBytesKept) this.#long = Buffer.alloc(0)
-    return text
+    const text = out.base64urlSlice(0, at + tagBytes)
+    this.#text.bytes = this.#longText
+    this.#text.from = 0
+    this.#text.to = tokenPrefix.length + this.#longText.latin1Write(text, tokenPrefix.length, text.length)
   }
 
-  #grow(bytes: number): void {
-    this.#long = Buffer.allocUnsafeSlow(Math.max(bytes, 64 * 1024))
+  #makeRoom(bytes: number): void {
+    const kept = this.#long.length
+    if (kept >= bytes && (kept <= limits.sealLongBytesKept || bytes > limits.sealLongBytesKept)) return
+    const room = Math.max(bytes, 64 * 1024)
+    this.#long = Buffer.allocUnsafeSlow(room)
+    this.#longText = Buffer.allocUnsafeSlow(tokenPrefix.length + Math.ceil((room * 4) / 3))
+    this.#longText.latin1Write(tokenPrefix, 0, tokenPrefix.length)
   }
 }
 
+const nothing = Buffer.alloc(0)
 const headBytesMax = 64
+
+/** For short texts a loop is quicker than a call out of JavaScript. */
+function copyBytes(bytes: Uint8Array, from: number, to: number, out: Buffer, at: number): void {
+  if (to - from > 48) out.set(bytes.subarray(from, to), at)
+  else for (let i = from, o = at; i < to; i++, o++) out[o] = bytes[i]!
+}
 
 /** Writes a byte string's head. Returns where its content begins. */
 function writeBytesHead(out: Uint8Array, start: number, length: number): number {

@@ -4,13 +4,13 @@
  */
 import { KeyError } from '../errors.ts'
 import { writeAttribute } from './attribute.ts'
-import { Kind } from './fields.ts'
+import { Kind, Tag } from './fields.ts'
 import { Role } from './keys.ts'
 import type { Prepender } from './prepend.ts'
 import { findSlot, type LogsRequest } from './request.ts'
 import type { SealStyle } from './sealing.ts'
 import type { Form } from './splice.ts'
-import { type SealBinding, type Subject, subjectRefAttribute } from './subject.ts'
+import { type SealBinding, type SealedText, type Subject, subjectRefAttribute } from './subject.ts'
 import { encodeValue } from './value.ts'
 
 export const recordUidAttribute = 'log.record.uid'
@@ -45,13 +45,23 @@ export class FieldSealer {
     if (subject?.state === 'live' && hasContent) this.#add(subjectRefAttribute, subject.ref)
   }
 
-  /** Writes the field with its value sealed into the arena, up to `arena.used`. -1: the field is to be left out. */
-  seal(slot: number, plain: Uint8Array, path: string): number {
+  /**
+   * Writes the field with its value, the AnyValue message in bytes[from, to), sealed into the arena, up to `arena.used`.
+   * -1: the field is to be left out.
+   */
+  seal(slot: number, bytes: Buffer, from: number, to: number, path: string): number {
     if (this.#subject?.state === 'erased') return -1
-    const style = this.#request.sealings.styleOf(slot)
+    const { sealings } = this.#request
+    const form = this.#form
+    const style = sealings.isUsed ? sealings.styleOf(slot) : undefined
     try {
-      const token = this.#form.seal(plain, path, this.#binding(style))
-      if (style?.isIndexed) this.#add(indexPrefix + path, this.#form.index!(plain, path))
+      const binding = this.#binding(style)
+      if (form.sealText !== undefined && style === undefined) {
+        return this.#copy(slot, form.sealText(bytes, from, to, path, binding))
+      }
+      const plain = bytes.subarray(from, to)
+      const token = form.seal(plain, path, binding)
+      if (style?.isIndexed) this.#add(indexPrefix + path, form.index!(plain, path))
       return this.#write(slot, token, style)
     } catch (error) {
       if (!this.dropsUnsealed || !(error instanceof KeyError)) throw error
@@ -60,11 +70,17 @@ export class FieldSealer {
     }
   }
 
+  #copy(slot: number, { bytes, from, to }: SealedText): number {
+    return this.#request.slots.encodeToken(slot, Tag.value.string, bytes, from, to)
+  }
+
   #write(slot: number, token: string, style: SealStyle | undefined): number {
     const { slots } = this.#request
     // Names and the like are strings by their format.
-    if (!style?.asBytes || slots.keyId(slot) < Role.Body) return slots.encodeToken(slot, token)
-    return slots.encodeToken(slot, Buffer.from(token.slice(token.indexOf(':') + 1), 'base64url'))
+    const asBytes = style?.asBytes === true && slots.keyId(slot) >= Role.Body
+    return asBytes
+      ? slots.encodeToken(slot, Tag.value.bytes, Buffer.from(token.slice(token.indexOf(':') + 1), 'base64url'))
+      : slots.encodeToken(slot, Tag.value.string, Buffer.from(token, 'latin1'))
   }
 
   #binding(style: SealStyle | undefined): SealBinding | undefined {

@@ -211,13 +211,11 @@ export class Slots {
     return from
   }
 
-  /** The same for a token: ASCII text, or bytes, which only a body or an attribute can hold. */
-  encodeToken(slot: number, token: string | Uint8Array): number {
-    const isText = typeof token === 'string'
-    const from = this.#openField(slot, token.length, isText ? Tag.value.string : Tag.value.bytes)
-    if (isText) this.arena.bytes.latin1Write(token, this.#textFrom, token.length)
-    else this.arena.bytes.set(token, this.#textFrom)
-    this.arena.used = this.#textFrom + token.length
+  /** The same for token[start, end): ASCII, or bytes, which only a body or an attribute can hold, as `tag` says. */
+  encodeToken(slot: number, tag: number, token: Buffer, start = 0, end = token.length): number {
+    const from = this.#openField(slot, end - start, tag)
+    token.copy(this.arena.bytes, this.#textFrom, start, end)
+    this.arena.used = this.#textFrom + end - start
     return from
   }
 

@@ -14,7 +14,7 @@ import { KeyMemo, Role } from './keys.ts'
 import { Prepender } from './prepend.ts'
 import { type LogsRequest, RECORD_ROW, RESOURCE_ROW, RecordCol, ResourceCol, SCOPE_ROW, ScopeCol } from './request.ts'
 import { Col, EDIT_ROW, EditCol, Mark, ROW } from './slots.ts'
-import type { SealBinding, Subject } from './subject.ts'
+import type { SealBinding, SealedText, Subject } from './subject.ts'
 import { encodeValue } from './value.ts'
 
 /** How a record is copied. One object serves all records with the same tenant, purposes and destination. */
@@ -32,6 +32,8 @@ export interface Form {
   readonly purposes?: number
   /** Seals an encoded AnyValue; `field` is the OTTL path of the field. A throw ends the splice: nothing leaves. */
   seal(value: Uint8Array, field: string, binding?: SealBinding): string
+  /** See `Sealer.sealText`. Missing: `seal` is used. */
+  sealText?(bytes: Buffer, from: number, to: number, field: string, binding?: SealBinding): SealedText
   /** A blind index of an encoded AnyValue. Missing: there is none. */
   index?(value: Uint8Array, field: string): string
   /** Throws `KeyError` where nothing could be sealed now. Missing: the form seals nothing. */
@@ -243,7 +245,7 @@ export class Splicer {
       if (edit !== -1) this.#overridden.push(edit)
       if (fate === 'drop') this.#insert(slots.pushEdit(fieldFrom, fieldTo, 0, 0))
       else {
-        const from = this.sealer.seal(slot, this.#plain(slot), this.#path(slot))
+        const from = this.#seal(slot)
         this.#insert(slots.pushEdit(fieldFrom, fieldTo, Math.max(0, from), from === -1 ? 0 : slots.arena.used))
       }
     }
@@ -265,12 +267,16 @@ export class Splicer {
     return id > 0 ? allowed.byId(slots.keys, id) : allowed.byName(slots.key(slot))
   }
 
-  /** The slot's value as an AnyValue message. */
-  #plain(slot: number): Uint8Array {
+  /** Writes the slot's field with its value, an AnyValue message, sealed. See `FieldSealer.seal`. */
+  #seal(slot: number): number {
     const { slots } = this.#request
-    if (slots.keyId(slot) < Role.Body) return encodeValue(slots.value(slot))
+    const path = this.#path(slot)
+    if (slots.keyId(slot) < Role.Body) {
+      const value = Buffer.from(encodeValue(slots.value(slot)))
+      return this.sealer.seal(slot, value, 0, value.length, path)
+    }
     const [from, to] = slots.message(slot)
-    return slots.bytes(slot).subarray(from, to)
+    return this.sealer.seal(slot, slots.bytes(slot), from, to, path)
   }
 
   /** The field's stable id: its OTTL path. */

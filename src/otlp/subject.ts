@@ -18,6 +18,13 @@ export interface Subject {
 /** The attribute that holds `ref` in copies with content: `subject find` searches by it. */
 export const subjectRefAttribute = 'douane.subject_ref'
 
+/** A token's text, as ASCII in bytes[from, to): valid until the next value is sealed. */
+export interface SealedText {
+  readonly bytes: Buffer
+  readonly from: number
+  readonly to: number
+}
+
 /** What a sealed value is bound to besides its place, and how its length is hidden. */
 export interface SealBinding {
   /** Whose content it is. */

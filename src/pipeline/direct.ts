@@ -65,6 +65,9 @@ export class DirectRoutes implements Routes {
       ...(mask !== 0 && { purposes: mask }),
       appendix: appendix(names, isStore ? tenant : '', isStore ? target.region : ''),
       seal: (value, field, binding) => this.#sealer.seal(value, context, field, binding),
+      ...(this.#sealer.sealText && {
+        sealText: (bytes, from, to, field, binding) => this.#sealer.sealText!(bytes, from, to, context, field, binding),
+      }),
       index: (value, field) => this.#sealer.index?.(value, tenant, field) ?? '',
       ready: () => this.#sealer.ready?.(context),
     }

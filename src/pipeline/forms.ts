@@ -55,6 +55,9 @@ export function buildForm(spec: FormSpec, policy: Policy, purposes: Purposes, se
     ...(spec.mask !== 0 && { purposes: spec.mask }),
     appendix: appendix(names, spec.tenant, spec.region),
     seal: (value, field, binding) => sealer.seal(value, context, field, binding),
+    ...(sealer.sealText && {
+      sealText: (bytes, from, to, field, binding) => sealer.sealText!(bytes, from, to, context, field, binding),
+    }),
     index: (value, field) => sealer.index?.(value, spec.tenant, field) ?? '',
     ...(content === 'seal' && { ready: () => sealer.ready?.(context) }),
     ...(allows !== undefined && { allows }),
