@@ -65,12 +65,12 @@ export class Lane implements Stops {
   begin(request: LogsRequest, isPossible: boolean): void {
     this.#request = request
     this.#end = 0
-    const known = this.#memory
-    this.#memory = isPossible ? FastMemory.of(request, this, this.#cacheRows, known) : undefined
+    const last = this.#memory
+    this.#memory = isPossible ? FastMemory.of(request, this, this.#cacheRows) : undefined
     if (this.#memory === undefined) return
     this.#words = this.#memory.places.words
     this.#memory.wasm.valueBytesMax.value = limits.scannedBytesMax
-    if (this.#memory !== known) this.#forgetTold()
+    if (this.#memory !== last) this.#forgetTold()
     if (request.keys.generation !== this.#generation) {
       this.#generation = request.keys.generation
       this.#classes.clear()
@@ -123,6 +123,8 @@ export class Lane implements Stops {
     if (keyClass === KeyClass.Unknown) return
     table[id] = keyClass
     this.#memory?.setClass(id, keyClass)
+    // What was listed for the records behind this one did not know the key.
+    this.#end = 0
   }
 
   nextStop(at: number, { from, to }: Scan): number {

@@ -62,6 +62,9 @@ export const { workMax } = constants
 /** Bytes of a guest's room that has a cache of so many rows. */
 const roomFor = (rows: number): number => constants.cache + rows * constants.cacheRow - constants.classes
 
+/** Tables are filled once: what works in a memory is remembered with it. */
+const memories = new WeakMap<WebAssembly.Instance, FastMemory>()
+
 /** One program in one memory. Views of the memory are those of the last scan. */
 export class FastMemory {
   readonly wasm: Exports
@@ -70,11 +73,15 @@ export class FastMemory {
   readonly workAt = constants.work >> 2
 
   /** Undefined: there is no room yet, or somebody else works in this memory. `rows`: of the cache; a power of two, or 0. */
-  static of(request: LogsRequest, owner: object, rows: number, known: FastMemory | undefined): FastMemory | undefined {
+  static of(request: LogsRequest, owner: object, rows: number): FastMemory | undefined {
     const { scanner } = request
     const instance = scanner?.admit(owner, compiled, roomFor(rows))
     if (scanner === undefined || instance === undefined) return undefined
-    const memory = known?.wasm === instance.exports ? known : new FastMemory(instance, scanner, rows)
+    let memory = memories.get(instance)
+    if (memory === undefined) {
+      memory = new FastMemory(instance, scanner, rows)
+      memories.set(instance, memory)
+    }
     memory.#follow(scanner)
     return memory
   }
