@@ -1,0 +1,124 @@
+/**
+ * One person among many is erased: then everything that is there is searched for his canaries, with all keys that are
+ * left. `DOUANE_ERASURE_ROWS` sets how many rows there are over three regions (200,000).
+ */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { encodeValue } from '../../src/otlp/value.ts'
+import { fill, promises, type Row } from '../backup/fixture.ts'
+import { jsonHere, runHere } from '../e2e/here.ts'
+import { makeWorld, regions, stores, tenant, type World } from '../subjects/fixture.ts'
+
+const rowsAll = Number(process.env['DOUANE_ERASURE_ROWS'] ?? 200_000)
+const rowsEach = 20
+const batch = 4000
+const [jane, john] = ['jane@example.com', 'john@example.com']
+const dayMs = 86_400_000
+
+let world: World
+beforeAll(async () => {
+  world = await makeWorld()
+  for (const [i, store] of stores.entries()) await fillStore(store, regions[i]!, Math.floor(rowsAll / stores.length))
+}, 3_600_000)
+afterAll(() => world.close())
+
+/** Rows of many people, a third of them sealed, over the last 20 days. Canaries say whose they are. */
+async function fillStore(store: string, region: string, count: number): Promise<void> {
+  const startMs = Date.now()
+  const people = Math.ceil(count / rowsEach)
+  for (let from = 0; from < count; from += batch) {
+    const rows = Array.from({ length: Math.min(batch, count - from) }, (_, n): Row => {
+      const person = (from + n) % people
+      const id = person === 0 ? jane : person === 1 ? john : `person-${person}@example.com`
+      const subject = world.sealer.of(tenant, id)
+      const text = `canary of ${id}, ${from + n}`
+      const row = { atMs: startMs - (((from + n) * 7919) % (20 * dayMs)), tenant, region, ref: subject.ref }
+      if ((from + n) % 3 > 0) return { ...row, purpose: 'security', text, event: 'auth.login' }
+      const context = { tenant, region, purpose: 'support', retention: promises['support']! }
+      const value = encodeValue({ kind: 'string', value: text })
+      return { ...row, purpose: 'support', text: world.sealer.seal(value, context, 'log.body', { subject }) }
+    })
+    await fill(world.server, store, rows, startMs)
+  }
+}
+
+const person = (id: string) => ['--tenant', tenant, '--id', id, '--reason', 'case 17', ...world.shared]
+const records = (lines: readonly Record<string, unknown>[]) =>
+  lines.filter((line) => 'store' in line).map((line) => Number(line['records']))
+
+/** Everything below the data directory but PostgreSQL's own files. */
+const filesOf = (folder: string): string[] =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((name) => !name.includes('/postgres/18/'))
+
+/** Every row of every table that holds the text. */
+async function holding(database: string, text: string): Promise<number> {
+  const tables = await world.server.sql(
+    database,
+    `SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) AS name FROM pg_tables
+     WHERE schemaname NOT IN ('pg_catalog', 'information_schema')`,
+  )
+  let found = 0
+  for (const { name } of tables) {
+    const [row] = await world.server.sql(database, `SELECT count(*)::int AS n FROM ${name} t WHERE t::text LIKE $1`, [
+      `%${text}%`,
+    ])
+    found += Number(row!['n'])
+  }
+  return found
+}
+
+it('leaves nothing of him to be read, and everything of everybody else', async () => {
+  const before = records(await jsonHere(['subject', 'find', ...person(jane)]))
+  const ofJohn = records(await jsonHere(['subject', 'find', ...person(john)]))
+  for (const found of [...before, ...ofJohn]) expect(found).toBe(rowsEach)
+  const refs = new Map<string, string>()
+  for (const id of [jane, john]) {
+    refs.set(id, String((await jsonHere(['subject', 'find', ...person(id)]))[0]!['subject_ref']))
+  }
+  // What others may have: the backups, and copies of sealed rows that somebody took.
+  await jsonHere(['backup', 'run', ...world.shared])
+  const copies = await Promise.all(
+    [jane, john].map((id) =>
+      world.server.sql(
+        'de',
+        `SELECT json_build_object('tenant', tenant, 'region', region, 'purpose', purpose, 'body', body)::text AS line
+        FROM logs WHERE subject_ref = $1 AND purpose = 'support'`,
+        [refs.get(id)!],
+      ),
+    ),
+  )
+  const startMs = performance.now()
+  const erased = await jsonHere(['subject', 'erase', ...person(jane), '--yes'])
+  const erasedMs = performance.now() - startMs
+  expect(records(erased)).toEqual(before)
+  process.stdout.write(`${rowsAll} rows, ${before.length} regions: erased in ${Math.round(erasedMs)} ms\n`)
+
+  for (const store of stores) {
+    for (const text of [jane, refs.get(jane)!]) expect(await holding(store, text)).toBe(0)
+    expect(await holding(store, john)).toBeGreaterThan(0)
+  }
+  for (const [i, store] of stores.entries()) {
+    const where = ['--store', `postgres/${store}`, '--database', `old_${store}`, '--reason', 'search']
+    const [restored] = await jsonHere<{ erased: number; rows: number }>([
+      'backup',
+      'restore',
+      ...where,
+      ...world.shared,
+    ])
+    expect(restored!.erased).toBe(before[i])
+    for (const text of [jane, refs.get(jane)!]) expect(await holding(`old_${store}`, text)).toBe(0)
+    expect(await holding(`old_${store}`, john)).toBeGreaterThan(0)
+  }
+  const copy = join(world.root, 'copy.jsonl')
+  for (const [i, id] of [jane, john].entries()) {
+    writeFileSync(copy, copies[i]!.map(({ line }) => `${line}\n`).join(''))
+    const { stdout } = await runHere(['decrypt', copy, '--reason', 'search', '--data-dir', world.root])
+    expect(stdout.includes('canary')).toBe(id === john)
+  }
+  const plain = filesOf(world.root).filter((file) => readFileSync(file).includes(jane))
+  expect(plain).toEqual([])
+}, 3_600_000)
