@@ -117,7 +117,15 @@ const queueKey = z
   .describe('The keys of what waits on disk: queues, dead letters, quarantine.')
 
 export const keysSchema = z
-  .strictObject({ bundle: bundle.optional(), providers: providers.optional(), queue_key: queueKey.optional() })
+  .strictObject({
+    bundle: bundle.optional(),
+    providers: providers.optional(),
+    queue_key: queueKey.optional(),
+    destroy_expired: z
+      .boolean()
+      .default(true)
+      .describe('Keys that are made here are destroyed, nightly, when the retention of what they sealed is over.'),
+  })
   .superRefine(({ queue_key: queue, providers: known }, context) => {
     const name = queue?.provider
     if (name === undefined || name === 'local' || known?.[name] !== undefined) return
@@ -135,16 +143,18 @@ export interface KeysConfig {
   /** `local`, or one of the providers. */
   readonly queueProvider?: string
   readonly queueRotateMs?: number
+  readonly destroyExpired: boolean
 }
 
 /** The section with absolute paths; `node` is where it stands. */
-export function keysOf(options: KeysOptions, node: Tree): KeysConfig {
+export function keysOf(options: Partial<KeysOptions>, node: Tree): KeysConfig {
   const { bundle: given, queue_key: queue } = options
   return {
     ...(given && { bundle: { path: resolveFile(node, given.path), trust: given.trust } }),
     providers: providersOf(options.providers ?? {}, node),
     ...(queue?.provider !== undefined && { queueProvider: queue.provider }),
     ...(queue?.rotate_every !== undefined && { queueRotateMs: queue.rotate_every }),
+    destroyExpired: options.destroy_expired ?? true,
   }
 }
 

@@ -10,6 +10,7 @@ import type { Exporter, HashKeys, Log, Purposes, Receipt } from './contract.ts'
 import { DependencyError } from './errors.ts'
 import { type Generation, withPath } from './generation.ts'
 import { createHost, type OwnedHost } from './host.ts'
+import type { HeldTenant } from './key_expiry.ts'
 import type { ChunkCipher } from './keys/chunk_cipher.ts'
 import { limits } from './limits.ts'
 import type { Account } from './pipeline/account.ts'
@@ -40,6 +41,8 @@ export interface DestinationsOptions {
   readonly log: Log
   readonly nowMs: () => number
   readonly keepReceipts: (receipts: readonly Receipt[]) => Promise<void>
+  /** A store has run its retention, with these tenants on legal hold. */
+  readonly retentionRan: (store: string, holds: readonly HeldTenant[]) => void
   /** Writes down what an exporter's destination took. */
   readonly witness: (section: ExporterSection) => Witness
   /** Judges what waits for an exporter again. */
@@ -47,7 +50,7 @@ export interface DestinationsOptions {
 }
 
 /** What a generation says about the records that its destinations keep. */
-export type Rules = Pick<Generation, 'purposes' | 'retention' | 'policyVersion'>
+export type Rules = Pick<Generation, 'purposes' | 'retention' | 'counts' | 'policyVersion'>
 
 interface Held {
   readonly section: ExporterSection
@@ -204,8 +207,10 @@ export class Destinations {
       worker,
       retention: {
         retention: (purpose, tenant) => this.#rules?.retention(purpose, tenant),
+        countsRetention: (purpose) => this.#rules?.counts(purpose),
         policyVersion: () => this.#rules?.policyVersion ?? '',
         keepReceipts,
+        retentionRan: (holds) => this.#options.retentionRan(id, holds),
       },
     })
     const exporter = withPath(['exporters', id], () => component.create(section.options as never, host))

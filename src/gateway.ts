@@ -112,6 +112,7 @@ export class Gateway {
       log: log.log,
       nowMs,
       keepReceipts: (receipts) => keepReceipts(data.path, receipts),
+      retentionRan: (store, holds) => parts.keys.retentionRan(store, holds),
       witness: ({ id, region = '' }) => {
         const place = { destination: id, region }
         return (batch) => this.#ledger.witness(batch, place)
@@ -151,7 +152,7 @@ export class Gateway {
       const telemetry = new Telemetry(options.identity.nowMs)
       const { nowMs } = options.identity
       const held = { dir: data.folder('keys'), dataDir: data.path, nowMs, log: log.log, env: options.env }
-      const keys = await locating(loaded, GatewayKeys.open({ ...held, worker: worker?.number }, config.keys))
+      const keys = await locating(loaded, GatewayKeys.open({ ...held, worker: worker?.number }, config))
       const { cipher, hashKeys, sealer } = keys
       undo.push(() => keys.close())
       const ended = worker?.left ?? workersIn(data.path).filter((n) => n !== 1)
@@ -286,7 +287,7 @@ export class Gateway {
 
   async #apply(loaded: LoadedConfig, config: GatewayConfig): Promise<void> {
     const before = this.#generation
-    const useKeys = await locating(loaded, this.#keys.prepare(config.keys))
+    const useKeys = await locating(loaded, this.#keys.prepare(config))
     const { next, change } = this.#build(loaded, config)
     const health = config.extensions.get('health_check')?.options as HealthCheckOptions | undefined
     await this.telemetry.serve(config.service.telemetry, health, this.log)

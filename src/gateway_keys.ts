@@ -6,9 +6,11 @@
  * any more end within a second (`stillUses`).
  */
 import { join } from 'node:path'
+import type { GatewayConfig } from '../config/gateway_config.ts'
 import type { KeysConfig } from '../config/keys.ts'
 import type { Log } from './contract.ts'
 import { ConfigError, KeyError } from './errors.ts'
+import { type HeldTenant, KeyExpiry } from './key_expiry.ts'
 import { BundleRecipients } from './keys/bundle.ts'
 import { type ChunkCipher, idBytes } from './keys/chunk_cipher.ts'
 import { type ChunkKeyRules, ChunkKeys } from './keys/chunk_keys.ts'
@@ -69,6 +71,9 @@ export class GatewayKeys {
   readonly sealer: OpenSealer
   readonly hashKeys: DerivedHashKeys
   readonly #chunks: ChunkKeys
+  readonly #expiry: KeyExpiry
+  /** Stores that must have run their retention before keys go; undefined: no keys go here. */
+  #stores: readonly string[] | undefined
   readonly #looking: NodeJS.Timeout
   readonly #options: GatewayKeysOptions
   readonly #recipients: RecipientsInForce
@@ -84,8 +89,21 @@ export class GatewayKeys {
     this.sealer = parts.sealer
     this.hashKeys = parts.hashKeys
     this.#chunks = chunks
-    this.#looking = setInterval(() => chunks.look(), limits.chunkKeyLookMs)
+    const { dir, nowMs, log } = options
+    this.#expiry = new KeyExpiry({ dir, nowMs, log })
+    this.#looking = setInterval(() => this.#look(), limits.chunkKeyLookMs)
     this.#looking.unref()
+  }
+
+  async #look(): Promise<void> {
+    await this.#chunks.look()
+    if (this.#stores !== undefined && isLeading(this.#options)) await this.#expiry.look(this.#stores)
+  }
+
+  /** A store has run its retention, and these are on legal hold in it. */
+  retentionRan(store: string, holds: readonly HeldTenant[]): void {
+    this.#expiry.storeRan(store, holds)
+    void this.#look()
   }
 
   /** Of files at rest. */
@@ -94,22 +112,25 @@ export class GatewayKeys {
   }
 
   /** Opens or makes what the configuration wants. Rejects with `ConfigError`, `KeyError` or `DependencyError`. */
-  static async open(options: GatewayKeysOptions, config: KeysConfig): Promise<GatewayKeys> {
+  static async open(options: GatewayKeysOptions, config: KeysOfConfig): Promise<GatewayKeys> {
     const { dir, dataDir, nowMs, log, worker } = options
-    const leads = worker === undefined || worker === 1
+    const leads = isLeading(options)
     const looked = { dir, nowMs, log, leads, ...(dataDir !== undefined && { inUse: () => neededIn(dataDir) }) }
-    const chunks = await ChunkKeys.open(looked, await chunkKeyRules(options, config))
+    const chunks = await ChunkKeys.open(looked, await chunkKeyRules(options, config.keys))
     const hashKeys = openHashKeys({ dir, nowMs })
-    const recipients = new RecipientsInForce(await recipientsOf(options, config, undefined))
+    const recipients = new RecipientsInForce(await recipientsOf(options, config.keys, undefined))
     const sealer = await openSealer({ dir, nowMs, log, worker, recipients })
-    return new GatewayKeys(options, recipients, { sealer, hashKeys }, chunks)
+    const keys = new GatewayKeys(options, recipients, { sealer, hashKeys }, chunks)
+    keys.#stores = storesBefore(config)
+    return keys
   }
 
   /** Checks what a new configuration says; nothing changes before the answer is called. Rejects as `open` does. */
-  async prepare(config: KeysConfig): Promise<() => void> {
-    const next = await recipientsOf(this.#options, config, this.#recipients.source)
-    const rules = await chunkKeyRules(this.#options, config)
+  async prepare(config: KeysOfConfig): Promise<() => void> {
+    const next = await recipientsOf(this.#options, config.keys, this.#recipients.source)
+    const rules = await chunkKeyRules(this.#options, config.keys)
     return () => {
+      this.#stores = storesBefore(config)
       this.#recipients.use(next)
       this.#chunks.use(rules)
       void this.#chunks.look()
@@ -122,6 +143,21 @@ export class GatewayKeys {
   }
 }
 
+/** What it needs of a configuration. */
+type KeysOfConfig = Pick<GatewayConfig, 'keys' | 'exporters' | 'pipelines'>
+
+function storesBefore({ keys, exporters, pipelines }: KeysOfConfig): string[] | undefined {
+  if (keys.bundle !== undefined || !keys.destroyExpired) return undefined
+  const used = new Set(pipelines.flatMap((pipeline) => pipeline.exporters))
+  return [...exporters.values()]
+    .filter(({ id, component }) => used.has(id) && keepsRetention(component))
+    .map(({ id }) => id)
+}
+const keepsRetention = ({ name }: { readonly name: string }): boolean => name === 'postgres'
+
+/** Of several workers one looks after what they share. */
+const isLeading = ({ worker }: GatewayKeysOptions): boolean => worker === undefined || worker === 1
+
 const neededIn = (dataDir: string): Promise<Set<string>> =>
   keysInUse(
     ['queue', 'quarantine', 'workers'].map((name) => join(dataDir, name)),
@@ -131,7 +167,7 @@ const neededIn = (dataDir: string): Promise<Set<string>> =>
 /** Who guards the keys of files at rest. Rejects with `KeyError`. */
 export async function chunkKeyRules(
   { dir, env }: Pick<GatewayKeysOptions, 'dir' | 'env'>,
-  { providers, queueProvider, queueRotateMs }: KeysConfig,
+  { providers, queueProvider, queueRotateMs }: Pick<KeysConfig, 'providers' | 'queueProvider' | 'queueRotateMs'>,
 ): Promise<ChunkKeyRules> {
   const opened = await Promise.all(providers.map((section) => openProvider(section, env)))
   if (queueProvider === 'local') {

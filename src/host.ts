@@ -31,7 +31,9 @@ export interface HostParts {
 }
 
 /** A function each, so that a component always hears of the policy in force. */
-export type RetentionRules = Required<Pick<Host, 'retention' | 'policyVersion' | 'keepReceipts'>>
+export type RetentionRules = Required<
+  Pick<Host, 'retention' | 'countsRetention' | 'policyVersion' | 'keepReceipts' | 'retentionRan'>
+>
 
 export interface OwnedHost extends Host {
   /** Takes back what the component registered for sampling. Call it when the component is closed. */

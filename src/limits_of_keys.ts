@@ -70,6 +70,10 @@ export const keyLimits = {
   /** A busy server is asked again after this time, then after twice as long, within the provider's own bound. */
   kmsAttemptsMax: 3,
   kmsRetryMs: 150,
+  // Expiry of keys. Records' retention may end so much later than by UTC: time zones west of it, and summer time.
+  keyExpirySlackMs: 13 * 3_600_000,
+  /** A nightly run may come so much later than a day after the last one. */
+  expiryLateMs: 12 * 3_600_000,
   // Opening. Epoch and recipient keys that are kept open; lines read and told to the access log in one go.
   openEpochsMax: 4096,
   openPersonalMax: 16_384,

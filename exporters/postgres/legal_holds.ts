@@ -43,6 +43,16 @@ export async function listHolds(client: pg.Client, schema: string): Promise<Hold
   return rows
 }
 
+/** Tenants of holds that are in force; null: all tenants. */
+export async function heldTenants(
+  client: pg.Client,
+  schema: string,
+  nowMs: number,
+): Promise<{ tenant: string | null }[]> {
+  const holds = await listHolds(client, schema)
+  return holds.filter(({ ended, until }) => ended === null && until.getTime() > nowMs).map(({ tenant }) => ({ tenant }))
+}
+
 /** Ends a hold before its time; the next run deletes what is due. Undefined: no such hold, or ended already. */
 export async function endHold(client: pg.Client, schema: string, id: string, who: string): Promise<Hold | undefined> {
   const { rows } = await client.query<Hold>(

@@ -5,6 +5,7 @@ import type pg from 'pg'
 import type { Host } from '../../src/contract.ts'
 import { limits } from '../../src/limits.ts'
 import { type Access, connect, errorCode } from './access.ts'
+import { heldTenants } from './legal_holds.ts'
 import { handOverReceipts } from './receipts.ts'
 import { runRetention } from './retention.ts'
 
@@ -64,6 +65,7 @@ export class RetentionSchedule {
       const { busy, heldBack, deletions } = await runRetention(this.#client, this.#schema, {
         asOfMs: this.#host.nowMs(),
         retentionOf: (purpose, tenant) => this.#host.retention?.(purpose, tenant),
+        countsOf: (purpose) => this.#host.countsRetention?.(purpose),
         policyVersion: this.#host.policyVersion?.() ?? '',
         signal: this.#stop.signal,
       })
@@ -72,6 +74,8 @@ export class RetentionSchedule {
       // Where another process is at it, this one looks again: the other may not come to its end.
       if (busy || this.#stop.signal.aborted) return
       this.#lastDay = day
+      // Keys go with the records, unless somebody is on hold here.
+      if (!heldBack) this.#host.retentionRan?.(await heldTenants(this.#client, this.#schema, this.#host.nowMs()))
       if (heldBack) log.warn('retention held back: the clock is more than a day ahead of the last run')
       const records = deletions.reduce((sum, deletion) => sum + deletion.records, 0)
       const partitions = deletions.filter(({ whole }) => whole).length

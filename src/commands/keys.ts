@@ -9,6 +9,7 @@ import { chunkKeyRules } from '../gateway_keys.ts'
 import { AccessLog, verifyAccessLog } from '../keys/audit.ts'
 import { exportBundle, openBundle } from '../keys/bundle.ts'
 import { ChunkKeys } from '../keys/chunk_keys.ts'
+import { destroyExpired } from '../keys/expiry.ts'
 import { makeFolder, replaceFile } from '../keys/files.ts'
 import { rotateHashKeys } from '../keys/hash_keys.ts'
 import {
@@ -178,10 +179,18 @@ interface DestroyFlags extends Place {
   readonly id?: readonly string[]
   readonly tenant?: string
   readonly expired?: boolean
+  readonly exceptTenant?: readonly string[]
   readonly reason: string
   readonly who?: string
   readonly yes?: boolean
 }
+
+const expiring = (flags: DestroyFlags) => ({
+  dir: keysDirOf(flags),
+  nowMs: Date.now(),
+  confirmed: true,
+  isHeld: (tenant: string) => flags.exceptTenant?.includes(tenant) ?? false,
+})
 
 function destroyCommand(keys: Command): void {
   const command = keys
@@ -190,14 +199,24 @@ function destroyCommand(keys: Command): void {
     .option('--id <key>', 'this key; may be repeated', collect)
     .option('--tenant <name>', 'every key of this tenant')
     .option('--expired', 'every key whose retention is over')
+    .option('--except-tenant <name>', 'with --expired: not of this tenant, for a legal hold; may be repeated', collect)
     .requiredOption('--reason <text>', 'why; written to the access log')
     .option('--who <name>', 'who, where the system user is not the person')
     .option('--yes', 'do it; without, what would be destroyed is listed')
   withDataDir(command).action(async (flags: DestroyFlags) => {
+    if (flags.expired && flags.yes && flags.id === undefined && flags.tenant === undefined) {
+      const { destroyed, held } = await destroyExpired({ ...flags, ...expiring(flags) })
+      for (const receipt of destroyed) print(JSON.stringify(receipt))
+      if (held.length > 0) remark(`${held.length} keys stay: their tenants are excepted.`)
+      return
+    }
     const holder = await openKeyHolder(keysDirOf(flags), await keyOptions(flags))
     const alive = listKeys(holder, Date.now()).filter(({ state }) => state !== 'destroyed')
     const chosen = alive.filter(
-      (key) => flags.id?.includes(key.id) || key.tenant === flags.tenant || (flags.expired && key.state === 'expired'),
+      (key) =>
+        flags.id?.includes(key.id) ||
+        key.tenant === flags.tenant ||
+        (flags.expired && key.state === 'expired' && !flags.exceptTenant?.includes(key.tenant)),
     )
     const unknown = flags.id?.find((id) => !chosen.some((key) => key.id === id))
     if (unknown !== undefined) throw new ConfigError(`there is no key ${unknown}`, [], 'See: douane keys list')

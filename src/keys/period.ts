@@ -4,6 +4,7 @@
  * makes a nightly deletion possible; longer ones a key a month. Days and months are UTC.
  */
 import { KeyError } from '../errors.ts'
+import { limits } from '../limits.ts'
 import { compareRetention, parseRetention, type Retention, retentionEndMs, UnitError } from '../units.ts'
 
 export interface Period {
@@ -45,5 +46,5 @@ export function parsePeriod(name: string): Period {
 /** When nothing sealed in the period needs to be readable any more. */
 export function periodExpiryMs(period: Period, retentionText: string): number {
   if (retentionText === '') return Number.POSITIVE_INFINITY
-  return retentionEndMs(period.endMs, retentionOf(retentionText))
+  return retentionEndMs(period.endMs, retentionOf(retentionText)) + limits.keyExpirySlackMs
 }

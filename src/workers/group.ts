@@ -316,6 +316,6 @@ async function makeKeys(
   log: OwnLog,
 ): Promise<void> {
   const dir = data.folder('keys')
-  const keys = await GatewayKeys.open({ dir, nowMs: identity.nowMs, log: log.log, env }, config.keys)
+  const keys = await GatewayKeys.open({ dir, nowMs: identity.nowMs, log: log.log, env }, config)
   keys.close()
 }

@@ -36,11 +36,11 @@ function place() {
   const options = { dir, nowMs: () => clock.ms, log: keptLog(), env: {} }
   const open = (keys: string) => {
     const loaded = load(keys)
-    return locating(loaded, GatewayKeys.open(options, loaded.config!.keys))
+    return locating(loaded, GatewayKeys.open(options, loaded.config!))
   }
   const prepare = (opened: GatewayKeys, keys: string) => {
     const loaded = load(keys)
-    return locating(loaded, opened.prepare(loaded.config!.keys))
+    return locating(loaded, opened.prepare(loaded.config!))
   }
   const problems = (keys: string) => load(keys).problems.map((one) => formatProblem(one).replace(folder, ''))
   return { folder, dir, clock, open, prepare, problems }

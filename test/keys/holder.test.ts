@@ -276,8 +276,8 @@ describe('checks and periods', () => {
       '2026-01',
       '2026-01',
     ])
-    expect(new Date(periodExpiryMs(parsePeriod('2026-01-31'), '1mo')).toISOString()).toBe('2026-03-01T00:00:00.000Z')
-    expect(new Date(periodExpiryMs(parsePeriod('2026-01'), '18mo')).toISOString()).toBe('2027-08-01T00:00:00.000Z')
+    expect(new Date(periodExpiryMs(parsePeriod('2026-01-31'), '1mo')).toISOString()).toBe('2026-03-01T13:00:00.000Z')
+    expect(new Date(periodExpiryMs(parsePeriod('2026-01'), '18mo')).toISOString()).toBe('2027-08-01T13:00:00.000Z')
     for (const wrong of ['2026', '2026-13', '2026-02-30', '../etc', ''])
       expect(() => parsePeriod(wrong)).toThrow(/not a period/)
     expect(() => periodAt('18m', at)).toThrow(/retention/)
