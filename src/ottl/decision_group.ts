@@ -18,6 +18,8 @@ import type { View } from './view.ts'
 const leavesMax = 15
 export const NO_SYMBOL = -1
 const kindsMax = 16
+/** Ints below are statuses and counts: each one's symbol is kept. */
+const smallInts = 1024
 const exactMax = 2 ** 52
 
 /** The field that a leaf looks at. */
@@ -177,6 +179,7 @@ export class ValueGroup extends Group {
   readonly #ofOther = new Int32Array(kindsMax).fill(NO_SYMBOL)
   readonly #ofText: number[] = []
   readonly #ofInt: number[] = []
+  readonly #ofSmallInt = new Int32Array(smallInts).fill(NO_SYMBOL)
   readonly #ofDouble: number[] = []
   readonly #ofBool: number[] = []
 
@@ -211,7 +214,7 @@ export class ValueGroup extends Group {
         if (texts[i]!.length === length && view.equals(slot, texts[i]!)) return this.#told(view, this.#ofText, i)
       }
     } else if (kind === Kind.Int || kind === Kind.Double) {
-      if (this.#numbers.length > 0) return this.#number(view, slot, kind)
+      if (this.#numbers.length > 0) return kind === Kind.Int ? this.#int(view, slot) : this.#double(view, slot)
     } else if (kind === Kind.Bool) return this.#told(view, this.#ofBool, view.slots.bool(slot) ? 1 : 0)
     const matters = kind === Kind.String && this.#texts.length > 0
     const symbols = matters ? this.#ofOther : this.byKind
@@ -222,8 +225,17 @@ export class ValueGroup extends Group {
     return symbol
   }
 
-  #number(view: View, slot: number, kind: Kind): number {
-    if (kind === Kind.Int) return this.#told(view, this.#ofInt, this.#place(view.intNumber(slot)))
+  #int(view: View, slot: number): number {
+    const int = view.intNumber(slot)
+    if (int >>> 0 >= smallInts) return this.#told(view, this.#ofInt, this.#place(int))
+    const known = this.#ofSmallInt[int]!
+    if (known !== NO_SYMBOL) return known
+    const symbol = this.#told(view, this.#ofInt, this.#place(int))
+    this.#ofSmallInt[int] = symbol
+    return symbol
+  }
+
+  #double(view: View, slot: number): number {
     return this.#told(view, this.#ofDouble, this.#place(view.slots.double(slot)))
   }
 
