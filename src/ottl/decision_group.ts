@@ -227,7 +227,7 @@ export class ValueGroup extends Group {
 
   #int(view: View, slot: number): number {
     const int = view.intNumber(slot)
-    if (int >>> 0 >= smallInts) return this.#told(view, this.#ofInt, this.#place(int))
+    if (int < 0 || int >= smallInts) return this.#told(view, this.#ofInt, this.#place(int))
     const known = this.#ofSmallInt[int]!
     if (known !== NO_SYMBOL) return known
     const symbol = this.#told(view, this.#ofInt, this.#place(int))
