@@ -59,7 +59,7 @@ const pkcs11 = z
   .strictObject({
     type: z.literal('pkcs11'),
     module: file("The token's PKCS#11 module, a shared library."),
-    token: z.string().min(1).max(32).describe("The token's label."),
+    token_label: z.string().min(1).max(32).describe("The token's label."),
     key: z
       .string()
       .regex(/^(?:[0-9a-fA-F]{2}){1,64}$/, 'is no id of a key: pairs of hex digits, such as "01" (in quotes)')
@@ -169,8 +169,8 @@ function providerOf(id: string, options: ProviderOptions, resolve: (path: string
       return { id, type, options: { ...rest, tokenFile: at(token_file), caFile: at(ca_file), timeoutMs } }
     }
     case 'pkcs11': {
-      const { type, pin_file, oaep_hash, timeout: timeoutMs, ...rest } = options
-      return { id, type, options: { ...rest, oaepHash: oaep_hash, pinFile: at(pin_file), timeoutMs } }
+      const { type, token_label: token, pin_file, oaep_hash, timeout: timeoutMs, ...rest } = options
+      return { id, type, options: { ...rest, token, oaepHash: oaep_hash, pinFile: at(pin_file), timeoutMs } }
     }
     case 'command': {
       const { type, timeout: timeoutMs, ...rest } = options

@@ -46,11 +46,13 @@ function patternFor(name: string, form: JsonSchema | undefined): JsonSchema | un
   return typeof form?.additionalProperties === 'object' ? form.additionalProperties : undefined
 }
 
-/** Of several forms, the one of the value's kind. */
+/** Of several forms, the one of the value's kind, and of those with a `type` the one of that type. */
 function formFor(value: unknown, schema: JsonSchema): JsonSchema {
-  if (!schema.anyOf) return schema
+  const forms = schema.anyOf ?? schema.oneOf
+  if (!forms) return schema
   const kind = Array.isArray(value) ? 'array' : value === null ? 'object' : typeof value
-  return schema.anyOf.find((form) => form.type === kind) ?? {}
+  const type = (value as { type?: unknown } | null)?.type
+  return forms.find((form) => form.type === kind && [undefined, type].includes(form.properties?.['type']?.const)) ?? {}
 }
 
 const isSecretName = (name: string): boolean =>

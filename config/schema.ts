@@ -22,6 +22,9 @@ export interface JsonSchema {
   additionalProperties?: boolean | JsonSchema
   items?: JsonSchema
   anyOf?: JsonSchema[]
+  /** Told apart by the constant in their `type`. */
+  oneOf?: JsonSchema[]
+  const?: unknown
   /** Ours: the values in here are not to be shown. */
   secret?: boolean
   [keyword: string]: unknown
@@ -84,8 +87,8 @@ type JsonDefault = z.core.JSONSchema.JSONSchema['default']
 /** A default is known to zod as what the component gets: milliseconds, where `5s` is written. */
 function writtenDefaults(schema: JsonSchema): void {
   if (schema.type === 'string' && typeof schema.default === 'number') schema.default = durationText(schema.default)
-  const { properties = {}, items, anyOf = [], additionalProperties } = schema
-  const below = [...Object.values(properties), ...anyOf, items, additionalProperties]
+  const { properties = {}, items, anyOf = [], oneOf = [], additionalProperties } = schema
+  const below = [...Object.values(properties), ...anyOf, ...oneOf, items, additionalProperties]
   for (const part of below) if (part !== null && typeof part === 'object') writtenDefaults(part)
 }
 

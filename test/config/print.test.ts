@@ -29,6 +29,38 @@ describe('the effective configuration', () => {
       headers: { authorization: '<redacted>', 'x-api-key': '<redacted>' },
     })
   })
+  test('shows no secret of a key provider, whichever type it is', () => {
+    const keys = `keys:
+    providers:
+      main: { type: vault, address: "https://v:8200", key: douane, token: hunter2 }
+      hsm: { type: pkcs11, module: /x.so, token_label: label, key: "01", pin: "hunter2" }
+`
+    const shown = effectiveConfig(
+      load({ 'a.yaml': text.replace('pipelines:', `${keys}  pipelines:`) }).tree,
+      registries,
+    )
+    expect(shown).not.toContain('hunter2')
+    expect(parse(shown).service.keys.providers).toEqual({
+      main: {
+        type: 'vault',
+        address: 'https://v:8200',
+        key: 'douane',
+        token: '<redacted>',
+        mount: 'transit',
+        timeout: '5s',
+      },
+      hsm: {
+        type: 'pkcs11',
+        module: '/x.so',
+        token_label: 'label',
+        key: '01',
+        pin: '<redacted>',
+        oaep_hash: 'sha256',
+        tool: 'pkcs11-tool',
+        timeout: '10s',
+      },
+    })
+  })
   test('shows what is no secret, though its name looks like one', () => {
     expect(value.processors.minimize.keys).toEqual({ api_key: 'drop' })
   })
@@ -92,7 +124,13 @@ describe('the JSON schema', () => {
     expect(options.properties!['timeout']!.default).toBe('5s')
   })
   test('describes the policy', () => {
-    expect(Object.keys(policyJsonSchema().properties!)).toEqual(['regions', 'purposes', 'tenants', 'default'])
+    expect(Object.keys(policyJsonSchema().properties!)).toEqual([
+      'regions',
+      'purposes',
+      'tenants',
+      'time_zone',
+      'default',
+    ])
   })
   test('every option of every built-in component has a description', () => {
     const missing: string[] = []
@@ -101,6 +139,7 @@ describe('the JSON schema', () => {
         properties = {},
         patternProperties = {},
         anyOf = [],
+        oneOf = [],
         items,
       } = schema as ReturnType<typeof configJsonSchema>
       for (const [name, option] of Object.entries(properties)) {
@@ -109,7 +148,7 @@ describe('the JSON schema', () => {
         visit(option, `${path}.${name}`)
       }
       for (const [name, option] of Object.entries(patternProperties)) visit(option, `${path}.${name}`)
-      for (const form of anyOf) visit(form, path)
+      for (const form of [...anyOf, ...oneOf]) visit(form, path)
       if (items) visit(items, `${path}[]`)
     }
     visit(configJsonSchema(builtIn), '')
