@@ -78,12 +78,14 @@ class PolicyReader {
     const tenants = this.#readTenants()
     const standIn = this.#top('default')
     const fallback = standIn ? this.#tenant(standIn, ['default']) : quarantine
+    const timeZone = this.#timeZone()
     const content = {
       regions: this.#regions,
       purposes: this.#purposes,
       tenants,
       default: fallback,
       ...(this.#central !== undefined && { central: this.#central }),
+      ...(timeZone !== undefined && { timeZone }),
     }
     return { version: versionOf(content), ...content }
   }
@@ -104,6 +106,11 @@ class PolicyReader {
     for (const name of ['regions', 'purposes']) {
       if (!this.#top(name)) this.#problem([name], { what: 'is missing', fix: `add a section ${name}:` })
     }
+  }
+
+  #timeZone(): string | undefined {
+    const node = this.#top('time_zone')
+    return node && this.#checked(policySchema.shape.time_zone, node, ['time_zone'])
   }
 
   #readRegions(): void {
@@ -133,8 +140,8 @@ class PolicyReader {
       }
       const options = this.#checked(purposeSchema, node, path)
       if (!options) continue
-      const { description, retention, content, allowed_keys: allowedKeys } = options
-      this.#purposes.set(name, { name, description, retention, content, ...(allowedKeys && { allowedKeys }) })
+      const { allowed_keys: allowedKeys, counts, ...rule } = options
+      this.#purposes.set(name, { name, ...rule, ...(allowedKeys && { allowedKeys }), ...(counts && { counts }) })
     }
     if (this.#purposeNames.length > limits.purposesMax) {
       this.#problem(['purposes'], {
@@ -179,6 +186,7 @@ class PolicyReader {
       centralPurposes,
       ...(options.jurisdictions && { jurisdictions: options.jurisdictions }),
       purposes: this.#overrides(options, path),
+      ...(options.usage_limits && { usageLimits: options.usage_limits }),
     }
   }
 

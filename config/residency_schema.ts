@@ -2,7 +2,7 @@
  * The shape of `residency.yaml`. What the shape cannot say (names that must exist, contradictions) is in residency.ts.
  */
 import { z } from 'zod'
-import { retention } from '../src/units.ts'
+import { retention, timeZone } from '../src/units.ts'
 
 const contentRules = ['drop', 'encrypt', 'keep'] as const
 const residencies = ['local', 'central', 'split', 'quarantine', 'reject'] as const
@@ -22,6 +22,9 @@ export const purposeSchema = z
     description: z.string().default('').describe('For people: why records are kept for this purpose.'),
     retention: retention().describe('How long: 6d, 30d, 1mo, 18mo, 7y.'),
     content: z.enum(contentRules).default('drop').describe('What happens to content in the copies for this purpose.'),
+    counts: retention()
+      .describe('How long the daily counts of its records are kept, which hold no content: 7y. Else as the records.')
+      .optional(),
     allowed_keys: names('Attribute keys that the copies for this purpose may hold; "http.*" is a prefix.').optional(),
   })
   .describe('Why a record is kept.')
@@ -42,6 +45,10 @@ export const tenantSchema = z
     central_purposes: names('Purposes whose metadata also goes to the central region, for split.').optional(),
     jurisdictions: names('The records never leave these: every region of the tenant must lie in one.').optional(),
     purposes: z.record(z.string(), tenantPurposeSchema).optional().describe('What differs by purpose.'),
+    usage_limits: z
+      .record(z.string().min(1), z.int().min(0))
+      .optional()
+      .describe('How many records of an event a calendar month has, for who asks: { llm.request: 1000 }.'),
   })
   .describe("A customer's rule.")
 export type TenantOptions = z.output<typeof tenantSchema>
@@ -52,6 +59,9 @@ export const policySchema = z
     regions: z.record(z.string(), regionSchema).describe('Places where records may be kept.'),
     purposes: z.record(z.string(), purposeSchema).describe('Why records are kept, and how long.'),
     tenants: z.record(z.string(), tenantSchema).optional().describe('Customers.'),
+    time_zone: timeZone()
+      .optional()
+      .describe('Whose calendar months and days are counted on: Europe/Brussels. Left out: UTC.'),
     default: tenantSchema.optional().describe('For everybody else. Left out: quarantine.'),
   })
   .describe('The data-residency policy.')

@@ -83,10 +83,14 @@ function midnightMs(dateMs: number, zone: string): number {
 }
 
 const known = new Map<string, Day>()
+/** The last day that was asked for, by zone: mostly the next one, too. */
+const latest = new Map<string, Day>()
 
 /** The day that a moment lies in. */
 export function dayAround(ms: number, zone?: string): Day {
   if (zone === undefined) return dayOf(Math.floor(ms / dayMs) * dayMs)
+  const last = latest.get(zone)
+  if (last && ms >= last.startMs && ms < last.endMs) return last
   const key = `${zone} ${Math.floor(ms / quarterMs)}`
   let day = known.get(key)
   if (!day) {
@@ -98,6 +102,7 @@ export function dayAround(ms: number, zone?: string): Day {
     day = dayOf(dateMs, zone)
     known.set(key, day)
   }
+  latest.set(zone, day)
   return day
 }
 

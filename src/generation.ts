@@ -21,7 +21,7 @@ import type { Share, Target } from './pipeline/offers.ts'
 import { Router, type RouteTarget } from './pipeline/residency.ts'
 import { parseTenantSources } from './pipeline/tenant.ts'
 import type { TenantLimits } from './pipeline/tenant_limits.ts'
-import { retentionIn } from './policy.ts'
+import { countsIn, retentionIn } from './policy.ts'
 import { createPurposes } from './purposes.ts'
 import type { RoutedConnector } from './residency/fail_over.ts'
 import { processorMetrics } from './telemetry/collector_metrics.ts'
@@ -65,6 +65,8 @@ export interface Generation {
   readonly policyVersion: string
   /** How long they keep a tenant's records of a purpose. */
   readonly retention: (purpose: string, tenant: string) => string | undefined
+  /** How long they keep daily counts of a purpose's records, where they say so. */
+  readonly counts: (purpose: string) => string | undefined
   /** Each residency connector with the routers that follow its policy. */
   readonly routed: readonly RoutedConnector[]
   /** Takes back what components registered. */
@@ -104,6 +106,7 @@ export function buildGeneration(config: GatewayConfig, around: Surroundings, tar
       routed: builder.routed,
       policyVersion: connectors.map(({ policy }) => policy.version).join('+'),
       retention: retentionIn(connectors.map(({ policy }) => policy)),
+      counts: countsIn(connectors.map(({ policy }) => policy)),
       release: () => {
         for (const host of hosts) host.release()
       },

@@ -7,7 +7,7 @@
  *
  * It is data only (maps, arrays, texts), so that it can be loaded in a worker thread and handed over.
  */
-import { compareRetention, type Retention } from './units.ts'
+import { compareRetention, inZone, type Retention } from './units.ts'
 
 /**
  * Where a tenant's records may be.
@@ -30,6 +30,8 @@ export interface Policy {
   readonly default: TenantRule
   /** The name of the central region, where there is one. */
   readonly central?: string
+  /** Whose calendar months are counted on. Undefined: UTC's. */
+  readonly timeZone?: string
 }
 
 export interface Region {
@@ -46,6 +48,8 @@ export interface PurposeRule {
   readonly description: string
   readonly retention: Retention
   readonly content: ContentRule
+  /** How long daily counts of its records are kept. Undefined: as long as the records. */
+  readonly counts?: Retention
   /** Attribute keys (`http.*` allowed) that this purpose's copies may hold. Undefined: all. */
   readonly allowedKeys?: readonly string[]
 }
@@ -60,6 +64,8 @@ export interface TenantRule {
   readonly jurisdictions?: readonly string[]
   /** What differs for this tenant, by purpose: only ever shorter and stricter than the purpose's own rule. */
   readonly purposes: ReadonlyMap<string, TenantPurpose>
+  /** Records of an event a calendar month, for who asks; nothing is refused because of it. */
+  readonly usageLimits?: Readonly<Record<string, number>>
 }
 
 export interface TenantPurpose {
@@ -70,14 +76,27 @@ export interface TenantPurpose {
 }
 
 /**
- * How long a tenant's records of a purpose are kept, as written; undefined where no policy knows the purpose. Of
- * several policies the shortest counts: nothing may outlive what one of them promises.
+ * How long a tenant's records of a purpose are kept, as written, with the policy's time zone behind it (`parseRetention`);
+ * undefined where no policy knows the purpose. Of several policies the shortest counts: nothing may outlive what one of
+ * them promises.
  */
 export function retentionIn(policies: readonly Policy[]): (purpose: string, tenant: string) => string | undefined {
   return (purpose, tenant) => {
     const found = policies.flatMap((policy) => {
       const rule = policy.tenants.get(tenant) ?? policy.default
-      return rule.purposes.get(purpose)?.retention ?? policy.purposes.get(purpose)?.retention ?? []
+      const retention = rule.purposes.get(purpose)?.retention ?? policy.purposes.get(purpose)?.retention
+      return retention ? inZone(retention, policy.timeZone) : []
+    })
+    return found.sort(compareRetention)[0]?.text
+  }
+}
+
+/** How long daily counts of a purpose's records are kept, where a policy says so; the shortest of several. */
+export function countsIn(policies: readonly Policy[]): (purpose: string) => string | undefined {
+  return (purpose) => {
+    const found = policies.flatMap(({ purposes, timeZone }) => {
+      const counts = purposes.get(purpose)?.counts
+      return counts ? inZone(counts, timeZone) : []
     })
     return found.sort(compareRetention)[0]?.text
   }

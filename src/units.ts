@@ -94,12 +94,13 @@ const retentionMonthsMax = 1200
 /**
  * `6d`, `30d`, `2w`, `18mo`, `7y`, `1y6mo`, `12h` → calendar months and the rest. Throws `UnitError`.
  * Minutes are refused: `18m` for `18mo` would delete a year and a half of records after eighteen minutes.
- * A policy's time zone follows behind an @: `1mo@Europe/Brussels`.
+ * A policy's time zone follows behind an @, with colons: `1mo@Europe:Brussels`.
  */
 export function parseRetention(text: string): Retention {
   let months = 0
   let ms = 0
-  const [period = '', zone, ...more] = text.split('@')
+  const [period = '', named, ...more] = text.split('@')
+  const zone = named?.replaceAll(':', '/')
   const isFine = zone === undefined || (more.length === 0 && isZone(zone))
   if (isFine && /^(?:\d+(?:mo|h|d|w|y))+$/.test(period)) {
     for (const [, amount, unit] of period.matchAll(/(\d+)(mo|h|d|w|y)/g)) {
@@ -111,6 +112,12 @@ export function parseRetention(text: string): Retention {
     throw new UnitError('not a retention: write h, d, w, mo (months) or y (years), up to 100y, such as 30d, 18mo or 7y')
   }
   return { text, months, ms, ...(zone !== undefined && { zone }) }
+}
+
+/** The same, counted on the calendar of a time zone. */
+export function inZone(retention: Retention, zone: string | undefined): Retention {
+  if (zone === undefined || zone === 'UTC') return retention
+  return { ...retention, zone, text: `${retention.text}@${zone.replaceAll('/', ':')}` }
 }
 
 /** When something made at `fromMs` has been kept long enough. 31 January + 1mo is the last day of February. */
@@ -146,3 +153,6 @@ export const byteSize = () =>
 
 /** A calendar duration such as `18mo`, without a zone; the output is a `Retention`. */
 export const retention = () => z.string().transform(parsed((text) => parseRetention(text.replaceAll('@', ' '))))
+
+/** A time zone of the IANA database. */
+export const timeZone = () => z.string().refine(isZone, { error: 'is not a time zone such as Europe/Brussels or UTC' })

@@ -12,7 +12,7 @@ import {
   conditionsOf,
   fetchRows,
   type Row,
-  readRecords,
+  readRows,
   type StoredRecord,
   type StoreQuery,
   selected,
@@ -42,7 +42,9 @@ export async function* followStore(
     for await (const _ of follower.look()) {
       // Stored before: known from now on, and part of the history below if there is one.
     }
-    if (query.limit !== undefined || query.since !== undefined) yield* readRecords(client, schema, query)
+    if (query.limit !== undefined || query.since !== undefined) {
+      for await (const row of readRows(client, schema, query)) yield toRecord(row)
+    }
     while (!signal.aborted) {
       await sleep(limits.followIntervalMs, undefined, { signal }).catch(() => {})
       if (!signal.aborted) yield* follower.look()

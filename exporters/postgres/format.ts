@@ -11,6 +11,13 @@ const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown }
 /** One line, without its end. Ints beyond 2^53 are written exactly. */
 export const jsonLine = (record: StoredRecord): string => compact(record)
 
+/** A line that `jsonLine` wrote, ints beyond 2^53 exact. */
+export const parseLine = (line: string): StoredRecord =>
+  JSON.parse(line, ((_key: string, value: unknown, context?: { source?: string }) =>
+    typeof value === 'number' && !Number.isSafeInteger(value) && /^-?\d+$/.test(context?.source ?? '')
+      ? BigInt(context!.source!)
+      : value) as (key: string, value: unknown) => unknown)
+
 const compact = (value: unknown): string =>
   JSON.stringify(value, (_key, item) => (typeof item === 'bigint' ? rawJSON(String(item)) : item))
 

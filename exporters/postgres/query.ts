@@ -97,9 +97,18 @@ export async function* queryStore(
   query: StoreQuery,
   reader = logAdmin,
 ): AsyncGenerator<StoredRecord, void, void> {
+  for await (const row of queryRows(store, query, reader)) yield toRecord(row)
+}
+
+/** The same as rows, whose values still have their kinds. */
+export async function* queryRows(
+  store: StorePlace,
+  query: StoreQuery,
+  reader = logAdmin,
+): AsyncGenerator<Row, void, void> {
   const session = await openSession(store, reader)
   try {
-    yield* readRecords(session.client, store.options.schema, query)
+    yield* readRows(session.client, store.options.schema, query)
   } catch (error) {
     throw sessionError(error)
   } finally {
@@ -108,14 +117,10 @@ export async function* queryStore(
 }
 
 /** Reads through a connection of the caller's, whose rights then decide what is seen. */
-export async function* readRecords(
-  client: pg.Client,
-  schema: string,
-  query: StoreQuery,
-): AsyncGenerator<StoredRecord, void, void> {
+export async function* readRows(client: pg.Client, schema: string, query: StoreQuery): AsyncGenerator<Row, void, void> {
   const { text, params } = selectStatement(pg.escapeIdentifier(schema), query)
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-  for await (const row of fetchRows<Row>(client, text, params)) yield toRecord(row)
+  yield* fetchRows<Row>(client, text, params)
   await client.query('COMMIT')
 }
 

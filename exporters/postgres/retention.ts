@@ -1,7 +1,7 @@
 /**
  * Deletes what has been kept for as long as was promised, and nothing before.
  *
- * Retention counts from a record's time, in calendar months where it is written in months (UTC). A partition whose
+ * Retention counts from a record's time, in calendar months where it is written in months. A partition whose
  * last record is due is dropped. In a partition of a month, the days that are due are deleted row by row, so that
  * nothing stays more than a day too long (where this runs daily). Records in `other` have times that are far off: there
  * the earlier of the record's time and the time of storing counts.
@@ -15,13 +15,17 @@
  */
 import pg from 'pg'
 import { limits } from '../../src/limits.ts'
-import { compareRetention, parseRetention, type Retention, retentionEndMs } from '../../src/units.ts'
+import { compareRetention, parseRetention, type Retention } from '../../src/units.ts'
+import { firstKeptMs, lastEndMs } from './due.ts'
 import { type RetentionOf, unlimited } from './shelves.ts'
+import { expireCounts, rollUp } from './usage.ts'
 
 export interface RetentionOptions {
   readonly asOfMs: number
   /** Today's policy. */
   readonly retentionOf: RetentionOf
+  /** How long it keeps daily counts of a purpose's records, where it says so. */
+  readonly countsOf?: (purpose: string) => string | undefined
   /** Its version, for the receipts. */
   readonly policyVersion?: string
   /** Only tells what would be deleted. */
@@ -107,6 +111,8 @@ class Run {
       await this.#leaf(leaf)
     }
     if (!this.#options.dryRun) {
+      await rollUp(this.#client, this.#schema)
+      await expireCounts(this.#client, this.#schema, this.#asOfMs, this.#options)
       await this.#client.query(`INSERT INTO ${this.#schema}.retention_runs (as_of, held_back) VALUES ($1, $2)`, [
         new Date(this.#asOfMs),
         heldBack,
@@ -138,7 +144,7 @@ class Run {
 
   async #leaf(leaf: Leaf): Promise<void> {
     const retention = leaf.retention === unlimited ? undefined : parseRetention(leaf.retention)
-    if (retention && leaf.ends && retentionEndMs(leaf.ends.getTime() - 1, retention) < this.#asOfMs) {
+    if (retention && leaf.starts && leaf.ends && lastEndMs(retention, +leaf.starts, +leaf.ends) < this.#asOfMs) {
       if (!(await this.#isHeld(leaf))) return this.#drop(leaf)
     }
     // A day's partition goes as a whole or, where a hold keeps it, row by row.
@@ -280,28 +286,3 @@ class Run {
 }
 
 const bare = (leaf: Leaf) => ({ partition: leaf.name, purpose: leaf.purpose })
-
-/**
- * The first millisecond whose records are not yet due at `asOfMs`.
- *
- * Ends do not always come in the order of their beginnings: a month after 30 January 23:00 is 28 February 23:00, a
- * month after 31 January 01:00 is 28 February 01:00. Within one day they do. So the days around are looked at in order,
- * beginning where everything is surely due, and the first one with something to keep is searched.
- */
-export function firstKeptMs(retention: Retention, asOfMs: number): number {
-  const around = new Date(asOfMs - retention.ms)
-  around.setUTCDate(1)
-  around.setUTCMonth(around.getUTCMonth() - retention.months - 1)
-  const isDue = (ms: number) => retentionEndMs(ms, retention) <= asOfMs
-  let startMs = Math.floor(around.getTime() / dayMs) * dayMs
-  while (isDue(startMs + dayMs - 1)) startMs += dayMs
-  if (!isDue(startMs)) return startMs
-  let due = startMs
-  let kept = startMs + dayMs - 1
-  while (kept - due > 1) {
-    const middle = Math.floor((due + kept) / 2)
-    if (isDue(middle)) due = middle
-    else kept = middle
-  }
-  return kept
-}

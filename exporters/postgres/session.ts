@@ -58,12 +58,13 @@ async function readAs(client: pg.Client, schema: string, reader: string): Promis
 export const sessionError = (error: unknown): unknown =>
   error instanceof DouaneError || !('code' in (error as object)) ? error : storeError(error)
 
-/** Runs `work` on a store, and closes what was opened. */
+/** Runs `work` on a store, as the owner or as `reader` (see `openSession`), and closes what was opened. */
 export async function withStore<Result>(
   store: StorePlace,
   work: (client: pg.Client, schema: string) => Promise<Result>,
+  reader?: string,
 ): Promise<Result> {
-  const session = await openSession(store)
+  const session = await openSession(store, reader)
   try {
     return await work(session.client, store.options.schema)
   } catch (error) {

@@ -8,6 +8,7 @@ import { decryptCommand } from './decrypt.ts'
 import { describeCommands } from './describe.ts'
 import { explainCommand } from './explain.ts'
 import { keysCommand } from './keys.ts'
+import { meterCommand } from './meter.ts'
 import { queryCommand } from './query.ts'
 import { replayCommand } from './replay.ts'
 import { residencyCommand } from './residency.ts'
@@ -16,6 +17,7 @@ import { runCommand } from './run.ts'
 import { scanCommand } from './scan.ts'
 import { setAsideCommands } from './set_aside.ts'
 import { statusCommand } from './status.ts'
+import { storeCommand } from './store_roles.ts'
 import { subjectCommand } from './subject.ts'
 import { teach } from './teach.ts'
 
@@ -41,6 +43,8 @@ export function makeProgram(): Command {
     scanCommand,
     replayCommand,
     queryCommand,
+    meterCommand,
+    storeCommand,
     retentionCommand,
     backupCommand,
     subjectCommand,

@@ -1,16 +1,19 @@
 /** `douane query`: reads records back from a PostgreSQL store, also while the gateway runs. */
 import { type Command, Option } from 'commander'
 import { followStore } from '../../exporters/postgres/follow.ts'
-import { csvHead, csvLine, formatTable, jsonLine } from '../../exporters/postgres/format.ts'
-import { queryStore, type StoredRecord, type StoreQuery } from '../../exporters/postgres/query.ts'
+import { csvHead, csvLine, formatTable, jsonLine, parseLine } from '../../exporters/postgres/format.ts'
+import { otlpLines } from '../../exporters/postgres/otlp_lines.ts'
+import { queryRows, queryStore, type StoredRecord, type StoreQuery } from '../../exporters/postgres/query.ts'
 import { parseWhen } from '../../exporters/postgres/record_time.ts'
 import { storeColumns } from '../../exporters/postgres/where.ts'
 import { ConfigError } from '../errors.ts'
+import { decryptStream } from '../keys/decrypt.ts'
 import { limits } from '../limits.ts'
 import { parseCondition } from '../ottl/checker.ts'
 import { toSql } from '../ottl/sql.ts'
 import { UnitError } from '../units.ts'
 import { loadAccepted, positiveInteger, withConfig, withDataDir } from './common.ts'
+import { keyOptions, keysDirOf } from './key_place.ts'
 import { openAudit } from './query_audit.ts'
 import { storeOf } from './stores.ts'
 
@@ -24,12 +27,18 @@ interface QueryOptions {
   readonly until?: string
   readonly where?: string
   readonly traceId?: string
+  readonly subject?: string
   readonly limit?: number
   readonly follow?: boolean
+  readonly as?: string
+  readonly decrypt?: boolean
+  readonly gatewayKeys?: readonly string[]
   readonly reason?: string
   readonly who?: string
   readonly format?: string
 }
+
+const collect = (value: string, before: string[] = []): string[] => [...before, value]
 
 export function queryCommand(program: Command): void {
   const command = program
@@ -41,37 +50,69 @@ export function queryCommand(program: Command): void {
     .option('--since <time>', 'from this time on: 2026-11-21T10:00:00Z, or how long ago, such as 90m or 2d')
     .option('--until <time>', 'before this time')
     .option('--trace-id <hex>', 'only records of this trace')
+    .option('--subject <ref>', 'only records about this person, by the reference that `subject find` tells')
     .option('--where <ottl>', "an OTTL condition, such as 'log.severity_number >= SEVERITY_NUMBER_ERROR'")
     .option('--limit <rows>', 'the newest so many rows; all rows without it', positiveInteger())
     .option('--follow', 'go on with what is stored from now on; what is there already needs --since or --limit')
+    .option('--as <reader>', 'with the rights of this reader of `store roles`; without it, of log_admin')
+    .option('--decrypt', 'open sealed values, with the keys of this data directory; needs --reason')
+    .option('--gateway-keys <folder>', "for --decrypt: a gateway's keys folder too; may be repeated", collect)
     .option('--reason <text>', 'why, for the access audit')
     .option('--who <name>', 'who reads, where the system user is not the person; the system user is logged too')
     .addOption(
-      new Option('--format <format>', 'how it is printed; json is one object a line, --follow has no table')
-        .choices(Object.keys(writers))
+      new Option('--format <format>', 'how it is printed; json is one object a line, otlp one OTLP/JSON request a line')
+        .choices([...Object.keys(writers), 'otlp'])
         .default(undefined, 'table on a terminal, otherwise json'),
     )
   withDataDir(withConfig(command)).action(query)
 }
 
 async function query(options: QueryOptions): Promise<void> {
-  const allowed = Object.keys(writers).filter((name) => !(options.follow && name === 'table'))
-  const format = options.format ?? (process.stdout.isTTY && !options.follow ? 'table' : 'json')
-  if (!allowed.includes(format)) {
-    throw new ConfigError(`--format ${format} is not known here`, [], `Allowed: ${allowed.join(', ')}.`)
-  }
+  const format = formatOf(options)
+  const { decrypt = false, reason = '' } = options
+  if (decrypt && reason === '') throw new ConfigError('--decrypt needs a reason', [], 'Give it with --reason.')
   const config = loadAccepted(options.config)
   const store = storeOf(config, options.dataDir, options.store)
   const which = queryOf(options)
+  // What opens sealed values is looked for before anything is read.
+  const keys = decrypt ? await keyOptions(options) : undefined
   const audit = await openAudit(store.id, options)
   try {
+    if (format === 'otlp') {
+      for await (const line of otlpLines(audit.counted(queryRows(store, which, options.as)))) await put(line)
+      return
+    }
     const stopped = new AbortController()
     if (options.follow) for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stopped.abort())
-    const found = options.follow ? followStore(store, which, stopped.signal) : queryStore(store, which)
-    await writers[format]!(audit.counted(found))
+    const found = options.follow
+      ? followStore(store, which, stopped.signal, options.as)
+      : queryStore(store, which, options.as)
+    const counted = audit.counted(found)
+    await writers[format]!(keys === undefined ? counted : opened(counted, { ...options, ...keys, reason }))
   } finally {
     await audit.end()
   }
+}
+
+/** Throws `ConfigError` for a format that does not go with the other options. */
+function formatOf({ format, follow = false, decrypt = false }: QueryOptions): string {
+  const given = format ?? (process.stdout.isTTY && !follow ? 'table' : 'json')
+  // Following a table, nobody would know its widths; OTLP is what is stored, sealed as it is.
+  const allowed = [...(follow ? ['json', 'csv'] : Object.keys(writers)), ...(follow || decrypt ? [] : ['otlp'])]
+  if (allowed.includes(given)) return given
+  throw new ConfigError(`--format ${given} is not known here`, [], `Allowed: ${allowed.join(', ')}.`)
+}
+
+type Opening = QueryOptions & Awaited<ReturnType<typeof keyOptions>> & { readonly reason: string }
+
+/** The rows with their sealed values opened; what is opened is written into the access audit first. */
+async function* opened(rows: Rows, options: Opening): AsyncGenerator<StoredRecord, void, void> {
+  const lines = (async function* () {
+    for await (const row of rows) yield jsonLine(row)
+  })()
+  const { gatewayKeys: gateways = [], who, reason, ...keys } = options
+  const how = { ...keys, dir: keysDirOf(options), reason, gateways, ...(who !== undefined && { who }) }
+  for await (const line of decryptStream(lines, how)) yield parseLine(line)
 }
 
 type Rows = AsyncIterable<StoredRecord>
@@ -101,7 +142,7 @@ async function put(text: string, end = '\n'): Promise<void> {
 }
 
 function queryOf(options: QueryOptions): StoreQuery {
-  const { tenant, purpose, traceId, limit } = options
+  const { tenant, purpose, traceId, subject, limit } = options
   const since = when('--since', options.since)
   const until = when('--until', options.until)
   const where = options.where === undefined ? undefined : toSql(parseCondition(options.where), storeColumns)
@@ -113,6 +154,7 @@ function queryOf(options: QueryOptions): StoreQuery {
     ...(since !== undefined && { since }),
     ...(until !== undefined && { until }),
     ...(traceId !== undefined && { traceId: traceId.toLowerCase() }),
+    ...(subject !== undefined && { subject }),
     ...(where !== undefined && { where }),
     ...(limit !== undefined && { limit }),
   }

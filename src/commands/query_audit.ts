@@ -17,6 +17,9 @@ export interface Asked {
   readonly since?: string
   readonly until?: string
   readonly traceId?: string
+  readonly subject?: string
+  readonly as?: string
+  readonly decrypt?: boolean
   readonly where?: string
   readonly limit?: number
   readonly follow?: boolean
@@ -62,12 +65,15 @@ export async function openAudit(store: string, asked: Asked): Promise<QueryAudit
   }
 }
 
-function filterOf({ tenant, purpose, since, until, traceId, where, limit, follow }: Asked): Record<string, string> {
-  const shown = { tenant, purpose, since, until, limit: limit?.toString(), where: where && withoutValues(where) }
+function filterOf(asked: Asked): Record<string, string> {
+  const { tenant, purpose, since, until, traceId, subject, where, limit, follow, as, decrypt } = asked
+  const shown = { as, tenant, purpose, since, until, limit: limit?.toString(), where: where && withoutValues(where) }
   const given = Object.entries(shown).filter((entry): entry is [string, string] => entry[1] !== undefined)
   return {
     ...Object.fromEntries(given),
     ...(traceId !== undefined && { trace_id: 'given' }),
+    ...(subject !== undefined && { subject: 'given' }),
+    ...(decrypt && { decrypt: 'yes' }),
     ...(follow && { follow: 'yes' }),
   }
 }

@@ -8,7 +8,7 @@ import { type RetentionReport, runRetention } from '../../exporters/postgres/ret
 import { type ClassStatus, retentionStatus, type StoreStatus } from '../../exporters/postgres/retention_status.ts'
 import { withStore } from '../../exporters/postgres/session.ts'
 import { ConfigError, exitCodes } from '../errors.ts'
-import { retentionIn } from '../policy.ts'
+import { countsIn, retentionIn } from '../policy.ts'
 import { hasReceipts, keepReceipts, readReceipts, verifyReceipts } from '../receipts.ts'
 import { UnitError } from '../units.ts'
 import { colours as pc } from './colours.ts'
@@ -54,7 +54,11 @@ export function retentionCommand(program: Command): void {
 
 function policiesOf(config: GatewayConfig) {
   const policies = [...config.connectors.values()].map(({ policy }) => policy)
-  return { retentionOf: retentionIn(policies), version: policies.map(({ version }) => version).join('+') }
+  return {
+    retentionOf: retentionIn(policies),
+    countsOf: countsIn(policies),
+    version: policies.map(({ version }) => version).join('+'),
+  }
 }
 
 async function status(flags: Flags): Promise<void> {
@@ -143,10 +147,10 @@ interface How {
 }
 
 function runStore(store: NamedStore, config: GatewayConfig, how: How): Promise<RetentionReport> {
-  const { retentionOf, version } = policiesOf(config)
+  const { retentionOf, countsOf, version } = policiesOf(config)
   const { dataDir, ...options } = how
   return withStore(store, async (client, schema) => {
-    const report = await runRetention(client, schema, { ...options, retentionOf, policyVersion: version })
+    const report = await runRetention(client, schema, { ...options, retentionOf, countsOf, policyVersion: version })
     if (!how.dryRun) {
       await handOverReceipts(client, schema, store.id, (receipts) => keepReceipts(dataDir, receipts))
     }

@@ -24,6 +24,8 @@ export const verbGroups: Readonly<Record<string, Readonly<Record<string, string>
   },
   'Read what was stored:': {
     query: 'read records back from a PostgreSQL store',
+    meter: 'count records by tenant and event, for invoices',
+    store: 'who may read what is stored',
     decrypt: 'open sealed values; every reading is written down',
   },
   'Show where records may go, and went:': {
@@ -82,9 +84,24 @@ export const examples: Readonly<Record<string, readonly Example[]>> = {
   replay: [['douane replay --config gateway.yaml capture.jsonl > out.jsonl', 'what each captured request leads to']],
   query: [
     ['douane query --store postgres/eu_de --tenant acme --since 1h', 'the last hour of one customer'],
+    ['douane query --store postgres/eu_de --as helpdesk --since 1d', 'what this reader may see'],
+    [
+      "douane query --store postgres/eu_de --decrypt --reason 'ticket 4711' --trace-id 5b8efff798038103d269b633813fc60c",
+      'opened',
+    ],
     ["douane query --store postgres/eu_de --where 'log.severity_number >= SEVERITY_NUMBER_ERROR'", 'errors only'],
     ['douane query --store postgres/eu_de --format json | jq .body', 'one JSON object a line'],
   ],
+  meter: [
+    ['douane meter --month 2026-11 --purpose billing', 'what each customer did in a month'],
+    ['douane meter --tenant acme --by day --format csv > acme.csv', 'for a spreadsheet'],
+  ],
+  'store roles list': [['douane store roles list', 'for a review of access']],
+  'store roles add': [
+    ['douane store roles add helpdesk --store postgres/eu_de --purpose support', 'all tenants, one purpose'],
+    ['douane store roles add acme --store postgres/eu_de --tenant acme --login', 'a password for Grafana or psql'],
+  ],
+  'store roles remove': [['douane store roles remove helpdesk --store postgres/eu_de', 'reads no more']],
   status: [
     ['douane status', 'the account of the gateway on .douane'],
     ['douane status --data-dir /var/lib/douane --format json', 'for programs'],

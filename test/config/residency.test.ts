@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { formatProblem } from '../../config/problem.ts'
 import { loadPolicy, parsePolicy } from '../../config/residency.ts'
 import { Source } from '../../config/tree.ts'
+import { countsIn, retentionIn } from '../../src/policy.ts'
 import { written } from './registries.ts'
 
 const good = `
@@ -76,6 +77,22 @@ describe('a good policy', () => {
     expect(parse(short).policy?.default.residency).toBe('quarantine')
     expect(parse(short).policy?.version).toBe(policy?.version)
   })
+})
+
+test('a time zone is the calendar of all its periods; counts and limits are for people who ask', () => {
+  const zoned = `time_zone: Europe/Brussels\n${good.replace('retention: 7y', 'retention: 7y, counts: 10y')}`
+  const { policy, problems } = parse(
+    zoned.replace('tenants:\n', 'tenants:\n  t: { residency: central, usage_limits: { llm.request: 5 } }\n'),
+  )
+  expect(problems).toEqual([])
+  expect(policy?.tenants.get('t')?.usageLimits).toEqual({ 'llm.request': 5 })
+  expect(retentionIn([policy!])('billing', 'acme')).toBe('7y@Europe:Brussels')
+  expect(countsIn([policy!])('billing')).toBe('10y@Europe:Brussels')
+  expect(countsIn([policy!])('security')).toBeUndefined()
+  expect(told(`time_zone: Mars\n${good}`)).toEqual([
+    expect.stringContaining('time_zone: is not a time zone such as Europe/Brussels or UTC'),
+  ])
+  expect(told(good.replace('retention: 7y', 'retention: 7y@Europe:Brussels'))).toHaveLength(1)
 })
 
 describe('the version', () => {
@@ -194,7 +211,7 @@ describe('refused', () => {
     [
       'an unknown option',
       '{ residency: central, regoin: eu-de }',
-      ':11:28 tenants.t.regoin: unknown option; allowed: residency, region, regions, central_purposes, jurisdictions, purposes; did you mean region?',
+      ':11:28 tenants.t.regoin: unknown option; allowed: residency, region, regions, central_purposes, jurisdictions, purposes, usage_limits; did you mean region?',
     ],
     ['no residency', '{}', ':11:3 tenants.t.residency: is missing; allowed: local, central, split, quarantine, reject'],
     ['an empty rule', '', ':11:3 tenants.t.residency: is missing; allowed: local, central, split, quarantine, reject'],
