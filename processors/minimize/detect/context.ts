@@ -12,12 +12,25 @@ import { type Topic, topicIds, topics, topicWords } from './topics.ts'
 const phrases = new Phrases()
 /** Glued phrases of at least this many letters are words of their own: `numerofiscal`. Shorter ones may be other words. */
 const gluedLengthMin = 7
+/** Which three letters phrases begin with, five bits each: nearly all words of a log are passed by these alone. */
+const openings = new Uint8Array(1 << 15)
+const openingLength = 3
+const openingAt = (a: number, b: number, c: number): number => ((a & 31) << 10) | ((b & 31) << 5) | (c & 31)
+const mayOpen = (bytes: Uint8Array, at: number): boolean =>
+  openings[openingAt(bytes[at]!, bytes[at + 1]!, bytes[at + 2]!)] === 1
 for (const topic of topics)
   for (const phrase of topicWords[topic].split(' ')) {
-    phrases.add(phrase, topicIds[topic])
+    addPhrase(phrase, topicIds[topic])
     const glued = phrase.replaceAll('_', '')
-    if (glued !== phrase && glued.length >= gluedLengthMin) phrases.add(glued, topicIds[topic])
+    if (glued !== phrase && glued.length >= gluedLengthMin) addPhrase(glued, topicIds[topic])
   }
+
+/** A phrase whose first word is shorter has no opening: words that are as short are always looked up. */
+function addPhrase(phrase: string, topic: number): void {
+  phrases.add(phrase, topic)
+  const [a, b, c] = [0, 1, 2].map((i) => phrase.charCodeAt(i))
+  if (phrase.split('_')[0]!.length >= openingLength) openings[openingAt(a!, b!, c!)] = 1
+}
 
 /** Distances: 0 = the key itself; 1… = bytes between the words and the candidate; `far` = not named. */
 export const far = 255
@@ -61,6 +74,8 @@ export class Context {
   }
 
   #phrasesFrom(bytes: Uint8Array, first: number, words: number, at: number): void {
+    const start = starts[first]!
+    if (ends[first]! - start >= openingLength && !mayOpen(bytes, start)) return
     let hash = seed
     // The same without the gaps of camelCase: `organisationsNummer` is `organisationsnummer`.
     let glued = seed
