@@ -121,7 +121,7 @@ export class Gateway {
     })
     this.#failOver = new FailOver(log.log)
     const { health } = telemetry
-    const chore = { ...around, worker: options.worker?.number, health }
+    const chore = { ...around, worker: options.worker?.number, health, quarantines: this.quarantines }
     this.#chores = [new BackupSchedule(chore), new ErasedSweep(chore)]
     this.#ledger =
       options.worker?.ledger ?? new RunningLedger({ folder: () => data.folder('ledger'), nowMs, health, log: log.log })

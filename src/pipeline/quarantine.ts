@@ -38,6 +38,9 @@ export interface Released {
   readonly quarantinedMs: number
 }
 
+/** What is left of a parcel. */
+export type Rest = Pick<Released, 'body' | 'records' | 'tenants'>
+
 export interface QuarantineState {
   readonly records: number
   readonly bytes: number
@@ -145,6 +148,21 @@ export class Quarantine {
     })
   }
 
+  /**
+   * Takes out of what is there now what may not be kept: `restOf` gives what is left of a parcel, or undefined where it
+   * stays as it is. Gives the records that went. Rejects with the disk's error; what is left then waits for another run.
+   */
+  rewrite(restOf: (parcel: Released) => Rest | undefined): Promise<number> {
+    const work = this.#turn.then(async () => {
+      for (let chunk = await this.#queue.next(); chunk; chunk = await this.#queue.next()) this.#held.push(chunk)
+      let gone = 0
+      for (const chunk of [...this.#held]) gone += await this.#rewriteOne(chunk, restOf)
+      return gone
+    })
+    this.#turn = work.catch(() => undefined)
+    return work
+  }
+
   async close(): Promise<void> {
     this.#timer?.cancel()
     await this.#turn
@@ -179,22 +197,38 @@ export class Quarantine {
     if (!(await this.#queue.load(chunk))) return
     const edges = chunk.parts ? [] : parcelEdges(chunk.meta, 0, chunk.records)
     if (edges.length > 0) await this.#queue.split(chunk, wholeOf(chunk), edges)
-    let at = 0
-    let byte = 0
-    for (const parcel of chunk.meta.parcels) {
-      const body = chunk.body!.subarray(byte, byte + parcel.bytes)
-      const part = chunk.parts?.find(([from, to]) => from <= at && at < to)
-      if (!chunk.parts || part) {
-        const { records, tenants } = parcel
-        await readmit({ body, records, tenants, group: chunk.meta.group, quarantinedMs: chunk.meta.at })
-      }
+    for (const { parcel, part } of parcelsLeft(chunk)) {
+      await readmit(parcel)
       if (part) {
         this.#queue.partDone(chunk, part)
         this.#count(parcel.tenants, -1)
       }
-      at += parcel.records
-      byte += parcel.bytes
     }
+  }
+
+  /** What of a chunk may be kept goes in anew, at its age; then the chunk is forgotten. Gives the records that went. */
+  async #rewriteOne(chunk: Chunk, restOf: (parcel: Released) => Rest | undefined): Promise<number> {
+    const isRead = await this.#queue.load(chunk)
+    const left = isRead ? [...parcelsLeft(chunk)].map(({ parcel }) => parcel) : []
+    const rests = left.map((parcel) => restOf(parcel))
+    if (isRead && rests.every((rest) => rest === undefined)) {
+      this.#queue.unload(chunk)
+      return 0
+    }
+    let gone = 0
+    for (const [i, parcel] of left.entries()) {
+      const { body, records, tenants } = rests[i] ?? parcel
+      gone += parcel.records - records
+      this.#options.onPurged?.(difference(parcel.tenants, tenants))
+      if (records === 0) continue
+      const parcels = [{ bytes: body.length, records, tenants }]
+      await this.#queue.append({ body, parcels, group: parcel.group, owner: '', at: parcel.quarantinedMs })
+      this.#count(tenants, 1)
+    }
+    this.#held = this.#held.filter((held) => held !== chunk)
+    this.#count(tenantsLeft(chunk), -1)
+    this.#queue.done(chunk)
+    return gone
   }
 
   #count(tenants: TenantCounts, sign: 1 | -1): void {
@@ -219,3 +253,25 @@ const leftOf = (chunk: Chunk): number =>
 
 const tenantsLeft = (chunk: Chunk): [string, number][] =>
   (chunk.parts ?? [wholeOf(chunk)]).flatMap(([from, to]) => tenantsOf(chunk.meta, from, to))
+
+/** The parcels of a loaded chunk that are still there, each with its part of the chunk where that was split. */
+function* parcelsLeft(chunk: Chunk): Generator<{ parcel: Released; part: readonly [number, number] | undefined }> {
+  let at = 0
+  let byte = 0
+  for (const { bytes, records, tenants } of chunk.meta.parcels) {
+    const part = chunk.parts?.find(([from, to]) => from <= at && at < to)
+    if (!chunk.parts || part) {
+      const body = chunk.body!.subarray(byte, byte + bytes)
+      yield { parcel: { body, records, tenants, group: chunk.meta.group, quarantinedMs: chunk.meta.at }, part }
+    }
+    at += records
+    byte += bytes
+  }
+}
+
+function difference(before: TenantCounts, after: TenantCounts): TenantCounts {
+  const left = new Map(after)
+  return before
+    .map(([tenant, records]) => [tenant, records - (left.get(tenant) ?? 0)] as const)
+    .filter(([, records]) => records > 0)
+}

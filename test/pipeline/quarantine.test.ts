@@ -122,3 +122,44 @@ test('refuses what is beyond its bound, and a failing disk', async () => {
   disk.fault = (operation) => (operation === 'write' ? 'EIO' : undefined)
   await expect(quarantine.offer(parcel(request('y')))).rejects.toMatchObject({ reason: 'failing' })
 })
+
+test('gives up what may not be kept, keeps the rest at its age, and can be asked again', async () => {
+  const purged: unknown[] = []
+  const { disk, clock, quarantine } = await filled({ onPurged: (tenants: unknown[]) => purged.push(...tenants) })
+  const oldestMs = quarantine.state().oldestMs
+  await clock.advance(5000)
+  const rest = { body: request('b'), records: 1, tenants: [['acme', 1]] as const }
+  const nothing = { body: Buffer.alloc(0), records: 0, tenants: [] }
+  const restOf = ({ body }: Released) =>
+    request('a', 'b').equals(body) ? rest : request('d').equals(body) ? nothing : undefined
+  expect(await quarantine.rewrite(restOf)).toBe(2)
+  expect(await quarantine.rewrite(restOf)).toBe(0)
+  expect(purged).toEqual([
+    ['acme', 1],
+    ['globex', 1],
+  ])
+  const kept = {
+    records: 2,
+    oldestMs,
+    tenants: [
+      ['acme', 1],
+      ['globex', 1],
+    ],
+  }
+  expect(quarantine.state()).toMatchObject(kept)
+  await quarantine.close()
+  const again = await open(disk, clock)
+  expect(again.state()).toMatchObject(kept)
+  const out: string[] = []
+  await again.release(async ({ body }) => void out.push(Buffer.from(body).toString('hex')))
+  expect(out.toSorted()).toEqual([request('b'), request('c')].map((body) => body.toString('hex')).toSorted())
+})
+
+test('that cannot be written gives up nothing', async () => {
+  const { disk, quarantine } = await filled()
+  disk.fault = (operation) => (operation === 'write' ? 'EIO' : undefined)
+  const rest = { body: request('b'), records: 1, tenants: [['acme', 1]] as const }
+  await expect(quarantine.rewrite(({ records }) => (records === 2 ? rest : undefined))).rejects.toThrow()
+  disk.fault = () => undefined
+  expect(quarantine.state().records).toBe(4)
+})

@@ -175,7 +175,13 @@ describe('a person is erased', () => {
     )
     expect(JSON.stringify(await rowsOf('de'))).toContain('canary-jane-late')
     const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
-    const sweep = new ErasedSweep({ dataDir: world.root, worker: undefined, nowMs: () => Date.now(), log })
+    const sweep = new ErasedSweep({
+      dataDir: world.root,
+      worker: undefined,
+      nowMs: () => Date.now(),
+      log,
+      quarantines: [],
+    })
     sweep.apply(loadAccepted([world.shared[1]!]))
     await until(async () => !JSON.stringify(await rowsOf('de')).includes('canary-jane'))
     await sweep.close()
