@@ -109,6 +109,8 @@ export const limits = {
   workerReportMs: 500,
   workerMetricsMs: 5_000,
   workerReportsMissedMax: 60,
+  /** How long a page waits for a worker; then it shows what that said last. */
+  workerAnswerMs: 1_000,
   /** A worker that ended is started again after the least wait, doubled each time; from the start if it held so long. */
   workerRestartMsMin: 100,
   workerRestartMsMax: 30_000,

@@ -5,6 +5,7 @@
  * them, and what it counted is not forgotten.
  */
 import cluster, { type Worker as Process } from 'node:cluster'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../contract.ts'
 import { limits } from '../limits.ts'
 import { Account, type TenantAccount } from '../pipeline/account.ts'
@@ -129,13 +130,19 @@ export class Member {
     if (this.isRunning) this.#line!.tell(what, given)
   }
 
-  /** Brings what is known up to now; of a worker that does not run it stays as it was. */
+  /** Brings what is known up to now; of a worker that does not run, or hangs, it stays as it was. */
   async refresh(withMetrics: boolean): Promise<void> {
-    try {
-      this.#take(await this.ask<Report>('report', { withMetrics }))
-    } catch (error) {
-      if (!(error instanceof LineCut)) throw error
-    }
+    const asked = this.ask<Report>('report', { withMetrics }).then(
+      (report) => this.#take(report),
+      (error: unknown) => {
+        if (!(error instanceof LineCut)) throw error
+      },
+    )
+    const waited = new AbortController()
+    const tooLong = sleep(limits.workerAnswerMs, undefined, { ref: false, signal: waited.signal }).catch(
+      () => undefined,
+    )
+    await Promise.race([asked, tooLong]).finally(() => waited.abort())
   }
 
   /** To be called as often as workers report. One that says nothing for long is stuck: it is killed, and starts again. */
