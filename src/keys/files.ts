@@ -17,6 +17,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   truncateSync,
   unlinkSync,
@@ -71,6 +72,9 @@ function writeTemporary(path: string, content: Uint8Array): string {
     fchmodSync(file, privateFile)
     writeWhole(file, content)
     fsyncSync(file)
+  } catch (error) {
+    unlinkSync(temporary)
+    throw error
   } finally {
     closeSync(file)
   }
@@ -95,14 +99,23 @@ export function createFile(path: string, content: string | Uint8Array): boolean 
   let temporary: string | undefined
   try {
     temporary = writeTemporary(path, asBytes(content))
+    const isNew = linked(temporary, path)
+    unlinkSync(temporary)
+    syncFolder(dirname(path))
+    return isNew
+  } catch (error) {
+    if (temporary !== undefined) rmSync(temporary, { force: true })
+    throw fileError('write', path, error)
+  }
+}
+
+function linked(temporary: string, path: string): boolean {
+  try {
     linkSync(temporary, path)
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw fileError('write', path, error)
-  } finally {
-    if (temporary !== undefined && existsSync(temporary)) unlinkSync(temporary)
-    if (temporary !== undefined) syncFolder(dirname(path))
+    throw error
   }
 }
 

@@ -46,16 +46,19 @@ export class SignedLog {
   static async open(place: LogPlace): Promise<SignedLog> {
     makeFolder(folderOf(place))
     const log = await MerkleLog.open(folderOf(place))
-    const isOld = log.size > 0
-    const signer = openSigner(place.folder, `${place.name}.pem`, !isOld)
-    if (!signer) {
+    try {
+      const isOld = log.size > 0
+      const signer = openSigner(place.folder, `${place.name}.pem`, !isOld)
+      if (signer) return new SignedLog(place, log, signer)
+    } catch (error) {
       await log.close()
-      throw new KeyError(
-        `the key that signs the ${place.origin} log is missing`,
-        `Restore ${place.name}.pem from a backup.`,
-      )
+      throw error
     }
-    return new SignedLog(place, log, signer)
+    await log.close()
+    throw new KeyError(
+      `the key that signs the ${place.origin} log is missing`,
+      `Restore ${place.name}.pem from a backup.`,
+    )
   }
 
   /** Resolves when the entries and a checkpoint over them are on disk. */
