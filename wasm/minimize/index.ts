@@ -14,14 +14,18 @@ import {
   cacheRow,
   digest,
   hashPrefix,
+  jobRow,
+  jobs,
   keyClasses,
   keyClassesMax,
   roleClasses,
+  wideDigests,
   work,
   workMax,
   workRow,
 } from './layout'
 import { hmac, writeHex } from './sha256'
+import { hmacs, setLane, wideTextMax } from './sha256_wide'
 import { nextStop } from './stops'
 
 export {
@@ -83,7 +87,6 @@ const STOP: i32 = 1
 const WRITTEN: i32 = 2
 
 const SLOT: i32 = 44
-const VALUE_MAX: i32 = 59
 
 let count: i32 = 0
 
@@ -99,6 +102,7 @@ export function prepare(first: i32, end: i32): i32 {
     }
     visit(slot, row, id == 0 || id >= keyClassesMax ? UNKNOWN : load<u8>(keyClasses + id))
   }
+  finishJobs()
   return count
 }
 
@@ -163,19 +167,62 @@ function hashed(slot: i32, row: i32, from: i32, to: i32): bool {
   const at = open(row, prefixLength + 64)
   if (at == 0) return false
   copy(at, hashPrefix, prefixLength)
-  digestOf(from, to)
-  writeHex(digest, at + prefixLength)
+  writeHash(from, to, at + prefixLength)
   close(slot, at, prefixLength + 64)
   return true
 }
 
-/** The HMAC of memory[from, to), to `digest`: from the cache where it is known. */
-function digestOf(from: i32, to: i32): void {
+/** Writes the HMAC of memory[from, to) as 64 digits to `out`: from the cache, or later with others. */
+function writeHash(from: i32, to: i32, out: i32): void {
   const length = to - from
-  if (cacheMask < 0 || length > VALUE_MAX) {
+  if (length > wideTextMax) {
     hmac(from, to)
+    writeHex(digest, out)
     return
   }
+  let row = 0
+  if (cacheMask >= 0) {
+    const place = placeOf(from, to)
+    row = cache + place * cacheRow
+    const other = cache + (place ^ 1) * cacheRow
+    const known = holds(row, from, length) ? row : holds(other, from, length) ? other : 0
+    if (known != 0) {
+      writeHex(known + 64, out)
+      return
+    }
+    // Two rows may hold it; a new one takes them in turn.
+    turn ^= 1
+    if (turn != 0) row = other
+  }
+  const job = jobs + jobCount * jobRow
+  store<i32>(job, from)
+  store<i32>(job, length, 4)
+  store<i32>(job, out, 8)
+  store<i32>(job, row, 12)
+  setLane(jobCount, from, length)
+  if (++jobCount == 4) finishJobs()
+}
+
+/** Carries out the jobs, four or fewer, and keeps what they found. */
+function finishJobs(): void {
+  if (jobCount == 0) return
+  hmacs()
+  for (let i = 0; i < jobCount; i++) {
+    const job = jobs + i * jobRow
+    const found = wideDigests + (i << 5)
+    writeHex(found, load<i32>(job, 8))
+    const row = load<i32>(job, 12)
+    if (row == 0) continue
+    const length = load<i32>(job, 4)
+    store<i32>(row, keyNumber)
+    store<u8>(row, length, 4)
+    copy(row + 5, load<i32>(job), length)
+    copy(row + 64, found, 32)
+  }
+  jobCount = 0
+}
+
+function placeOf(from: i32, to: i32): i32 {
   let mixed: u64 = <u64>keyNumber
   for (let i = from; i < to; i += 8) {
     const left = to - i
@@ -183,24 +230,9 @@ function digestOf(from: i32, to: i32): void {
     mixed = (mixed ^ part) * 0x9e3779b97f4a7c15
     mixed ^= mixed >> 29
   }
-  // Two rows may hold it; a new one takes them in turn.
-  const place = <i32>(mixed >> 24) & cacheMask
-  let row = cache + place * cacheRow
-  if (!holds(row, from, length)) {
-    row = cache + (place ^ 1) * cacheRow
-    if (!holds(row, from, length)) {
-      hmac(from, to)
-      turn ^= 1
-      row = cache + (place ^ turn) * cacheRow
-      store<i32>(row, keyNumber)
-      store<u8>(row, length, 4)
-      copy(row + 5, from, length)
-      copy(row + 64, digest, 32)
-      return
-    }
-  }
-  copy(digest, row + 64, 32)
+  return <i32>(mixed >> 24) & cacheMask
 }
+let jobCount: i32 = 0
 let turn: i32 = 0
 
 @inline function holds(row: i32, from: i32, length: i32): bool {

@@ -39,6 +39,13 @@ export const roleClasses: i32 = keyClasses + keyClassesMax
 export const work: i32 = roleClasses + 16
 export const workMax: i32 = 4352
 export const workRow: i32 = 20
+/** Four hashes at once: states and words of four lanes side by side, their blocks, their digests, and the jobs. */
+export const wideState: i32 = (work + workMax * workRow + 63) & ~63
+export const wideSchedule: i32 = wideState + 128
+export const wideBlocks: i32 = wideSchedule + 1024
+export const wideDigests: i32 = wideBlocks + 256
+export const jobs: i32 = wideDigests + 128
+export const jobRow: i32 = 16
 /** Rows of the cache of hashes: key's number (4), length (1), value (59), digest (32). */
-export const cache: i32 = (work + workMax * workRow + 63) & ~63
+export const cache: i32 = jobs + 64
 export const cacheRow: i32 = 96

@@ -116,6 +116,7 @@ function fitsLiteral(at: i32, to: i32, key: i32): bool {
 /** Letters: a word to stop at, or the capitals of a code with digits behind them. */
 @inline function stopsAtLetters(run: i32, end: i32, seen: i32, from: i32, to: i32): bool {
   if (isAnchor(run, end)) return true
+  if (end - run == 2 && byte(end, from, to) == 45 && byte(end + 3, from, to) == 45) return true
   return (
     (seen & lower) == 0 &&
     end - run < 5 &&
@@ -149,6 +150,9 @@ function stopsAtMixed(run: i32, end: i32, from: i32, to: i32): bool {
   if (mayBeMac(run, end, from, to)) return true
   const length = end - run
   const first = <i32>load<u8>(run)
+  // `jane%40example.com`, and what ends in `8Q~` or is as long as a key of Azure.
+  if (first == 52 && load<u8>(run + 1) == 48 && byte(run - 1, from, to) == 37) return true
+  if (length == 84 || (byte(end, from, to) == 126 && load<u8>(end - 1) == 81)) return true
   if (length >= 22) {
     if (length == 32 && byte(end, from, to) == 45) return true
     if (first >= 77 && first <= 79) return true
