@@ -8,11 +8,12 @@
  * Rotation follows the Collector: `audit.jsonl` becomes `audit-2026-01-31T09-30-00.000.jsonl` (UTC). Nothing but such
  * files is ever removed.
  */
-import { type FileHandle, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
+import { type FileHandle, open, readdir, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import { z } from 'zod'
 import { type Batch, type Exporter, exporter, type Host, type Outcome } from '../src/contract.ts'
 import { DependencyError, WireError } from '../src/errors.ts'
+import { makeFolders } from '../src/folders.ts'
 import { wireToJsonBytes } from '../src/otlp/json.ts'
 
 const options = z.strictObject({
@@ -66,7 +67,7 @@ class LineFile implements Exporter {
 
   async start(): Promise<void> {
     try {
-      await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 })
+      makeFolders(dirname(this.#path))
       await this.#open()
       await this.#prune()
     } catch (error) {

@@ -14,16 +14,15 @@ import {
   existsSync,
   fsyncSync,
   linkSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
-  statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { DependencyError } from './errors.ts'
+import { makeFolders } from './folders.ts'
 import { limits } from './limits.ts'
 
 export interface DataDir {
@@ -83,23 +82,6 @@ function foldersOf(path: string) {
     return full
   }
   return { root, folder }
-}
-
-/**
- * The folder and those above it. Not by Node's `recursive`: where a file system answers ENOENT for a new folder in one
- * that is there (/proc does), that tries again for ever.
- */
-function makeFolders(path: string): void {
-  try {
-    mkdirSync(path, { mode: 0o700 })
-    return
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST' && statSync(path).isDirectory()) return
-    if (code !== 'ENOENT' || existsSync(dirname(path))) throw error
-  }
-  makeFolders(dirname(path))
-  makeFolders(path)
 }
 
 interface Holder {

@@ -2,12 +2,13 @@
  * All destinations of the gateway, by the id of their exporter. They outlive a reload where their options did not
  * change: a queue on disk has one owner at a time.
  */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { ExporterSection } from '../config/gateway_config.ts'
 import type { Exporter, HashKeys, Log, Purposes, Receipt } from './contract.ts'
 import { DependencyError } from './errors.ts'
+import { makeFolders } from './folders.ts'
 import { type Generation, withPath } from './generation.ts'
 import { createHost, type OwnedHost } from './host.ts'
 import type { HeldTenant } from './key_expiry.ts'
@@ -313,7 +314,7 @@ async function removeEmptied(dir: string): Promise<void> {
 
 /** Of all workers together: whichever reaches the store first. */
 function writeMarker(marker: string): void {
-  mkdirSync(dirname(marker), { recursive: true, mode: 0o700 })
+  makeFolders(dirname(marker))
   writeFileSync(marker, '', { mode: 0o600 })
 }
 

@@ -1,10 +1,11 @@
 /**
  * What the gateway lends a component: its log, its counters, its folder, the clock, purposes and keys.
  */
-import { mkdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Counter, HashKeys, Host, LabelledCounter, Log, Purposes, Subjects } from './contract.ts'
 import { ConfigError, DependencyError } from './errors.ts'
+import { makeFolders } from './folders.ts'
 import { logWith } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 
@@ -86,7 +87,7 @@ function readText(path: string): string {
 
 function ownFolder(folder: string): string {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    makeFolders(folder)
     return folder
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown error'

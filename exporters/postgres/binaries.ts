@@ -8,25 +8,13 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import {
-  chmod,
-  chown,
-  cp,
-  lstat,
-  mkdir,
-  mkdtemp,
-  readFile,
-  readlink,
-  rename,
-  rm,
-  stat,
-  symlink,
-} from 'node:fs/promises'
+import { chmod, chown, cp, lstat, mkdtemp, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { arch, platform, tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { promisify } from 'node:util'
 import { DependencyError } from '../../src/errors.ts'
+import { makeFolders } from '../../src/folders.ts'
 
 /** The user of the server's processes; undefined: our own. */
 export interface RunAs {
@@ -138,7 +126,7 @@ async function ownCopy(copy: string): Promise<string> {
 
 /** Makes a folder that only `user` can enter. */
 export async function makePrivate(folder: string, user: RunAs | undefined): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  makeFolders(folder)
   await chmod(folder, 0o700)
   if (user) await chown(folder, user.uid, user.gid)
 }

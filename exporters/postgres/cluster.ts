@@ -18,10 +18,11 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { chown, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { chown, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { DependencyError } from '../../src/errors.ts'
+import { makeFolders } from '../../src/folders.ts'
 import { type Binaries, findBinaries, makePrivate, type RunAs, runAs } from './binaries.ts'
 
 export const serverMajor = 18
@@ -48,7 +49,7 @@ export const hasCluster = (folder: string) => existsSync(join(folder, String(ser
 /** The cluster in `folder`, made if there is none. */
 export async function openCluster(folder: string): Promise<Cluster> {
   const home = join(folder, String(serverMajor))
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  makeFolders(folder)
   const user = await runAs(join(home, 'data'))
   const binaries = await findBinaries(user)
   if (!existsSync(home)) {

@@ -1,7 +1,8 @@
 /** Backups in a folder: a local disk, or a mounted one. Folders 0700, files 0600. */
-import { mkdir, open, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises'
+import { open, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
 import { DependencyError } from '../errors.ts'
+import { makeFolders } from '../folders.ts'
 import type { BackupPlace } from './place.ts'
 
 /** What is being written ends like this; it is no object yet. */
@@ -16,7 +17,7 @@ export class FolderPlace implements BackupPlace {
 
   put(name: string, bytes: Uint8Array): Promise<void> {
     return this.#told('write', name, async (path) => {
-      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+      makeFolders(dirname(path))
       const aside = `${path}.${process.pid}${unfinished}`
       const file = await open(aside, 'w', 0o600)
       try {

@@ -11,10 +11,11 @@
  * Without it the queues cannot be read: it belongs in the backup of the data directory, and nowhere else.
  */
 import { createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto'
-import { chmod, link, mkdir, open, readFile, stat, unlink } from 'node:fs/promises'
+import { chmod, link, open, readFile, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { DependencyError, KeyError } from '../errors.ts'
+import { makeFolders } from '../folders.ts'
 
 /** Finds keys for files. Synchronous: keys that need I/O are fetched before. */
 export interface ChunkCipher {
@@ -103,7 +104,7 @@ async function makeKeyFile(dir: string, path: string): Promise<Buffer> {
   const bytes = Buffer.concat([body, sum])
   const aside = `${path}.new`
   try {
-    await mkdir(dir, { recursive: true, mode: 0o700 })
+    makeFolders(dir)
     const file = await open(aside, 'w', 0o600)
     try {
       await file.writeFile(bytes)

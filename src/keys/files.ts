@@ -13,7 +13,6 @@ import {
   fsyncSync,
   ftruncateSync,
   linkSync,
-  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -25,8 +24,8 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { KeyError } from '../errors.ts'
+import { makeFolders } from '../folders.ts'
 
-const privateFolder = 0o700
 const privateFile = 0o600
 
 /** What a failed file operation tells: its code, never a payload. */
@@ -45,7 +44,7 @@ export function fileError(doing: string, path: string, error: unknown): KeyError
 
 export function makeFolder(path: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: privateFolder })
+    makeFolders(path)
   } catch (error) {
     throw fileError('make the folder', path, error)
   }

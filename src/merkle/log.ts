@@ -11,10 +11,11 @@
  */
 import { randomBytes } from 'node:crypto'
 import { readSync } from 'node:fs'
-import { type FileHandle, link, mkdir, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { type FileHandle, link, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DependencyError } from '../errors.ts'
+import { makeFolders } from '../folders.ts'
 import { limits } from '../limits.ts'
 import { consistencyProof, hashBytes, inclusionProof, leafHash, nodeHash, type ReadHash, rootOf } from './proof.ts'
 
@@ -52,7 +53,7 @@ export class MerkleLog {
 
   static async open(folder: string): Promise<MerkleLog> {
     try {
-      await mkdir(join(folder, 'entries'), { recursive: true, mode: 0o700 })
+      makeFolders(join(folder, 'entries'))
       const hashes = await open(join(folder, 'hashes'), 'a+', 0o600)
       const log = new MerkleLog(folder, hashes)
       await log.#locked(() => log.#refresh())

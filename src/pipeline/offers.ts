@@ -126,8 +126,8 @@ export class Offers {
     const tenants = plans.map((plan) => plan.tenants)
     const parcel = { ...this.#parcel(request, plans[0]!, false), tenants: tenants[0]! }
     const ids = alike.map((i) => targets[i]!.id)
-    const { selection } = plans[0]!
     for (const [i, arrival] of share(ids, parcel, tenants).entries()) {
+      const { selection } = plans[i]!
       offered.push({ target: targets[alike[i]!]!, tenants: tenants[i]!, selection, arrival })
       account.enter(tenants[i]!)
     }

@@ -14,8 +14,11 @@ import { decodeRequest, encodeRequest } from '../oracle/otlp.ts'
 
 type Behaviour = 'takes' | 'fails' | 'has no room'
 
-/** Two destinations; what each does is told before each request. `drops`: records that the chain leaves out. */
-function gateway() {
+/**
+ * Two destinations; what each does is told before each request. `drops`: records that the chain leaves out. `isShared`:
+ * they are offered their copies, which are the same, together.
+ */
+function gateway(isShared = true) {
   const account = new Account()
   const purposes = createPurposes(undefined)
   const does: Record<string, Behaviour> = { a: 'takes', b: 'takes' }
@@ -34,6 +37,7 @@ function gateway() {
     },
   })
   const counter = { add: () => {} }
+  const targets = [target('a'), target('b')]
   const processor = {
     record: (record: { slots: { text(slot: number): string }; body: number }) =>
       drops.has(record.slots.text(record.body)) ? ('drop' as const) : ('keep' as const),
@@ -46,7 +50,11 @@ function gateway() {
     tenantSources: parseTenantSources(['resource.attributes["tenant.id"]'], []),
     routes: new DirectRoutes(direct, purposes, { seal: () => '' }, 100),
     policyVersion: '',
-    targets: [target('a'), target('b')],
+    targets,
+    share: isShared
+      ? (ids, parcel, tenants) =>
+          ids.map((id, i) => targets.find((one) => one.id === id)!.offer({ ...parcel, tenants: tenants[i]! }))
+      : undefined,
     quarantine: { id: 'quarantine', offer: async () => {} },
     account,
     report: () => {},
@@ -121,8 +129,8 @@ test('whatever fails in between: each destination has what was acknowledged, onc
   const behaviour = fc.constantFrom<Behaviour>('takes', 'takes', 'fails', 'has no room')
   const step = fc.record({ request: fc.nat(3), a: behaviour, b: behaviour })
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
-      const one = gateway()
+    fc.asyncProperty(fc.array(step, { maxLength: 40 }), fc.boolean(), async (steps, isShared) => {
+      const one = gateway(isShared)
       const acknowledged: string[] = []
       // Senders retry until they are acknowledged; then they send something new.
       const rounds = [0, 0, 0, 0]

@@ -8,6 +8,7 @@
  */
 import fs from 'node:fs'
 import { dirname } from 'node:path'
+import { makeFolders } from '../../folders.ts'
 
 export interface DiskFile {
   /** Writes all of it, or rejects; after a rejection any part of it may be there. */
@@ -107,13 +108,8 @@ export const nodeDisk: Disk = {
   append: (path) => openFile(path, O_CREAT | O_RDWR),
   read: (path) => openFile(path, 'r'),
   async makeDir(path) {
-    const first = await call<string | undefined>((done) => fs.mkdir(path, { recursive: true, mode: 0o700 }, done))
-    if (first === undefined) return
-    // Each new name is made durable in its parent, from the folder itself up to the first one that was there.
-    for (let dir = path; ; dir = dirname(dir)) {
-      await this.syncDir(dirname(dir))
-      if (dir === first || dir === dirname(dir)) return
-    }
+    // Each new name is made durable in its parent.
+    for (const made of makeFolders(path)) await this.syncDir(dirname(made))
   },
   list: (dir) => call((done) => fs.readdir(dir, done)),
   link: (from, to) => call((done) => fs.link(from, to, done)),

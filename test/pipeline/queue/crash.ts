@@ -1,4 +1,4 @@
-/** Kills a process with a queue again and again, and holds what it acknowledged against what was delivered. */
+/** Kills a process with two queues again and again, and holds what it acknowledged against what was delivered. */
 import { spawn } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -18,25 +18,9 @@ export interface CrashResult {
 /** `kills` rounds of load, each ended by SIGKILL after up to `lifeMsMax` of work, then one that delivers the rest. */
 export async function crashes(kills: number, lifeMsMax: number, random: () => number): Promise<CrashResult> {
   const dir = await mkdtemp(join(tmpdir(), 'douane-crash-'))
-  const acknowledged = new Set<number>()
-  const batches = new Map<string, string>()
-  const idOf = new Map<number, string>()
-  const contradictions: string[] = []
-  let repeats = 0
+  const seen = new Seen()
   let startMsMax = 0
   let inTheClear: string[] = []
-  const note = (line: string) => {
-    const [what, id, numbers] = line.split(' ') as [string, string, string]
-    if (what === 'A') acknowledged.add(Number(id))
-    if (what !== 'D') return
-    if (batches.has(id)) repeats++
-    if ((batches.get(id) ?? numbers) !== numbers) contradictions.push(`batch ${id} changed`)
-    batches.set(id, numbers)
-    for (const n of numbers.split(',').map(Number)) {
-      if ((idOf.get(n) ?? id) !== id) contradictions.push(`record ${n} came as ${idOf.get(n)} and as ${id}`)
-      idOf.set(n, id)
-    }
-  }
   try {
     for (let kill = 0; kill <= kills; kill++) {
       const startMs = performance.now()
@@ -57,7 +41,7 @@ export async function crashes(kills: number, lifeMsMax: number, random: () => nu
         const lines = (rest + text).split('\n')
         rest = lines.pop()!
         for (const line of lines) {
-          note(line)
+          seen.note(line)
           if (!line.startsWith('R')) continue
           startMsMax = Math.max(startMsMax, performance.now() - startMs)
           if (!isLast) setTimeout(() => child.kill('SIGKILL'), random() * lifeMsMax)
@@ -71,18 +55,48 @@ export async function crashes(kills: number, lifeMsMax: number, random: () => nu
       if (isLast ? code !== 0 : signal !== 'SIGKILL')
         throw new Error(`the child ended with ${code ?? signal}: ${errors}`)
     }
-    const lost = [...acknowledged].filter((n) => !idOf.has(n))
-    return {
-      acknowledged: acknowledged.size,
-      delivered: idOf.size,
-      repeats,
-      lost,
-      contradictions,
-      startMsMax,
-      inTheClear,
-    }
+    return { ...seen.result(), startMsMax, inTheClear }
   } finally {
     await rm(dir, { recursive: true })
+  }
+}
+
+/** What the processes said became true. */
+class Seen {
+  readonly #acknowledged = new Set<number>()
+  /** By destination and batch id, its records; by destination and record, its batch id. */
+  readonly #batches = new Map<string, string>()
+  readonly #idOf = new Map<string, string>()
+  readonly #contradictions: string[] = []
+  #repeats = 0
+
+  note(line: string): void {
+    const words = line.split(' ')
+    if (words[0] === 'A') this.#acknowledged.add(Number(words[1]))
+    if (words[0] !== 'D') return
+    const [, name, id, numbers] = words as [string, string, string, string]
+    const batch = `${name} ${id}`
+    const before = this.#batches.get(batch)
+    if (before !== undefined) this.#repeats++
+    if ((before ?? numbers) !== numbers) this.#contradictions.push(`batch ${batch} changed`)
+    this.#batches.set(batch, numbers)
+    for (const n of numbers.split(',')) {
+      const record = `${name} ${n}`
+      const known = this.#idOf.get(record) ?? id
+      if (known !== id) this.#contradictions.push(`record ${record} came as ${known} and as ${id}`)
+      this.#idOf.set(record, id)
+    }
+  }
+
+  result(): Omit<CrashResult, 'startMsMax' | 'inTheClear'> {
+    const isMissing = (n: number) => !this.#idOf.has(`a ${n}`) || !this.#idOf.has(`b ${n}`)
+    return {
+      acknowledged: this.#acknowledged.size,
+      delivered: this.#idOf.size,
+      repeats: this.#repeats,
+      lost: [...this.#acknowledged].filter(isMissing),
+      contradictions: this.#contradictions,
+    }
   }
 }
 

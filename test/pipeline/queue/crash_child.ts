@@ -1,8 +1,9 @@
 /**
- * A gateway's queue in a process of its own, to be killed at any moment: `crash_child.ts DIR FIRST load|drain`.
+ * The queues of two destinations that get the same bytes, in a process of their own, to be killed at any moment:
+ * `crash_child.ts DIR FIRST load|drain`.
  *
- * Writes a line for each thing that became true, at once: `A n`: record n was acknowledged; `D id n,n,…`: the
- * destination has a batch; `R n`: ready, with n records left by earlier processes. `load` offers records FIRST,
+ * Writes a line for each thing that became true, at once: `A n`: record n was acknowledged; `D a id n,n,…`:
+ * destination a has a batch; `R n`: ready, with n records left by earlier processes. `load` offers records FIRST,
  * FIRST + 1, … for ever; `drain` delivers all that is there and ends.
  */
 import { writeSync } from 'node:fs'
@@ -12,56 +13,67 @@ import { openChunkCipher } from '../../../src/keys/chunk_cipher.ts'
 import { limits } from '../../../src/limits.ts'
 import { systemClock } from '../../../src/pipeline/clock.ts'
 import { Destination } from '../../../src/pipeline/destination.ts'
+import { nodeDisk } from '../../../src/pipeline/queue/disk.ts'
+import { SharedQueues } from '../../../src/pipeline/queue/shared.ts'
 import { retryOnFailure, sendingQueue } from '../../../src/pipeline/queue_config.ts'
 import { parcel, request, silentLog, Tally } from './support.ts'
 
 const [dir, first, mode] = process.argv.slice(2) as [string, string, 'load' | 'drain']
 const say = (line: string) => writeSync(1, `${line}\n`)
 // Small enough that segments turn, batches are split and checkpoints are written all the time.
-Object.assign(limits, { segmentBytes: 200_000, batchBytesMax: 20_000, ackEntriesMax: 50 })
+Object.assign(limits, { segmentBytes: 200_000, batchBytesMax: 20_000, batchBytesMin: 9000, ackEntriesMax: 50 })
 
-const tally = new Tally()
-let calls = 0
-const destination = new Destination({
-  id: 'crash',
-  dir: join(dir, 'queue'),
-  cipher: await openChunkCipher(join(dir, 'keys')),
-  queue: sendingQueue.parse({ num_consumers: 3 }),
-  retry: retryOnFailure.parse({ initial_interval: '5ms', max_interval: '20ms' }),
-  timeoutMs: 1000,
-  log: silentLog,
-  clock: systemClock,
-  counts: tally,
-  exporter: {
-    async send(batch): Promise<Outcome> {
-      calls++
-      if (mode === 'load' && calls % 7 === 0) return { is: 'unavailable', reason: 'test' }
-      if (batch.records > 12) return { is: 'too_large', reason: 'test' }
-      const numbers = [
-        ...Buffer.from(batch.body)
-          .toString('latin1')
-          .matchAll(/r(\d+);/g),
-      ].map(([, n]) => n)
-      say(`D ${batch.id} ${numbers.join(',')}`)
-      await new Promise((resolve) => setTimeout(resolve, calls % 3))
-      return { is: 'accepted' }
+const cipher = await openChunkCipher(join(dir, 'keys'))
+const destinations = ['a', 'b'].map((name) => {
+  const tally = new Tally()
+  let calls = 0
+  const destination = new Destination({
+    id: name,
+    dir: join(dir, 'queue', name),
+    cipher,
+    queue: sendingQueue.parse({ num_consumers: 3, tenant_share: 1 }),
+    retry: retryOnFailure.parse({ initial_interval: '5ms', max_interval: '20ms' }),
+    timeoutMs: 1000,
+    log: silentLog,
+    clock: systemClock,
+    counts: tally,
+    exporter: {
+      async send(batch): Promise<Outcome> {
+        calls++
+        // One of them fails much more often, so that it falls behind.
+        if (mode === 'load' && calls % (name === 'a' ? 7 : 2) === 0) return { is: 'unavailable', reason: 'test' }
+        if (batch.records > 12) return { is: 'too_large', reason: 'test' }
+        const numbers = [
+          ...Buffer.from(batch.body)
+            .toString('latin1')
+            .matchAll(/r(\d+);/g),
+        ].map(([, n]) => n)
+        say(`D ${name} ${batch.id} ${numbers.join(',')}`)
+        await new Promise((resolve) => setTimeout(resolve, calls % 3))
+        return { is: 'accepted' }
+      },
+      async close() {},
     },
-    async close() {},
-  },
+  })
+  return { destination, tally }
 })
-await destination.start()
-say(`R ${tally.of.recovered}`)
+for (const { destination } of destinations) await destination.start()
+const to = destinations.map(({ destination }) => destination)
+const shared = new SharedQueues({ disk: nodeDisk, cipher, log: silentLog, nowMs: Date.now })
+say(`R ${destinations.map(({ tally }) => tally.of.recovered)}`)
 if (mode === 'drain') {
-  while (destination.state().queuedBatches > 0) await new Promise((resolve) => setTimeout(resolve, 5))
-  await destination.stop(1000)
+  const isLeft = () => to.some((destination) => destination.state().queuedBatches > 0)
+  while (isLeft()) await new Promise((resolve) => setTimeout(resolve, 5))
+  for (const destination of to) await destination.stop(1000)
 } else {
   let next = Number(first)
-  const sender = async () => {
+  const sender = async (tenant: string) => {
     for (;;) {
       const n = next++
-      await destination.offer(parcel(request(`r${n};${'x'.repeat(n % 900)}`)))
+      const one = parcel(request(`r${n};${'x'.repeat(n % 900)}`), 1, tenant)
+      await Promise.all(Destination.offerToAll(shared, to, one, [one.tenants, []]))
       say(`A ${n}`)
     }
   }
-  await Promise.all(Array.from({ length: 8 }, sender))
+  await Promise.all(['acme', 'acme', 'acme', 'acme', 'acme', 'globex', 'globex', 'initech'].map(sender))
 }

@@ -1,7 +1,8 @@
 /**
  * The whole gateway under attack on the level of bytes: mutated bodies, mutated HTTP/1.1 and HTTP/2, connections cut
  * anywhere, and bodies that cost as much as they can. It does not crash, its memory stays bounded, and a sender with
- * nothing to hide is served. `ATTACKS` sets how many (3,000 without it), `SEED` which.
+ * nothing to hide is served. `ATTACKS` sets how many (3,000 without it,
+ * 100,000 with `FAULTS=long`), `SEED` which.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -15,7 +16,7 @@ import { getText, send } from '../../e2e/requests.ts'
 import { seeded } from '../../pipeline/queue/support.ts'
 import { costly, mutated } from './bodies.ts'
 
-const attacks = Number(process.env['ATTACKS'] ?? 3000)
+const attacks = Number(process.env['ATTACKS'] ?? (process.env['FAULTS'] === 'long' ? 100_000 : 3000))
 const seed = Number(process.env['SEED'] ?? 1)
 const random = seeded(seed)
 const MiB = 2 ** 20

@@ -1,7 +1,8 @@
 /**
- * The whole gateway through faults: kill -9 under load, its PostgreSQL killed, destinations that go down, refuse, or
- * take a batch and cut the line. Three OTLP destinations (one with a small queue, one without any, so that they often
- * refuse what the others take) and a PostgreSQL. `FAULT_SECONDS` sets how long (25 without it), `SEED` what happens when.
+ * The whole gateway through faults: kill -9 under load of all of it or of one of its workers, its PostgreSQL killed,
+ * destinations that go down, refuse, or take a batch and cut the line. Three OTLP destinations (one with a small queue, one without any, so that they often
+ * refuse what the others take) and a PostgreSQL. `FAULT_SECONDS` sets how long (25 without it, 600 with `FAULTS=long`),
+ * `SEED` what happens when, `WORKERS` how many processes (1 without it).
  *
  * At the end: nothing acknowledged is missing anywhere; PostgreSQL holds nothing twice; an OTLP destination got a record
  * under one batch id only, and a batch id always with the same records. Without a queue nobody can know what a
@@ -20,7 +21,8 @@ import { seeded } from '../../pipeline/queue/support.ts'
 import { Senders } from './senders.ts'
 import { Sink } from './sink.ts'
 
-const seconds = Number(process.env['FAULT_SECONDS'] ?? 25)
+const seconds = Number(process.env['FAULT_SECONDS'] ?? (process.env['FAULTS'] === 'long' ? 600 : 25))
+const workers = Number(process.env['WORKERS'] ?? 1)
 const seed = Number(process.env['SEED'] ?? Date.now() % 100_000)
 const random = seeded(seed)
 
@@ -29,6 +31,13 @@ afterAll(async () => {
   for (const dir of mounted) execFileSync('umount', ['-l', dir])
   await cleanUp()
 })
+
+/** Kills one of the gateway's workers, if there is one to kill now. */
+async function killWorker(gateway: Gateway): Promise<boolean> {
+  const alive = ((await statusOf(gateway)).workers ?? []).filter(({ running }) => running)
+  const pid = alive[Math.floor(random() * alive.length)]?.pid
+  return typeof pid === 'number' && process.kill(pid, 'SIGKILL')
+}
 
 const statusOf = async ({ endpoints }: Gateway) =>
   JSON.parse((await getText(endpoints.admin, '/v1/status')).text) as GatewayStatus
@@ -57,11 +66,11 @@ test(`whatever is killed in ${seconds} s (seed ${seed}), what was acknowledged i
       'otlp_http/b': `endpoint: "${b.url}", compression: none, ${quickRetry}, sending_queue: { queue_size: 3KiB }`,
       'otlp_http/unqueued': `endpoint: "${unqueued.url}", compression: none, ${quickRetry}, sending_queue: { enabled: false }`,
       'postgres/c': `url: embedded, database: c, ${quickRetry}`,
-    }),
+    }).replace('service:', `service:\n  workers: ${workers}`),
   })
   const dataDir = join(folder, 'data')
   const senders = new Senders(8, 5)
-  const killed = { gateway: 0, postgres: 0, destinations: 0 }
+  const killed = { gateway: 0, workers: 0, postgres: 0, destinations: 0 }
   let gateway = await start(config, dataDir, { waitMs: 90_000 })
   let life = 0
   const shown = () => {
@@ -73,13 +82,15 @@ test(`whatever is killed in ${seconds} s (seed ${seed}), what was acknowledged i
     for (const sink of sinks) sink.faultsPercent = random() < 0.5 ? 20 : 0
     await later(100 + random() * 1200)
     const chance = random()
-    if (chance < 0.35) {
+    if (chance < 0.2) {
+      if (await killWorker(gateway)) killed.workers++
+    } else if (chance < 0.45) {
       await gateway.kill()
       senders.place = undefined
       killed.gateway++
       gateway = await start(config, dataDir, { waitMs: 90_000 })
       shown()
-    } else if (chance < 0.65) {
+    } else if (chance < 0.7) {
       if (killPostgres(dataDir)) killed.postgres++
     } else {
       const sink = sinks[Math.floor(random() * 3)]!
