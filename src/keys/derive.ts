@@ -10,6 +10,7 @@
  * by its length, so that ("ab","c") and ("a","bc") differ.
  */
 import { hkdfSync } from 'node:crypto'
+import { limits } from '../limits.ts'
 
 /** COSE algorithm numbers (RFC 9053): both registered, neither of our making. */
 export const A256GCM = 3
@@ -48,8 +49,14 @@ const algorithmNames: Record<Algorithm, string> = {
 }
 
 /** HKDF's info for a field key: no key serves two algorithms, or two purposes. */
-export const fieldKeyInfo = (algorithm: Algorithm, purpose: string): Buffer =>
-  canonical('douane.field-key.1', algorithmNames[algorithm], purpose)
+export function fieldKeyInfo(algorithm: Algorithm, purpose: string): Buffer {
+  const known = infos[algorithm].get(purpose)
+  if (known !== undefined) return known
+  const info = canonical('douane.field-key.1', algorithmNames[algorithm], purpose)
+  if (infos[algorithm].size < limits.purposesMax) infos[algorithm].set(purpose, info)
+  return info
+}
+const infos: Record<Algorithm, Map<string, Buffer>> = { [A256GCM]: new Map(), [CHACHA20_POLY1305]: new Map() }
 
 /** What content is sealed with: an epoch's key, and with a subject both his secret and the epoch's key. */
 export function fieldKey(

@@ -82,6 +82,9 @@ class EpochSealer {
   readonly #heap = new SodiumHeap()
   /** By the four names of a context, joined unambiguously. */
   readonly #epochs = new Map<string, Epoch>()
+  /** What was sealed last: the next value is of the same copy, as a rule. */
+  #last: Epoch | undefined
+  #lastContext: SealContext | undefined
   /** The same by the caller's context object, which is compared on every use: callers may reuse objects. */
   #recent = new WeakMap<SealContext, Epoch>()
   readonly #failures = new Map<string, { untilMs: number; error: KeyError }>()
@@ -138,17 +141,12 @@ class EpochSealer {
     if (!(subject instanceof KnownSubject) || subject.state !== 'live') {
       throw new KeyError('content of a person who was erased is not sealed')
     }
-    const known = subject.derived.get(epoch)
-    if (known !== undefined) return known
+    for (const { epoch: of, key } of subject.derived) if (of === epoch) return key
     const secret = this.#parts.subjects.secretOf(subject)
-    const kid = Buffer.concat([epoch.kid, subject.refBytes])
-    const key = new SealingKey(kid, epoch.context.purpose, (info) => this.#heap.hkdf(secret, epoch.secret, info))
-    if (subject.derived.size >= limits.subjectKeysMax) {
-      const [oldest, ended] = subject.derived.entries().next().value!
-      ended.wipe()
-      subject.derived.delete(oldest)
-    }
-    subject.derived.set(epoch, key)
+    const derive = (info: Buffer): Buffer => this.#heap.hkdf(secret, epoch.secret, info)
+    const key = new SealingKey(epoch.kid, epoch.context.purpose, derive, subject.refBytes)
+    if (subject.derived.length >= limits.subjectKeysMax) subject.derived.shift()!.key.wipe()
+    subject.derived.push({ epoch, key })
     return key
   }
 
@@ -158,9 +156,13 @@ class EpochSealer {
 
   #epochOf(context: SealContext, nowMs: number): Epoch {
     this.#checkClock(nowMs)
-    const recent = this.#recent.get(context)
+    const recent = this.#lastContext === context ? this.#last : this.#recent.get(context)
     if (recent && sameContext(recent.context, context) && this.#isLive(recent, nowMs)) {
-      if (nowMs - recent.lookedMs < limits.keyStoreLookMs || this.#look(recent, nowMs)) return recent
+      if (nowMs - recent.lookedMs < limits.keyStoreLookMs || this.#look(recent, nowMs)) {
+        this.#last = recent
+        this.#lastContext = context
+        return recent
+      }
     }
     const slot = slotOf(context)
     let epoch = this.#epochs.get(slot)

@@ -59,6 +59,23 @@ export class SodiumHeap {
     return this.#take(keyBytes)
   }
 
+  /** HKDF-Expand alone, 32 bytes: where `key` is 32 random or derived bytes already. */
+  expand(key: Uint8Array, info: Uint8Array): Buffer {
+    this.#put(this.#base, key)
+    const infoLength = this.#put(this.#third, info)
+    this.#module._crypto_kdf_hkdf_sha256_expand(this.#out, keyBytes, this.#third, infoLength, this.#base)
+    return this.#take(keyBytes)
+  }
+
+  /** The same with a text's UTF-8. */
+  expandText(key: Uint8Array, text: string): Buffer {
+    if (text.length * 3 > bytesMax - tagBytes) throw new KeyError('an id is too long')
+    this.#put(this.#base, key)
+    const infoLength = this.#view.utf8Write(text, this.#third, bytesMax)
+    this.#module._crypto_kdf_hkdf_sha256_expand(this.#out, keyBytes, this.#third, infoLength, this.#base)
+    return this.#take(keyBytes)
+  }
+
   /** ChaCha20-Poly1305 (RFC 8439): ciphertext and tag. */
   seal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Buffer {
     this.#put(this.#base, key)
@@ -95,7 +112,7 @@ export class SodiumHeap {
   }
 
   #take(length: number): Buffer {
-    const taken = Buffer.allocUnsafeSlow(length)
+    const taken = Buffer.allocUnsafe(length)
     this.#view.copy(taken, 0, this.#out, this.#out + length)
     return taken
   }

@@ -4,7 +4,7 @@
  *   <keys>/subjects.json          the root of the keys below; whoever has it can test guesses of ids
  *   <keys>/subjects/<worker>.rows only that worker of a gateway appends; `erase` overwrites rows in place, from any process
  *
- *    0  16 lookup   HMAC-SHA-256(tenant's lookup key, id), cut      76  48 the secret, ChaCha20-Poly1305 under the
+ *    0  16 lookup   HKDF-Expand(tenant's lookup key, id), cut       76  48 the secret, ChaCha20-Poly1305 under the
  *   16  16 ref      random; what tokens and records show                   tenant's wrap key, bound to all before it
  *   32  32 commitment of the secret                                124   6 made, ms since the epoch
  *   64  12 nonce                                                   130   1 state: 1 live, 2 erased (64..124 are zero)
@@ -13,7 +13,7 @@
  * A secret alone opens nothing: a field key needs the epoch key too, which only the decrypt side can have later.
  * Failures are `KeyError`.
  */
-import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
 import { closeSync, existsSync, fdatasyncSync, fstatSync, openSync, readdirSync, readSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
@@ -51,7 +51,7 @@ function isWhole(row: Buffer): boolean {
 
 /** The keys of a tenant's rows. */
 export interface TenantKeys {
-  readonly lookup: KeyObject
+  readonly lookup: Buffer
   readonly wrap: Buffer
   /** 8 bytes by which rows of one tenant are counted. */
   readonly tag: Buffer
@@ -60,40 +60,39 @@ export interface TenantKeys {
 export function tenantKeys(root: Uint8Array, tenant: string): TenantKeys {
   const derive = (label: string): Buffer => hkdf(root, Buffer.alloc(0), canonical(label, tenant))
   return {
-    lookup: createSecretKey(derive('douane.subject-lookup.1')),
+    lookup: derive('douane.subject-lookup.1'),
     wrap: derive('douane.subject-wrap.1'),
     tag: derive('douane.subject-tag.1').subarray(0, tagBytes),
   }
 }
 
-/** What a person's row is found by. */
+/** What a person's row is found by: HKDF-Expand with the id as its info (RFC 5869, 2.3: one block). */
 export function lookupOf(keys: TenantKeys, id: string): Buffer {
-  return createHmac('sha256', keys.lookup).update(id, 'utf8').digest().subarray(0, lookupBytes)
+  return createHmac('sha256', keys.lookup).update(id, 'utf8').update(firstBlock).digest().subarray(0, lookupBytes)
 }
+const firstBlock = Buffer.of(1)
 
 const commitInfo = canonical('douane.subject-commit.1')
-const none = Buffer.alloc(0)
-
-/** A new row. `random`: 60 fresh bytes, of which ref, nonce and secret are taken; the caller zeroes them. */
+/** Fills `row`. `random`: 60 fresh bytes, of which ref, nonce and secret are taken; the caller zeroes them. */
 export function sealRow(
   heap: SodiumHeap,
   keys: TenantKeys,
   lookup: Uint8Array,
   random: Buffer,
   madeMs: number,
-): Buffer {
-  const row = Buffer.alloc(rowBytes)
+  row: Buffer,
+): void {
   row.set(lookup, 0)
   random.copy(row, at.ref, 0, refBytes)
   random.copy(row, at.nonce, refBytes, refBytes + 12)
   const secret = random.subarray(refBytes + 12, refBytes + 12 + secretBytes)
-  row.set(heap.hkdf(secret, none, commitInfo), at.commitment)
+  row.set(heap.expand(secret, commitInfo), at.commitment)
   row.set(heap.seal(keys.wrap, nonceOf(row), boundOf(row), secret), at.sealed)
   row.writeUIntBE(madeMs, at.made, 6)
   row[at.state] = stateByte.live
+  row[at.state + 1] = 0
   row.set(keys.tag, at.tag)
   row.writeUInt32LE(crc32(row.subarray(0, at.crc)), at.crc)
-  return row
 }
 export const randomPerRow = refBytes + 12 + secretBytes
 
@@ -103,7 +102,7 @@ const boundOf = (row: Buffer): Buffer => row.subarray(0, at.nonce)
 /** The secret of a live row, checked against its commitment. Throws `KeyError`. */
 export function openRow(heap: SodiumHeap, keys: TenantKeys, row: Buffer): Buffer {
   const secret = heap.open(keys.wrap, nonceOf(row), boundOf(row), row.subarray(at.sealed, at.made))
-  const committed = secret && heap.hkdf(secret, none, commitInfo)
+  const committed = secret && heap.expand(secret, commitInfo)
   if (secret && committed!.equals(row.subarray(at.commitment, at.nonce))) return secret
   throw new KeyError("a person's key row is damaged or belongs to another tenant", 'Restore subjects/ from a backup.')
 }

@@ -16,7 +16,7 @@ import type { Subject, SubjectState } from '../otlp/subject.ts'
 import { checkPlaced, fileError, makeFolder, type Placed, placed, undoAppend } from './files.ts'
 import { SodiumHeap } from './sodium_heap.ts'
 import {
-  lookupOf,
+  lookupBytes,
   openRow,
   RowIndex,
   randomPerRow,
@@ -44,8 +44,8 @@ export class KnownSubject implements Subject {
   readonly refBytes: Buffer
   /** Empty once it fell out of the cache. */
   secret: Buffer
-  /** Keys that were derived with it, by epoch: gone with the secret. */
-  readonly derived = new Map<object, SealingKey>()
+  /** Keys that were derived with it, with their epochs: gone with the secret. */
+  readonly derived: { readonly epoch: object; readonly key: SealingKey }[] = []
   readonly keys: TenantKeys
   readonly row: number
   readonly untilMs: number
@@ -61,8 +61,8 @@ export class KnownSubject implements Subject {
   }
 
   forget(): void {
-    for (const key of this.derived.values()) key.wipe()
-    this.derived.clear()
+    for (const { key } of this.derived) key.wipe()
+    this.derived.length = 0
     this.secret.fill(0)
     this.secret = nothing
   }
@@ -111,7 +111,8 @@ export class SubjectKeys {
   readonly #pool = Buffer.alloc(randomPerRow * limits.subjectRowsPooled)
   #poolAt = this.#pool.length
   /** Rows that are not in the file yet; they come after `#rows` of it. */
-  #pending: Buffer[] = []
+  readonly #pending = Buffer.alloc(limits.subjectRowsPending * rowBytes)
+  #waiting = 0
   readonly #file: number
   readonly #place: Placed
   #rows = 0
@@ -182,7 +183,7 @@ export class SubjectKeys {
   #find(tenant: string, id: string, nowMs: number): KnownSubject {
     const home = this.#tenant(tenant)
     const { keys } = home
-    const lookup = lookupOf(keys, id)
+    const lookup = this.#heap.expandText(keys.lookup, id).subarray(0, lookupBytes)
     const untilMs = nowMs + limits.subjectCachedMsMax
     if (this.#tombstones.has(lookup)) return new KnownSubject('erased', keys, nothing, nothing, -1, untilMs)
     // Of several rows the first that is live: others were erased before the person was readmitted.
@@ -195,7 +196,7 @@ export class SubjectKeys {
       return new KnownSubject('live', keys, rowRef(bytes), openRow(this.#heap, keys, bytes), row, untilMs)
     }
     const { perTenantMax, max } = this.#options
-    if (home.people >= perTenantMax || this.#rows + this.#pending.length >= max) {
+    if (home.people >= perTenantMax || this.#rows + this.#waiting >= max) {
       return new KnownSubject('over_quota', keys, nothing, nothing, -1, untilMs)
     }
     home.people++
@@ -203,24 +204,27 @@ export class SubjectKeys {
   }
 
   #make(keys: TenantKeys, lookup: Buffer, nowMs: number, untilMs: number): KnownSubject {
-    if (this.#pending.length >= limits.subjectRowsPending) this.flush()
+    if (this.#waiting >= limits.subjectRowsPending) this.flush()
     if (this.#poolAt === this.#pool.length) {
       this.#options.random(this.#pool)
       this.#poolAt = 0
     }
     const random = this.#pool.subarray(this.#poolAt, this.#poolAt + randomPerRow)
     this.#poolAt += randomPerRow
-    const bytes = sealRow(this.#heap, keys, lookup, random, nowMs)
+    const row = this.#rows + this.#waiting
+    const bytes = this.#row(row)!
+    sealRow(this.#heap, keys, lookup, random, nowMs, bytes)
     const secret = Buffer.from(random.subarray(randomPerRow - 32))
     random.fill(0)
-    const row = this.#rows + this.#pending.length
-    this.#pending.push(bytes)
+    this.#waiting++
     this.#index.add(lookup, row)
     return new KnownSubject('live', keys, Buffer.from(rowRef(bytes)), secret, row, untilMs)
   }
 
   #row(index: number): Buffer | undefined {
-    return index >= this.#rows ? this.#pending[index - this.#rows] : readRow(this.#file, index)
+    if (index < this.#rows) return readRow(this.#file, index)
+    const from = (index - this.#rows) * rowBytes
+    return this.#pending.subarray(from, from + rowBytes)
   }
 
   #tenant(name: string): Tenant {
@@ -253,18 +257,18 @@ export class SubjectKeys {
 
   /** Puts new rows on disk, in the file that stands under its name. Throws `KeyError`; the rows then wait. */
   flush(): void {
-    if (this.#pending.length === 0) return
+    if (this.#waiting === 0) return
     checkPlaced(this.#place)
-    const bytes = Buffer.concat(this.#pending)
+    const end = this.#waiting * rowBytes
     try {
-      for (let from = 0; from < bytes.length; ) from += writeSync(this.#file, bytes, from)
+      for (let from = 0; from < end; ) from += writeSync(this.#file, this.#pending, from, end - from)
       fdatasyncSync(this.#file)
     } catch (error) {
       undoAppend(this.#file, this.#rows * rowBytes)
       throw fileError('write', this.#path, error)
     }
-    this.#rows += this.#pending.length
-    this.#pending = []
+    this.#rows += this.#waiting
+    this.#waiting = 0
   }
 
   /** Each second: was somebody erased? Is the file still there? */

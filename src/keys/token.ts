@@ -50,14 +50,31 @@ export function encStructure(algorithm: Algorithm, externalAad: Uint8Array): Buf
   return Buffer.concat([context, PROTECTED[algorithm], bytesHead(externalAad.length), externalAad])
 }
 
-/** All of a token before its IV. */
-export function headOf(algorithm: Algorithm, kid: Uint8Array): Buffer {
-  return Buffer.concat([START, PROTECTED[algorithm], kid.length === kidBytes ? KID_HEAD : LONG_KID_HEAD, kid, IV_HEAD])
+/** Heads with kids of zeros. */
+const shortHeads = heads(KID_HEAD, kidBytes)
+const longHeads = heads(LONG_KID_HEAD, 2 * kidBytes)
+function heads(kidHead: Buffer, kidLength: number): Record<Algorithm, Buffer> {
+  const head = (algorithm: Algorithm): Buffer =>
+    Buffer.concat([START, PROTECTED[algorithm], kidHead, Buffer.alloc(kidLength), IV_HEAD])
+  return { [A256GCM]: head(A256GCM), [CHACHA20_POLY1305]: head(CHACHA20_POLY1305) }
+}
+
+/** All of a token before its IV: with an epoch's kid, and a person's reference where it is his content. */
+export function headOf(algorithm: Algorithm, kid: Uint8Array, ref?: Uint8Array): Buffer {
+  const head = Buffer.from((ref === undefined ? shortHeads : longHeads)[algorithm])
+  const end = head.length - ivHeadBytes
+  if (ref === undefined) head.set(kid, end - kidBytes)
+  else {
+    head.set(kid, end - 2 * kidBytes)
+    head.set(ref, end - kidBytes)
+  }
+  return head
 }
 
 /** What a field is sealed with: one key for each algorithm, derived when it is first needed, and the tokens' heads. */
 export class SealingKey {
   readonly #kid: Buffer
+  readonly #ref: Buffer | undefined
   #derive: (info: Buffer) => Buffer
   readonly #purpose: string
   #chacha: Buffer | undefined
@@ -66,11 +83,12 @@ export class SealingKey {
   #gcmHead: Buffer | undefined
 
   /** `derive` gives 32 bytes for an info (derive.ts), which this object owns. */
-  constructor(kid: Buffer, purpose: string, derive: (info: Buffer) => Buffer) {
+  constructor(kid: Buffer, purpose: string, derive: (info: Buffer) => Buffer, ref?: Buffer) {
     this.#kid = kid
+    this.#ref = ref
     this.#purpose = purpose
     this.#derive = derive
-    this.head = headOf(CHACHA20_POLY1305, kid)
+    this.head = headOf(CHACHA20_POLY1305, kid, ref)
   }
 
   get chacha(): Buffer {
@@ -88,7 +106,7 @@ export class SealingKey {
   }
 
   get gcmHead(): Buffer {
-    this.#gcmHead ??= headOf(A256GCM, this.#kid)
+    this.#gcmHead ??= headOf(A256GCM, this.#kid, this.#ref)
     return this.#gcmHead
   }
 

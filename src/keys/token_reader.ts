@@ -34,12 +34,17 @@ export function parseToken(text: string): ParsedToken | undefined {
   return undefined
 }
 
+const noKid = Buffer.alloc(kidBytes)
+
 /** What stands before the IV, if it is what this program would have written for the kid that is there. */
 function headAt(bytes: Buffer, algorithm: Algorithm, kidLength: number): Buffer | undefined {
-  const { length } = headOf(algorithm, Buffer.alloc(kidLength))
-  const kidEnd = length - ivHeadBytes
-  const head = headOf(algorithm, bytes.subarray(kidEnd - kidLength, kidEnd))
-  return head.length === length && bytes.subarray(0, length).equals(head) ? head : undefined
+  const { length } = headOf(algorithm, noKid, kidLength > kidBytes ? noKid : undefined)
+  if (bytes.length < length) return undefined
+  const kidAt = length - ivHeadBytes - kidLength
+  const kid = bytes.subarray(kidAt, kidAt + kidBytes)
+  const ref = kidLength > kidBytes ? bytes.subarray(kidAt + kidBytes, kidAt + kidLength) : undefined
+  const head = headOf(algorithm, kid, ref)
+  return bytes.subarray(0, length).equals(head) ? head : undefined
 }
 
 function rest(bytes: Buffer, algorithm: Algorithm, ivAt: number, kidLength: number): ParsedToken | undefined {

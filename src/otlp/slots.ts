@@ -133,7 +133,7 @@ export class Slots {
     const at = slot * ROW
     const id = this.rows[at + Col.KeyId]!
     if (id > 0) return this.keys.name(id)
-    if (id < 0) return roleNames[id]!
+    if (id < 0) return roleNames[-id]!
     return this.keyBytes(slot).utf8Slice(this.rows[at + Col.KeyFrom]!, this.rows[at + Col.KeyTo]!)
   }
   /** What holds the key: always the body, but for added attributes. */
@@ -388,11 +388,12 @@ export class Slots {
   }
 }
 
+/** By the role's number without its sign. */
 const roleNames: Record<number, string> = {
-  [Role.Body]: 'log.body',
-  [Role.EventName]: 'log.event_name',
-  [Role.SeverityText]: 'log.severity_text',
-  [Role.ScopeName]: 'scope.name',
-  [Role.ScopeVersion]: 'scope.version',
-  [Role.SchemaUrl]: 'schema_url',
+  [-Role.Body]: 'log.body',
+  [-Role.EventName]: 'log.event_name',
+  [-Role.SeverityText]: 'log.severity_text',
+  [-Role.ScopeName]: 'scope.name',
+  [-Role.ScopeVersion]: 'scope.version',
+  [-Role.SchemaUrl]: 'schema_url',
 }

@@ -20,8 +20,15 @@ const openKeys = { chacha: createSecretKey(keys.chacha), gcm: createSecretKey(ke
 const sealingKey = () => new SealingKey(kid, place.purpose, (info) => hkdf(epochKey, Buffer.alloc(0), info))
 
 const writer = new TokenWriter()
-const sealWith = (by: TokenWriter, plaintext: Uint8Array): string => {
-  const { bytes, from, to } = by.seal(sealingKey(), new BoundField(aad), plaintext, 0, plaintext.length)
+/** A person's: his secret is in the key, his reference in the kid. */
+const secret = Buffer.alloc(32, 0x5e)
+const ref = Buffer.alloc(16, 0x4e)
+const personalKeys = keysOf(place.purpose, secret)
+const personalKey = () => new SealingKey(kid, place.purpose, (info) => hkdf(secret, epochKey, info), ref)
+const openPersonal = { chacha: createSecretKey(personalKeys.chacha), gcm: createSecretKey(personalKeys.gcm) }
+
+const sealWith = (by: TokenWriter, plaintext: Uint8Array, key = sealingKey()): string => {
+  const { bytes, from, to } = by.seal(key, new BoundField(aad), plaintext, 0, plaintext.length)
   return bytes.latin1Slice(from, to)
 }
 const seal = (plaintext: Uint8Array): string => sealWith(writer, plaintext)
@@ -73,6 +80,18 @@ describe('a token is a COSE_Encrypt0 message', () => {
     expect(openParsed(parsed, openKeys, aad)).toEqual(plaintext)
   })
 
+  test.for([0, 24, 1535, 4096])("a person's token of %i bytes names him, and needs his secret", (length) => {
+    const plaintext = randomBytes(length)
+    const token = sealWith(writer, plaintext, personalKey())
+    const parsed = parseToken(token)!
+    expect(parsed.kid).toEqual(kid)
+    expect(parsed.subjectRef).toEqual(ref)
+    const raw = parsed.algorithm === A256GCM ? personalKeys.gcm : personalKeys.chacha
+    expect(openElsewhere(token, raw, aad)).toEqual(plaintext)
+    expect(openParsed(parsed, openPersonal, aad)).toEqual(plaintext)
+    expect(openParsed(parsed, openKeys, aad)).toBeUndefined()
+  })
+
   test('24 bytes of plaintext make 119 characters at most', () => {
     expect(seal(randomBytes(24)).length).toBeLessThanOrEqual(119)
   })
@@ -96,14 +115,19 @@ import sys, base64
 from cwt import COSE, COSEKey
 token, key, alg, aad = sys.argv[1:]
 raw = base64.urlsafe_b64decode(token + '=' * (-len(token) % 4))
-cose_key = COSEKey.from_symmetric_key(key=bytes.fromhex(key), alg=alg, kid=bytes([3] * 16))
+kid = raw[10:26] if raw[2] == 0x44 else raw[9:25]
+if raw[9 if raw[2] == 0x44 else 8] == 0x58:
+    kid = raw[11:43] if raw[2] == 0x44 else raw[10:42]
+cose_key = COSEKey.from_symmetric_key(key=bytes.fromhex(key), alg=alg, kid=kid)
 sys.stdout.write(COSE.new().decode(raw, cose_key, external_aad=bytes.fromhex(aad)).decode())
 `
-    for (const [plaintext, alg, key] of [
-      ['short', 'ChaCha20/Poly1305', keys.chacha],
-      ['long'.repeat(1000), 'A256GCM', keys.gcm],
+    for (const [plaintext, alg, key, by] of [
+      ['short', 'ChaCha20/Poly1305', keys.chacha, sealingKey()],
+      ['long'.repeat(1000), 'A256GCM', keys.gcm, sealingKey()],
+      ['short', 'ChaCha20/Poly1305', personalKeys.chacha, personalKey()],
+      ['long'.repeat(1000), 'A256GCM', personalKeys.gcm, personalKey()],
     ] as const) {
-      const token = seal(Buffer.from(plaintext)).slice('cose:'.length)
+      const token = sealWith(writer, Buffer.from(plaintext), by).slice('cose:'.length)
       const opened = execFileSync('python3', ['-c', script, token, key.toString('hex'), alg, aad.toString('hex')])
       expect(opened.toString()).toBe(plaintext)
     }
@@ -111,15 +135,24 @@ sys.stdout.write(COSE.new().decode(raw, cose_key, external_aad=bytes.fromhex(aad
 })
 
 describe('nothing but the token that was written opens', () => {
-  test.for([24, 3000])('every flipped bit of a token of %i bytes is refused, base64 padding bits too', (length) => {
-    const token = seal(randomBytes(length))
+  test.for([
+    [24, sealingKey(), openKeys],
+    [3000, sealingKey(), openKeys],
+    [24, personalKey(), openPersonal],
+  ] as const)('every flipped bit of a token of %i bytes is refused, base64 padding bits too', ([
+    length,
+    key,
+    openKeys,
+  ]) => {
+    const token = sealWith(writer, randomBytes(length), key)
     const bytes = Buffer.from(token.slice(5), 'base64url')
     const step = length > 1000 ? 13 : 1
     for (let bit = 0; bit < bytes.length * 8; bit += step) {
       const changed = Buffer.from(bytes)
       changed[bit >> 3]! ^= 1 << (bit & 7)
       const parsed = parseToken(`cose:${changed.toString('base64url')}`)
-      const isOurs = parsed?.kid.equals(kid)
+      // Whose token it is decides which keys are tried: another epoch's, another person's are others.
+      const isOurs = parsed?.kid.equals(kid) && (parsed.subjectRef?.equals(ref) ?? true)
       expect(isOurs && openParsed(parsed!, openKeys, aad), `bit ${bit}`).toBeFalsy()
     }
     const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
