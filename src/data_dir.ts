@@ -36,13 +36,13 @@ export interface DataDir {
 }
 
 /** Opens and locks the directory, which is made when missing. Throws `DependencyError` (exit code 3). */
-export function openDataDir(path: string): DataDir {
+export function openDataDir(path: string, orphanWaitMs: number = limits.orphanWaitMsMax): DataDir {
   const { root, folder } = foldersOf(path)
   folder()
   const release = takeLock(root, join(root, 'lock'))
   try {
     // Those of a gateway that was killed.
-    for (const n of workersIn(root)) waitForEnd(root, join(partOf(root, n), 'lock'))
+    for (const n of workersIn(root)) waitForEnd(root, join(partOf(root, n), 'lock'), orphanWaitMs)
   } catch (error) {
     release()
     throw error
@@ -55,7 +55,7 @@ export function openWorkerPart(path: string, worker: number): DataDir {
   const { root, folder } = foldersOf(path)
   const part = folder('workers', String(worker))
   const lock = join(part, 'lock')
-  waitForEnd(root, lock)
+  waitForEnd(root, lock, limits.orphanWaitMsMax)
   const own = worker === 1 ? folder : (...names: string[]) => folder('workers', String(worker), ...names)
   return { path: root, folder, own, release: takeLock(root, lock) }
 }
@@ -91,11 +91,11 @@ interface Holder {
 }
 
 /** Throws `DependencyError` while its holder lives, unless that ends soon. */
-function waitForEnd(root: string, lock: string): void {
+function waitForEnd(root: string, lock: string, longestMs: number): void {
   for (let waitedMs = 0; ; waitedMs += 20) {
     const holder = holderOf(lock)
     if (holder === undefined || !isAlive(holder)) return
-    if (waitedMs >= limits.orphanWaitMsMax) throw taken(root, holder)
+    if (waitedMs >= longestMs) throw taken(root, holder)
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
   }
 }

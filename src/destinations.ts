@@ -4,7 +4,7 @@
  */
 import { existsSync, writeFileSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { ExporterSection } from '../config/gateway_config.ts'
 import type { Exporter, HashKeys, Log, Purposes, Receipt } from './contract.ts'
 import { DependencyError } from './errors.ts'
@@ -306,9 +306,8 @@ async function stopHeld(held: Held, deadlineMs: number): Promise<number> {
 
 /** Removes a queue's folder, unless it holds something for somebody to look at. */
 async function removeEmptied(dir: string): Promise<void> {
-  for (const kept of ['dead', 'aside']) {
-    if ((await readdir(join(dir, kept)).catch(() => [])).length > 0) return
-  }
+  const entries = await readdir(dir, { recursive: true, withFileTypes: true })
+  if (entries.some((entry) => entry.isFile() && /^(?:dead|aside)$/.test(basename(entry.parentPath)))) return
   await rm(dir, { recursive: true, force: true })
 }
 

@@ -70,3 +70,56 @@ test('more tenants than are told apart share one bucket, until others have been 
   tenantLimits.spend('later', 100, 0, 60_000)
   expect(tenantLimits.check('another', 60_000)).toBeUndefined()
 })
+
+test('several workers keep one rate: what each lets in is owed by all, however late they hear of it', () => {
+  const request = fc.record({ waitMs: fc.nat(50), worker: fc.nat(2), records: fc.integer({ min: 1, max: 20 }) })
+  const hearsAfterMs = 100
+  fc.assert(
+    fc.property(fc.integer({ min: 5, max: 200 }), fc.array(request, { maxLength: 200 }), (rate, requests) => {
+      const told: { atMs: number; from: number; records: number }[] = []
+      let nowMs = 0
+      const workers = [0, 1, 2].map((from) => {
+        const spent = (_tenant: string, records: number) => void told.push({ atMs: nowMs, from, records })
+        const one = new TenantLimits(none, { spent, queued: () => 0 })
+        one.configure({ per_tenant: { records_per_second: rate, records_burst: rate } })
+        return one
+      })
+      let passed = 0
+      let largest = 0
+      for (const { waitMs, worker, records } of requests) {
+        nowMs += waitMs
+        while (told[0] !== undefined && told[0].atMs <= nowMs - hearsAfterMs) {
+          const { from, records: heard } = told.shift()!
+          for (const [n, other] of workers.entries()) if (n !== from) other.spentElsewhere('acme', heard, 0, nowMs)
+        }
+        if (workers[worker]!.check('acme', nowMs) !== undefined) continue
+        workers[worker]!.spend('acme', records, 0, nowMs)
+        passed += records
+        largest = Math.max(largest, records)
+        // At worst each of the others lets in its burst, and one request, before it hears; then it is all owed.
+        expect(passed).toBeLessThanOrEqual(3 * (rate + largest) + (rate * nowMs) / 1000)
+      }
+      // Once all have heard, nothing passes until the debt is paid.
+      nowMs += hearsAfterMs
+      for (const { from, records } of told.splice(0)) {
+        for (const [n, other] of workers.entries()) if (n !== from) other.spentElsewhere('acme', records, 0, nowMs)
+      }
+      const isOver = passed > rate + (rate * nowMs) / 1000
+      for (const worker of workers) if (isOver) expect(worker.check('acme', nowMs)).toBeDefined()
+    }),
+    { numRuns: 200, seed: 1 },
+  )
+})
+
+test('records that wait in the queues of other workers count', () => {
+  const account = new Account()
+  const elsewhere = new Map([['acme', 6]])
+  const one = new TenantLimits(account, { spent: () => {}, queued: (tenant) => elsewhere.get(tenant) ?? 0 })
+  expect(one.countsQueued).toBe(false)
+  one.configure({ tenants: { acme: { queued_records: 10 } } })
+  expect(one.countsQueued).toBe(true)
+  account.of('acme').queued = 3
+  expect(one.check('acme', 0)).toBeUndefined()
+  elsewhere.set('acme', 7)
+  expect(one.check('acme', 0)).toMatchObject({ what: 'queued_records' })
+})

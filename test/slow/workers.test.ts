@@ -1,5 +1,5 @@
 /**
- * What several workers have in common, each part by itself: quarantine and ledger, clocks, failed authentications, a
+ * What several workers have in common, each part by itself: quarantine and ledger, clocks, limits, failed authentications, a
  * reload that cannot listen, workers that hang, and the process above them that is killed.
  */
 import { once } from 'node:events'
@@ -130,6 +130,20 @@ test('failed authentications of an address count at all workers', async () => {
   // The limit is 20; each worker alone has seen 12.
   expect(answers.filter((status) => status === 401).length).toBeLessThanOrEqual(21)
   expect(answers.at(-1)).toBe(429)
+  await stop()
+})
+
+test("a tenant's limits hold for all together", async () => {
+  const limits = 'service:\n  limits: { per_tenant: { records_per_second: 5, records_burst: 10 } }'
+  const text = passThrough({ otlp_http: `endpoint: "${local.url}", ${quickRetry}` }).replace('service:', limits)
+  const { endpoints, stop } = await start(files(folder, { 'gateway.yaml': withWorkers(text) }), dataDir)
+  let taken = 0
+  const startMs = performance.now()
+  while (performance.now() - startMs < 3000) if ((await sendOne(endpoints.http, 'acme', 'one')) === 200) taken++
+  const seconds = (performance.now() - startMs) / 1000
+  // Burst and rate, and what each worker lets in before it hears of the other.
+  expect(taken).toBeGreaterThanOrEqual(10)
+  expect(taken).toBeLessThanOrEqual(10 + 5 * seconds + 4)
   await stop()
 })
 
