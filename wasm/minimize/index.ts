@@ -18,6 +18,8 @@ import {
   jobs,
   keyClasses,
   keyClassesMax,
+  labelRow,
+  labels,
   roleClasses,
   wideDigests,
   work,
@@ -41,6 +43,9 @@ export {
   innerState,
   keyClasses,
   keyClassesMax,
+  labelRow,
+  labels,
+  labelsMax,
   literalRow,
   literals,
   literalsMax,
@@ -80,6 +85,8 @@ const SCAN_WITH_TOPICS: u32 = 3
 const HASH: u32 = 4
 const NETWORK: u32 = 5
 const SCAN_ENCODED: u32 = 6
+/** From here on: masked by the label of that number, less this one. */
+const MASK: u32 = 16
 
 // What the list says.
 const LOOK: i32 = 0
@@ -135,7 +142,9 @@ export function prepare(first: i32, end: i32): i32 {
       } else if (length == 0 || (length == 1 && load<u8>(from) == 45)) return
       else if (keyClass == HASH) {
         if (hashed(slot, row, from, to)) return
-      } else if (keyClass == NETWORK && masked(slot, row, from, to)) return
+      } else if (keyClass == NETWORK) {
+        if (coarser(slot, row, from, to)) return
+      } else if (keyClass >= MASK && masked(slot, row, from, to, keyClass - MASK)) return
     } else if (kind == 3 && (keyClass <= SCAN_WITH_TOPICS || keyClass == SCAN_ENCODED)) {
       // As in `#int` of index.ts: cards and national numbers have four bytes or more as a varint; negative ones have ten.
       if (length == 10 || length <= (keyClass == SCAN ? 5 : 2)) return
@@ -161,14 +170,29 @@ function has(wanted: u32, from: i32, to: i32): bool {
 
 /** Writes the field with its hash as the value. False: left to the host. */
 function hashed(slot: i32, row: i32, from: i32, to: i32): bool {
-  if (prefixLength == 0) return false
-  // `hmac:` and `cose:` were hashed or sealed before.
-  if (to - from >= 6 && load<u8>(from + 4) == 58) return false
+  if (prefixLength == 0 || mayBeDone(from, to)) return false
   const at = open(row, prefixLength + 64)
   if (at == 0) return false
   copy(at, hashPrefix, prefixLength)
   writeHash(from, to, at + prefixLength)
   close(slot, at, prefixLength + 64)
+  return true
+}
+
+/** Whether the value may have been hashed or sealed before: `hmac:…`, `cose:…`. */
+@inline function mayBeDone(from: i32, to: i32): bool {
+  return to - from >= 5 && load<u8>(from + 4) == 58
+}
+
+/** Writes the field with a label as the value. False: left to the host. */
+function masked(slot: i32, row: i32, from: i32, to: i32, label: u32): bool {
+  if (mayBeDone(from, to)) return false
+  const text = labels + <i32>label * labelRow
+  const length = <i32>load<u8>(text)
+  const at = open(row, length)
+  if (at == 0) return false
+  copy(at, text + 1, length)
+  close(slot, at, length)
   return true
 }
 
@@ -246,7 +270,7 @@ function isSame(a: i32, b: i32, length: i32): bool {
 }
 
 /** Writes the field with the /24 of an IPv4 address as the value. False: it is none, and left to the host. */
-function masked(slot: i32, row: i32, from: i32, to: i32): bool {
+function coarser(slot: i32, row: i32, from: i32, to: i32): bool {
   let dots = 0
   let octet = -1
   let last = 0

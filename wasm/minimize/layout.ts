@@ -35,8 +35,12 @@ export const digest: i32 = block + 64
 export const keyClasses: i32 = digest + 64
 export const keyClassesMax: i32 = 16400
 export const roleClasses: i32 = keyClasses + keyClassesMax
+/** Labels of masks: length (1), text. */
+export const labels: i32 = roleClasses + 16
+export const labelRow: i32 = 64
+export const labelsMax: i32 = 192
 /** What there is to do: slot, what, and three offsets. */
-export const work: i32 = roleClasses + 16
+export const work: i32 = labels + labelsMax * labelRow
 export const workMax: i32 = 4352
 export const workRow: i32 = 20
 /** Four hashes at once: states and words of four lanes side by side, their blocks, their digests, and the jobs. */

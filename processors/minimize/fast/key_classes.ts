@@ -1,4 +1,5 @@
 /** What a key's verdict comes to for the program that visits most fields (wasm/minimize/index.ts). */
+import { maskLabel } from '../mask.ts'
 import type { Policy, Verdict } from '../policy.ts'
 
 export const KeyClass = {
@@ -16,10 +17,15 @@ export const KeyClass = {
   Network: 5,
   /** As `Scan`, and text with a `%` may be percent-encoded. */
   ScanEncoded: 6,
+  /** From here on: masked by the label of that number, less this one. */
+  Mask: 16,
 } as const
-export type KeyClass = (typeof KeyClass)[keyof typeof KeyClass]
 
-export function classOf({ action, treatment, type, hint, encoding, fate, isPersonal }: Verdict): KeyClass {
+/** `labelOf` numbers the labels of masks; -1 = no room for another one. */
+export function classOf(
+  { action, treatment, type, hint, encoding, fate, isPersonal }: Verdict,
+  labelOf: (label: string) => number,
+): number {
   if (isPersonal || fate.is !== 'clear') return KeyClass.Unknown
   switch (action) {
     case 'keep':
@@ -32,6 +38,10 @@ export function classOf({ action, treatment, type, hint, encoding, fate, isPerso
       if (hint.secret !== 0 || (encoding !== 'none' && encoding !== 'percent')) return KeyClass.Unknown
       if (hint.topics.length === 0) return encoding === 'none' ? KeyClass.Scan : KeyClass.ScanEncoded
       return encoding === 'none' ? KeyClass.ScanWithTopics : KeyClass.Unknown
+    case 'mask': {
+      const label = treatment.keepFirst + treatment.keepLast === 0 ? labelOf(maskLabel(type)) : -1
+      return label === -1 ? KeyClass.Unknown : KeyClass.Mask + label
+    }
     default:
       return KeyClass.Unknown
   }

@@ -15,7 +15,7 @@ import type { Scan } from '../detect/state.ts'
 import type { HmacKey } from '../hmac.ts'
 import type { Policy } from '../policy.ts'
 import { classesOfRoles, classOf, KeyClass } from './key_classes.ts'
-import { FastMemory, workMax } from './memory.ts'
+import { FastMemory, labelBytesMax, labelsMax, workMax } from './memory.ts'
 
 /** What the list says of a slot. */
 export const Work = {
@@ -37,6 +37,18 @@ export class Lane implements Stops {
   #memory: FastMemory | undefined
   #classes = new Map<Policy, Uint8Array>()
   #generation = 0
+  /** Labels of masks, and their numbers. */
+  readonly #labels = new Map<string, number>()
+  readonly #labelOf = (label: string): number => {
+    const known = this.#labels.get(label)
+    if (known !== undefined) return known
+    const bytes = Buffer.from(label)
+    if (this.#labels.size === labelsMax || bytes.length > labelBytesMax) return -1
+    const index = this.#labels.size
+    this.#labels.set(label, index)
+    this.#memory?.setLabel(index, bytes)
+    return index
+  }
   /** What the program was told last. */
   #policy: Policy | undefined
   #key: HmacKey | undefined
@@ -119,7 +131,7 @@ export class Lane implements Stops {
   learn(id: number, policy: Policy): void {
     const table = this.#table
     if (policy !== this.#policy || id <= 0 || id >= table.length || table[id] !== KeyClass.Unknown) return
-    const keyClass = classOf(policy.keys.byId(this.#request!.keys, id))
+    const keyClass = classOf(policy.keys.byId(this.#request!.keys, id), this.#labelOf)
     if (keyClass === KeyClass.Unknown) return
     table[id] = keyClass
     this.#memory?.setClass(id, keyClass)
@@ -172,6 +184,8 @@ export class Lane implements Stops {
       this.#policy = policy
       this.#table = table
       memory.setClasses(table, keys.count, classesOfRoles(policy))
+      // Another memory may have been told of them.
+      for (const [label, index] of this.#labels) memory.setLabel(index, Buffer.from(label))
     }
     if (key !== this.#key || key === undefined) {
       this.#key = key

@@ -24,6 +24,9 @@ type ConstantName =
   | 'innerState'
   | 'keyClasses'
   | 'keyClassesMax'
+  | 'labelRow'
+  | 'labels'
+  | 'labelsMax'
   | 'literalRow'
   | 'literals'
   | 'literalsMax'
@@ -57,7 +60,8 @@ const constants = Object.fromEntries(
     .filter((entry): entry is [string, WebAssembly.Global<'i32'>] => typeof entry[1] !== 'function')
     .map(([name, { value }]) => [name, value]),
 ) as Record<ConstantName, number>
-export const { workMax } = constants
+export const { labelsMax, workMax } = constants
+export const labelBytesMax = constants.labelRow - 1
 
 /** Bytes of a guest's room that has a cache of so many rows. */
 const roomFor = (rows: number): number => constants.cache + rows * constants.cacheRow - constants.classes
@@ -112,6 +116,12 @@ export class FastMemory {
   }
   setClass(id: number, value: number): void {
     this.places.bytes[constants.keyClasses + id] = value
+  }
+
+  setLabel(index: number, label: Uint8Array): void {
+    const at = constants.labels + index * constants.labelRow
+    this.places.bytes[at] = label.length
+    this.places.bytes.set(label, at + 1)
   }
 
   /** The key of hashes from now on; undefined: none at hand. */
