@@ -1,5 +1,5 @@
 /**
- * Three stores in three regions, with rows about two people of one tenant: sealed as a gateway seals them, kept in the
+ * Three stores in three regions, with rows about three people of one tenant: sealed as a gateway seals them, kept in the
  * clear, and without content. Every row about a person holds a canary of his.
  */
 import { join } from 'node:path'
@@ -13,7 +13,7 @@ import { startServer, type TestServer } from '../exporters/postgres/fixture.ts'
 
 export const regions = ['eu-de', 'eu-nl', 'us-ny']
 export const stores = ['de', 'nl', 'ny']
-export const people = ['jane@example.com', 'john@example.com']
+export const people = ['jane@example.com', 'john@example.com', 'mary@example.com'] as const
 export const tenant = 'acme'
 const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
@@ -74,14 +74,14 @@ export async function makeWorld(): Promise<World> {
   return { server, root, keysDir, shared, sealer, close }
 }
 
-export const canaryOf = (person: number, n: number): string => `canary-${person === 0 ? 'jane' : 'john'}-${n}`
+export const canaryOf = (id: string, n: number): string => `canary-${id.split('@')[0]}-${n}`
 
-/** Rows about both people in one region: for each of `count`, one sealed, one in the clear. */
+/** Rows about all people in one region: for each of `count`, one sealed, one in the clear. */
 export function rowsAbout({ sealer }: World, region: string, count: number, nowMs = Date.now()): Row[] {
-  return people.flatMap((id, person) => {
+  return people.flatMap((id) => {
     const subject = sealer.of(tenant, id)
     return Array.from({ length: count }, (_, n): Row[] => {
-      const text = canaryOf(person, n)
+      const text = canaryOf(id, n)
       const context = { tenant, region, purpose: 'support', retention: promises['support']! }
       const sealed = sealer.seal(encodeValue({ kind: 'string', value: text }), context, 'log.body', { subject })
       const row = { atMs: nowMs - 60_000 * (n + 1), tenant, region, ref: subject.ref, event: 'document.opened' }

@@ -5,12 +5,14 @@ import type { StoredRecord } from '../../exporters/postgres/query.ts'
 import { loadAccepted } from '../../src/commands/common.ts'
 import { ErasedSweep } from '../../src/subjects/sweep.ts'
 import { fill } from '../backup/fixture.ts'
+import { examplesOf, followsExample } from '../docs/worked_example.ts'
 import { until } from '../e2e/gateway.ts'
 import { jsonHere, runHere } from '../e2e/here.ts'
 import { canaryOf, fillAll, makeWorld, people, regions, stores, tenant, type World } from './fixture.ts'
 
 let world: World
-const [jane, john] = people as [string, string]
+/** Jane is the one of docs/subjects.md. */
+const [, john, mary] = people
 beforeAll(async () => {
   world = await makeWorld()
   await fillAll(world, 3)
@@ -34,18 +36,18 @@ const filesBelow = (folder: string): string[] =>
 
 describe('a person asks', () => {
   test('where his records are: found in every region, and written down first', async () => {
-    const found = await asked('find', jane)
+    const found = await asked('find', mary)
     expect(found[0]).toMatchObject({ state: 'live', keys: world.keysDir })
     expect(String(found[0]!['subject_ref'])).toMatch(/^[\w-]{22}$/)
     expect(found.slice(1)).toEqual(stores.map((id, i) => ({ store: `postgres/${id}`, region: regions[i], records: 6 })))
     expect((await audit()).at(-1)).toMatch(/"action":"find".*"reason":"case 17"/)
-    expect((await audit()).join()).not.toContain('jane')
+    expect((await audit()).join()).not.toContain('mary')
     expect((await listed()).at(-1)).toMatchObject({ kind: 'find', status: 'done', tenant })
-    expect(JSON.stringify(await listed())).not.toContain('jane')
+    expect(JSON.stringify(await listed())).not.toContain('mary')
     expect(records(await asked('find', 'nobody'))).toEqual([0, 0, 0])
   })
   test('what is kept: in words', async () => {
-    const { stdout, code } = await subject('summary', jane, '--region', 'eu-de')
+    const { stdout, code } = await subject('summary', mary, '--region', 'eu-de')
     const today = new Date().toISOString().slice(0, 10)
     expect(code).toBe(0)
     expect(stdout).toContain('Stored in eu-de (DE, EU):\n  - 3 records ')
@@ -60,7 +62,7 @@ describe('a person asks', () => {
     )
   })
   test('for all of it: opened, each region in its own place', async () => {
-    const exported = await asked<{ region: string; place: string; files: { name: string }[] }>('export', jane)
+    const exported = await asked<{ region: string; place: string; files: { name: string }[] }>('export', mary)
     expect(exported.map(({ region }) => region)).toEqual(regions)
     for (const [i, each] of exported.entries()) {
       expect(each).toMatchObject({ records: 6, opened: 3, closed: 0 })
@@ -70,7 +72,7 @@ describe('a person asks', () => {
         .trim()
         .split('\n')
         .map((line) => JSON.parse(line).body)
-      expect(bodies.toSorted()).toEqual([0, 0, 1, 1, 2, 2].map((n) => canaryOf(0, n)))
+      expect(bodies.toSorted()).toEqual([0, 0, 1, 1, 2, 2].map((n) => canaryOf(mary, n)))
       expect(rows).not.toContain('john')
       expect(rows.match(/"region":"[\w-]+"/g)).toEqual(Array(6).fill(`"region":"${regions[i]}"`))
       expect(summary).toContain(`Stored in ${regions[i]} `)
@@ -78,7 +80,7 @@ describe('a person asks', () => {
   })
   test('to be corrected: a note, and every row leads to it', async () => {
     const note = 'the login on 3 May was not hers'
-    const done = await asked('rectify', jane, '--note', note, '--region', 'eu-de')
+    const done = await asked('rectify', mary, '--note', note, '--region', 'eu-de')
     expect(done).toMatchObject([{ store: 'postgres/de', marked: 6, notes: 2 }])
     const request = String(done[0]!['request'])
     const rows = await rowsOf('de')
@@ -93,7 +95,7 @@ describe('a person asks', () => {
     ])
     expect(notes.find(({ purpose }) => purpose === 'security')!.body).toBe(note)
     expect(notes.find(({ purpose }) => purpose === 'support')!.body).toMatch(/^cose:/)
-    const [exported] = await asked<{ place: string; files: { name: string }[] }>('export', jane, '--region', 'eu-de')
+    const [exported] = await asked<{ place: string; files: { name: string }[] }>('export', mary, '--region', 'eu-de')
     const text = readFileSync(join(exported!.place, exported!.files[0]!.name), 'utf8')
     expect(text.split(note)).toHaveLength(3)
     const foreign = rows.filter(({ attributes }) => attributes['douane.rectified_by'] !== undefined)
@@ -103,7 +105,7 @@ describe('a person asks', () => {
 
 describe('a person is erased', () => {
   test('not while a legal hold keeps something, and not without --yes', async () => {
-    expect(await asked('erase', jane)).toMatchObject([
+    expect(await asked('erase', mary)).toMatchObject([
       { would_erase: true, records: 8 },
       { records: 6 },
       { records: 6 },
@@ -111,10 +113,10 @@ describe('a person is erased', () => {
     const hold = ['--store', 'postgres/nl', ...world.shared]
     const until_ = new Date(Date.now() + 86_400_000).toISOString()
     await runHere(['retention', 'hold', 'add', '--tenant', tenant, '--reason', 'trial', '--until', until_, ...hold])
-    const { code, stdout, stderr } = await subject('erase', jane, '--yes')
+    const { code, stdout, stderr } = await subject('erase', mary, '--yes')
     expect([code, stdout]).toEqual([1, expect.stringContaining('"store":"postgres/nl"')])
     expect(stderr).toContain('nothing was erased')
-    expect(records(await asked('find', jane))).toEqual([8, 6, 6])
+    expect(records(await asked('find', mary))).toEqual([8, 6, 6])
     expect((await listed()).find(({ kind }) => kind === 'erase')).toMatchObject({ status: 'held' })
     await runHere(['retention', 'hold', 'end', '1', ...hold])
   })
@@ -126,12 +128,12 @@ describe('a person is erased', () => {
     )
     const backups = await jsonHere<{ store: string }>(['backup', 'run', ...world.shared])
     expect(backups).toHaveLength(3)
-    const { code } = await subject('erase', jane, '--yes')
+    const { code } = await subject('erase', mary, '--yes')
     expect(code).toBe(3)
     const [open] = (await listed()).filter(({ kind }) => kind === 'erase')
     expect(open).toMatchObject({ status: 'open', step: 'rows deleted' })
     await world.server.sql('nl', 'DROP FUNCTION refuse() CASCADE')
-    const done = await asked('erase', jane, '--yes')
+    const done = await asked('erase', mary, '--yes')
     expect(records(done)).toEqual([0, 6, 6])
     expect(done.at(-1)).toMatchObject({ request: open!['request'], status: 'done' })
     const erasures = (await listed()).filter(({ kind }) => kind === 'erase')
@@ -140,7 +142,7 @@ describe('a person is erased', () => {
   test('and nothing of him can be read any more: not in stores, exports of today, nor backups of yesterday', async () => {
     for (const store of stores) {
       const rows = JSON.stringify(await rowsOf(store))
-      expect(rows).not.toContain('canary-jane')
+      expect(rows).not.toContain('canary-mary')
       expect(rows.match(/canary-john/g)).toHaveLength(3)
     }
     for (const [i, store] of stores.entries()) {
@@ -157,23 +159,23 @@ describe('a person is erased', () => {
       ])
       expect(restored!.erased).toBe(i === 0 ? 8 : 6)
       const found = await world.server.sql(`old_${store}`, `SELECT string_agg(l::text, '') AS all FROM logs l`)
-      expect(String(found[0]!['all'])).not.toContain('canary-jane')
+      expect(String(found[0]!['all'])).not.toContain('canary-mary')
       expect(String(found[0]!['all'])).toContain('canary-john')
     }
-    const [again] = await asked<{ files: unknown[]; records: number }>('export', jane)
+    const [again] = await asked<{ files: unknown[]; records: number }>('export', mary)
     expect(again).toMatchObject({ records: 0 })
     const john_ = await asked<{ opened: number; closed: number }>('export', john)
     expect(john_).toMatchObject(stores.map(() => ({ opened: 3, closed: 0 })))
   })
   test('with everything that arrives late', async () => {
-    const ref = String((await asked('find', jane))[0]!['subject_ref'])
+    const ref = String((await asked('find', mary))[0]!['subject_ref'])
     await fill(
       world.server,
       'de',
-      [{ purpose: 'security', atMs: Date.now(), ref, text: 'canary-jane-late' }],
+      [{ purpose: 'security', atMs: Date.now(), ref, text: 'canary-mary-late' }],
       Date.now(),
     )
-    expect(JSON.stringify(await rowsOf('de'))).toContain('canary-jane-late')
+    expect(JSON.stringify(await rowsOf('de'))).toContain('canary-mary-late')
     const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
     const sweep = new ErasedSweep({
       dataDir: world.root,
@@ -183,7 +185,7 @@ describe('a person is erased', () => {
       quarantines: [],
     })
     sweep.apply(loadAccepted([world.shared[1]!]))
-    await until(async () => !JSON.stringify(await rowsOf('de')).includes('canary-jane'))
+    await until(async () => !JSON.stringify(await rowsOf('de')).includes('canary-mary'))
     await sweep.close()
     expect(JSON.stringify(await rowsOf('de'))).toContain('canary-john')
   })
@@ -200,4 +202,13 @@ describe('a person is erased', () => {
     writeFileSync(file!, bytes)
     expect(changed.code).not.toBe(0)
   })
+})
+
+test('docs/subjects.md shows what the commands tell', async () => {
+  for (const example of examplesOf('subjects.md')) {
+    const shared = example.words.includes('list') ? ['--data-dir', world.root] : world.shared
+    const { stdout, stderr, code } = await runHere([...example.words, ...shared])
+    expect(code, stderr).toBe(0)
+    followsExample(example, stdout + stderr)
+  }
 })
