@@ -33,7 +33,7 @@ export class CustomDetectors {
 
   /** Throws `ConfigError` for a name that is taken, and a pattern that cannot be used. */
   constructor(options: readonly CustomDetectorOption[]) {
-    const taken = new Set(detectors.flatMap(({ name, type }) => [name, type]))
+    const taken = new Set(options.length === 0 ? [] : detectors.flatMap(({ name, type }) => [name, type]))
     this.#all = options.map((option, i) => {
       if (taken.has(option.name))
         throw new ConfigError(`the name "${option.name}" is taken`, ['custom_detectors', i, 'name'], 'Choose another.')

@@ -133,10 +133,15 @@ function fitsLiteral(at: i32, to: i32, key: i32): bool {
   return length == 4 && byte(end, from, to) == 46 && byte(end + 5, from, to) == 46
 }
 
+/** Whether a run begins with the digits of `%40`, which is an `@`. */
+@inline function isEncodedAt(run: i32, from: i32): bool {
+  return run > from && load<u8>(run - 1) == 37 && load<u8>(run) == 52 && load<u8>(run + 1) == 48
+}
+
 /** Digits: many of them, or few that others follow. */
 @inline function stopsAtDigits(run: i32, end: i32, from: i32, to: i32): bool {
   const length = end - run
-  if (length > 5) return true
+  if (length > 5 || isEncodedAt(run, from)) return true
   const c = byte(end, from, to)
   const after = classIn(end + 1, from, to)
   const second = classIn(end + 2, from, to)

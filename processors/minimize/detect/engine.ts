@@ -14,7 +14,17 @@ import { mixed } from './mixed.ts'
 import { authority, colons, dashedMac, dottedMac, mail } from './network.ts'
 import { pair } from './pairs.ts'
 import type { Scan } from './state.ts'
-import { discordToken, jsonWebToken, machineReadable, mailchimpKey, pem, telegramToken } from './structured_secrets.ts'
+import {
+  azureClientSecret,
+  azureKey,
+  azureKeyLength,
+  discordToken,
+  jsonWebToken,
+  machineReadable,
+  mailchimpKey,
+  pem,
+  telegramToken,
+} from './structured_secrets.ts'
 import { mayBeToken, vendorToken } from './vendor_tokens.ts'
 import { wallet } from './wallets.ts'
 
@@ -76,6 +86,8 @@ function mark(s: Scan, at: number): number {
 /** Whether letters are a word to stop at, the start of a token, or of a code in capitals (`AB 12 34 56 C`). */
 function mayBegin(b: Uint8Array, start: number, end: number, seen: number): boolean {
   if (isAnchor(b, start, end) || mayBeToken(b, start)) return true
+  // `BA-CF-5A-A6-E2-90`
+  if (end - start === 2 && b[end] === 45 && b[end + 3] === 45) return true
   return (seen & lower) === 0 && end - start < 5 && end + 1 < b.length && (classes[b[end + 1]!]! & digit) !== 0
 }
 
@@ -109,6 +121,11 @@ function run(s: Scan, start: number, end: number, seen: number): number {
   if (mayBeToken(b, start)) {
     const next = prefixed(s, start, end)
     if (next > 0) return next
+  }
+  if (b[start] === 52 && b[start + 1] === 48 && s.byte(start - 1) === 37) {
+    // `jane%40example.com`
+    const next = mail(s, start - 1, 3)
+    if (next > end) return next
   }
   if (length === 2 && b[end] === 45) {
     const next = s.byte(end + 3) === 45 && s.byte(end + 6) === 45 ? dashedMac(s, start) : 0
@@ -146,8 +163,13 @@ const isCodeJoin = (c: number): boolean => c === 32 || c === 45 || c === 46
 function lettersAndDigits(s: Scan, start: number, end: number): number {
   const b = s.bytes
   const length = end - start
+  if (b[end] === 126 && b[end - 1] === 81) {
+    const next = azureClientSecret(s, end)
+    if (next > 0) return next
+  }
   if (length >= 22) {
     const first = b[start]!
+    if (length === azureKeyLength && azureKey(s, start)) return end
     if (length === 32 && b[end] === 45) {
       const next = mailchimpKey(s, start, end)
       if (next > 0) return next

@@ -72,6 +72,7 @@ function bicAt(s: Scan, at: number): number {
   const end = wordEnd(s, at)
   const text = slice(s, at, end)
   if (!/^[A-Z]{4}[A-Z]{2}[A-Z0-9]{2}(?:[A-Z0-9]{3})?$/.test(text)) return 0
+  if (s.look(at).distance[topicIds.bic]! > 40) return 0
   s.hits.add(at, end, bic, 88)
   return end
 }

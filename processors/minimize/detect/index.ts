@@ -8,7 +8,7 @@ import { project } from './ascii.ts'
 import { topicsOfKey } from './context.ts'
 import { type Stops, scan, scanStops } from './engine.ts'
 import { isPlaceholderText } from './placeholder.ts'
-import { looksRandom } from './random.ts'
+import { isDrawn, looksRandom } from './random.ts'
 import { detector, detectors } from './registry.ts'
 import { SecretKey, secretKey } from './secret_keys.ts'
 import { Scan } from './state.ts'
@@ -102,6 +102,7 @@ function wholeSecret(kind: SecretKey): void {
   const text = Buffer.from(bytes.subarray(from, Math.min(to, from + 96))).toString('latin1')
   if (length <= 96 && isPlaceholderText(text)) return
   if (kind === SecretKey.Random && !looksRandom(bytes, from, to, 12)) return
+  if (kind === SecretKey.Drawn && !isDrawn(bytes, from, to)) return
   if (kind === SecretKey.Code && !/^\d{3,8}$/.test(text)) return
   hits.add(from, to, generic, 85)
 }

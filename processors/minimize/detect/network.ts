@@ -29,8 +29,8 @@ const noDomains = new Set(
   ),
 )
 
-/** An e-mail address around the `@` at `at`. Returns where to go on. */
-export function mail(s: Scan, at: number): number {
+/** An e-mail address around the `@` at `at`, or around `%40` (`width` 3). Returns where to go on. */
+export function mail(s: Scan, at: number, width = 1): number {
   const b = s.bytes
   let start = at
   const first = Math.max(s.from, at - 64)
@@ -38,7 +38,7 @@ export function mail(s: Scan, at: number): number {
   s.hits.steps += at - start
   while (start < at && (classes[b[start]!]! & alnum) === 0) start++
   if (start === at || b[at - 1] === 46) return at + 1
-  let end = at + 1
+  let end = at + width
   let label = end
   let dots = 0
   const last = Math.min(s.to, at + 254)

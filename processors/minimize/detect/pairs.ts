@@ -8,7 +8,7 @@
 import { limits } from '../../../src/limits.ts'
 import { alpha, classes, digit, quote, space, textOf, token } from './ascii.ts'
 import { isPlaceholder } from './placeholder.ts'
-import { looksRandom } from './random.ts'
+import { isDrawn, looksRandom } from './random.ts'
 import { detector } from './registry.ts'
 import { SecretKey, secretKeyIn } from './secret_keys.ts'
 import type { Scan } from './state.ts'
@@ -20,7 +20,7 @@ const cookie = detector('cookie', 'secret')
 const keyMax = 64
 
 /** The value that was read last. */
-const value = { from: 0, to: 0, isQuoted: false, isNatural: false }
+const value = { from: 0, to: 0, isQuoted: false, isNatural: false, isBare: false }
 
 /** A telling word lies in [start, end). Returns where to go on. */
 export function pair(s: Scan, start: number, end: number): number {
@@ -36,8 +36,10 @@ export function pair(s: Scan, start: number, end: number): number {
   const scheme = schemeOf(b, start, end)
   if (scheme && from === start && to === end) return credentials(s, end)
   if (comparedBefore(s, from, kind)) return to
+  value.isBare = false
   const at = operator(s, from, to)
   if (at < 0) return to
+  if (value.isBare && kind !== SecretKey.Strong) return to
   if (kind === SecretKey.Authorization) return header(s, at, authorization)
   if (kind === SecretKey.Cookie) return header(s, at, cookie)
   readValue(s, at, from)
@@ -95,10 +97,28 @@ function operator(s: Scan, from: number, to: number): number {
     while (at - valueFrom < 8 && (s.byte(at) === 32 || s.byte(at) === 9)) at++
     return s.byte(at) === 64 && classes[s.byte(at + 1)]! & quote ? at + 1 : at
   }
+  if (closed) return besideQuoted(s, spaceFrom)
   if (at === spaceFrom) return -1
-  if (classes[s.byte(at)]! & quote && !closed) return at
-  if (s.byte(from) === 45 && s.byte(from + 1) === 45) return at
+  // Not after the verb: "Pass `context` through".
+  if (classes[s.byte(at)]! & quote) return to - from === 4 ? -1 : at
+  // `--password x`, `-Password x`
+  if (s.byte(from) === 45 && s.byte(from - 1) === 32) return at
   return isCopula(s, at)
+}
+
+/** After a key in quotes: `key="dbPassword" value="x"`, `get('SECRET_KEY', 'x')`. */
+function besideQuoted(s: Scan, end: number): number {
+  let at = s.byte(end) === 44 ? end + 1 : end
+  while (at - end < 8 && s.byte(at) === 32) at++
+  if (s.byte(end) !== 44) {
+    if (at === end || !isWord(s, at, 'value=')) return -1
+    at += 6
+  }
+  return classes[s.byte(at)]! & quote ? at : -1
+}
+function isWord(s: Scan, at: number, word: string): boolean {
+  for (let i = 0; i < word.length; i++) if (s.byte(at + i) !== word.charCodeAt(i)) return false
+  return true
 }
 
 /** `password is hunter2`, `mot de passe est …`: an `is` in between. */
@@ -111,7 +131,8 @@ function isCopula(s: Scan, at: number): number {
       return at + i
     }
   }
-  return -1
+  value.isBare = true
+  return at
 }
 
 /** Reads the value at `at`. */
@@ -165,11 +186,18 @@ function take(s: Scan, kind: SecretKey): boolean {
     s.hits.add(from, to, generic, 85)
     return true
   }
+  if (kind === SecretKey.Drawn) {
+    if (!isDrawn(s.bytes, from, to)) return false
+    s.hits.add(from, to, generic, 70)
+    return true
+  }
   if (kind === SecretKey.Random) {
     if (!looksRandom(s.bytes, from, to, 12) || isReference(s.bytes, from, to)) return false
     s.hits.add(from, to, generic, 80)
     return true
   }
+  // No more than a space between them: `password 3fG9…`.
+  if (value.isBare && !isQuoted && !isDrawn(s.bytes, from, to)) return false
   if (isNatural && !isQuoted && isPlainWord(s.bytes, from, to) && !hasSpace(s.bytes, from, to)) return false
   s.hits.add(from, to, password, 85)
   return true

@@ -5,7 +5,7 @@
  * Without `+`, a number is taken only beside such a word (before it, or `office`, `fax` … after it) or when it is written
  * in North American groups: ordinary logs are full of numbers of ten digits.
  */
-import { alnum, alpha, classes, digit, joiner, lowered } from './ascii.ts'
+import { alnum, alpha, classes, digit, joiner, lowered, upper } from './ascii.ts'
 import { isCounted } from './beside.ts'
 import type { Context } from './context.ts'
 import { region } from './region.ts'
@@ -51,7 +51,7 @@ export function phone(s: Scan, context: Context, own: number): number {
   const isNamed = (distance < context.distance[notPhone]! && distance < 60 && !isOfOther) || isNamedAfter(s, end)
   const isNorthAmerican = !region.isGlued && isNanp(before)
   if (!isInternational && !isNorthAmerican && !isFrench() && !(isNamed && total <= 15 && isPlausible(total))) return end
-  if (region.isGlued && !isNamed && !hasPlus) return end
+  if (region.isGlued && !hasPlus && (!isNamed || isPartOfName(s, start))) return end
   end = extension(s, end)
   s.hits.add(start, end, phoneId, hasPlus || isNamed ? 90 : 75)
   return end
@@ -89,6 +89,12 @@ const isFrench = (): boolean =>
   region.compact[0] === 48 &&
   region.compact[1] !== 48 &&
   lengthAt(4) === 2
+/** `v0.0.0-20190312151609`, `CVE-2022-32149`. */
+function isPartOfName(s: Scan, start: number): boolean {
+  const before = s.byte(start - 1)
+  if (before === 46) return (classes[s.byte(start - 2)]! & digit) !== 0
+  return before === 45 && (classes[s.byte(start - 2)]! & upper) !== 0 && (classes[s.byte(start - 3)]! & upper) !== 0
+}
 const lengthAt = (i: number): number => region.to[i]! - region.from[i]!
 
 /** Dates, floats and millisecond times are no phone numbers, whatever stands before them. */

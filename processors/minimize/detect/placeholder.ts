@@ -29,6 +29,8 @@ export function isTemplate(bytes: Uint8Array, start: number, end: number): boole
 
 export function isPlaceholderText(text: string): boolean {
   if (template.test(text) || already.test(text) || !/[A-Za-z0-9\x1a]/.test(text)) return true
+  // A version.
+  if (/^[\^~]?v?\d+\.\d+\.\d+(?:-[a-z.\d]+)?$/.test(text)) return true
   const low = text.toLowerCase()
   if (low.includes('fake') || low.includes('placeholder') || low.includes('changeme')) return true
   if (/^[a-z_\-. ]+$/.test(low)) {

@@ -1,7 +1,7 @@
 /**
  * Whether a value looks as if a machine had drawn it: long enough, of mixed classes, no word, no id of a known kind.
  */
-import { alpha, classes, digit, lower, upper } from './ascii.ts'
+import { alpha, classes, digit, lower, token, upper } from './ascii.ts'
 
 /** UUIDs name things; they are no secrets by their looks. */
 function isUuid(b: Uint8Array, from: number, to: number): boolean {
@@ -34,6 +34,19 @@ export function looksRandom(b: Uint8Array, from: number, to: number, lengthMin: 
   if ((seen & digit) === 0) return length >= 20 && others === 0 && (turns > 4 || isOneRun(b, from, to))
   if ((seen & alpha) === 0) return false
   return turns >= 2
+}
+
+/** One piece of at least 24 letters and digits (`_` and `-` too), drawn at random: no path, no list, no name with a number. */
+export function isDrawn(b: Uint8Array, from: number, to: number): boolean {
+  if (!looksRandom(b, from, to, 24)) return false
+  let count = 0
+  let turns = 0
+  for (let i = from; i < to; i++) {
+    if ((classes[b[i]!]! & token) === 0) return false
+    if (classes[b[i]!]! & digit) count++
+    if (i > from && (classes[b[i]!]! & digit) !== (classes[b[i - 1]!]! & digit)) turns++
+  }
+  return count * 10 >= to - from && turns >= 6
 }
 
 /** One run of 20 letters or more without a vowel pattern of words: at least 8 different letters. */

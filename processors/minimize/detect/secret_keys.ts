@@ -16,13 +16,15 @@ export const SecretKey = {
   Authorization: 4,
   /** A `Cookie` header: everything up to the end of the line. */
   Cookie: 5,
+  /** Only a long value of letters and digits that a machine drew: `acme_key`. */
+  Drawn: 6,
 } as const
 export type SecretKey = (typeof SecretKey)[keyof typeof SecretKey]
 
 const strongWords =
-  'password passwd pwd passphrase passcode pass passe pw secret secrets secrete apikey apitoken accesskey secretkey privatekey authtoken accesstoken refreshtoken clientsecret credential credentials creds wachtwoord motdepasse mdp passwort kennwort contrasena contrasenya clave senha haslo hasla losenord adgangskode passord salasana parola geheim geheimnis paswoord zugangsdaten userpass dbpass sshpass pgpassword'
+  'password passwd pwd passphrase passcode pass passe pw secret secrets secrete apikey apitoken accesskey secretkey privatekey authtoken accesstoken refreshtoken clientsecret credential credentials creds wachtwoord motdepasse mdp passwort kennwort contrasena contrasenya clave senha haslo hasla losenord adgangskode passord salasana parola psk presharedkey geheim geheimnis paswoord zugangsdaten userpass dbpass sshpass pgpassword'
 const strongPhrases =
-  'api key|api token|api secret|apikey|access key|access token|secret key|secret access key|private key|auth token|auth key|refresh token|client secret|session token|bearer token|id token|security token|signing key|signing secret|encryption key|master key|shared key|account key|storage key|webhook secret|app secret|consumer secret|consumer key|mot de passe|palavra passe|connection string|service key|license key|deploy key|subscription key|functions key|host key|shared access signature|sas token|personal access token'
+  'api key|api token|api secret|apikey|access key|access token|secret key|secret access key|private key|auth token|auth key|refresh token|client secret|session token|bearer token|id token|security token|signing key|signing secret|encryption key|master key|shared key|account key|storage key|webhook secret|unseal key|recovery key|preshared key|pre shared key|app secret|consumer secret|consumer key|mot de passe|palavra passe|connection string|service key|license key|deploy key|subscription key|functions key|host key|shared access signature|sas token|personal access token'
 const randomWords =
   'token tokens key auth session sid sessionid sess jwt signature sig sessid jsessionid phpsessid csrf xsrf nonce_secret ticket hash salt seed mnemonic otpauth'
 const codeWords = 'pin otp cvv cvc cvv2 cvc2 totp mfa tan pincode pinkode geheimzahl pinnummer 2fa'
@@ -34,7 +36,7 @@ const aboutWords = new Set(
 )
 /** Before `key` these make it an ordinary key. */
 const plainBefore = new Set(
-  'public primary foreign sort partition cache row hash index object map json lookup message routing group unique idempotency dedup candidate composite translation i18n locale host ssh known_hosts shard metric registry redis config feature event item column parent child natural surrogate s3 file config_map'.split(
+  'public primary foreign sort partition cache row hash index object map json lookup message routing group unique idempotency dedup candidate composite translation i18n locale host ssh known_hosts shard metric registry redis config feature event item column parent child natural surrogate s3 file config_map blob content block chunk part tag dedupe merge upload image asset resource data node tree state hashed tracking keyset map translation message event lock dns rr answer press any arrow home end ctrl alt shift enter delete escape tab page up down left right function hot short main entity storage_object shared_object correlation order sorting search filter facet cookie_name property attr attribute header field variable env registry reg hkey hklm license_id label namespace bucket path route url uri id range start last first max min low high next prev'.split(
     ' ',
   ),
 )
@@ -115,7 +117,7 @@ function decide(key: string): SecretKey {
   if (last === 'key' || last === 'keys') {
     const before = words.at(-2)
     if (before === undefined || plainBefore.has(before)) return SecretKey.None
-    return words.some((word) => vendors.has(word)) || before === 'shared' ? SecretKey.Random : SecretKey.None
+    return words.some((word) => vendors.has(word)) || before === 'shared' ? SecretKey.Random : SecretKey.Drawn
   }
   return random.has(last) || /(?:token|apikey|sessionid)$/.test(last) ? SecretKey.Random : SecretKey.None
 }

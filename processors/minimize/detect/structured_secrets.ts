@@ -1,6 +1,6 @@
 /**
  * Secrets known by their structure: PEM private keys (RFC 7468; on one line with `\n`, truncated too), JWT (RFC 7519),
- * and tokens without a prefix: Mailchimp, Discord, Telegram; MRZ lines (ICAO 9303), which are no secret but as structured.
+ * and tokens without a prefix: Mailchimp, Discord, Telegram, Azure; MRZ lines (ICAO 9303), which are no secret but as structured.
  */
 import { limits } from '../../../src/limits.ts'
 import { alnum, classes, digit, lower, token, upper } from './ascii.ts'
@@ -13,6 +13,8 @@ const jwt = detector('jwt', 'secret')
 const mailchimp = detector('mailchimp_key', 'secret')
 const discord = detector('discord_bot_token', 'secret')
 const telegram = detector('telegram_bot_token', 'secret')
+const azureSecret = detector('azure_client_secret', 'secret')
+const azure = detector('azure_key', 'secret')
 const mrz = detector('mrz')
 
 const starts = (s: Scan, at: number, text: string): boolean => {
@@ -126,6 +128,28 @@ export function telegramToken(s: Scan, start: number, colon: number): number {
   if (at - colon !== 36 || classes[s.byte(start - 1)]! & alnum) return 0
   s.hits.add(start, at, telegram, 96)
   return at
+}
+
+/** Microsoft Entra: three characters, a digit, `Q~`, and 31–34 more. The `~` is at `tilde`. */
+export function azureClientSecret(s: Scan, tilde: number): number {
+  const isOne = (c: number): boolean => (classes[c]! & token) !== 0 || c === 126 || c === 46
+  const start = tilde - 5
+  if (start < s.from || (classes[s.byte(tilde - 2)]! & digit) === 0) return 0
+  for (let i = start; i < tilde - 2; i++) if (!isOne(s.bytes[i]!)) return 0
+  let at = tilde + 1
+  while (at - tilde <= 35 && at < s.to && isOne(s.bytes[at]!)) at++
+  s.hits.steps += at - start
+  if (at - tilde < 32 || at - tilde > 35) return 0
+  s.hits.add(start, at, azureSecret, 94)
+  return at
+}
+
+/** Keys of Azure's services since 2024 hold `JQQJ99` after 52 characters: DevOps, OpenAI, Search and others. */
+export const azureKeyLength = 84
+export function azureKey(s: Scan, start: number): boolean {
+  if (!starts(s, start + 52, 'JQQJ99')) return false
+  s.hits.add(start, start + azureKeyLength, azure, 98)
+  return true
 }
 
 /** `<<` at `at` in a line of 30, 36 or 44 of the MRZ alphabet: taken when a check digit in it holds or it names somebody. */

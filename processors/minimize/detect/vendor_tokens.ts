@@ -1,13 +1,16 @@
 /**
  * Vendors' tokens: tables of formats (vendors/), matched by one small engine.
  *
- *   name  format  [crc]
+ *   name  format  [crc]  [source]
  *
  * A format is literal text with runs in braces: `{a36}` is 36 letters or digits, `{t20-50}` is 20 to 50 of letters,
  * digits, `_`, `-`. Alphabets: d digits, h lower-case hex, H any hex, l lower-case letters and digits, u upper-case letters
- * and digits, a letters and digits, t = a and `_-`, x = t and `=%.`, b = a and `+/=_-`, B = a and `+/=`, j = t and `.`. A token begins where
+ * and digits, a letters and digits, t = a and `_-`, x = t and `=%.`, b = a and `+/=_-`, B = a and `+/=`, j = t and `.`, c = a and `./`. A token begins where
  * a run of letters and digits begins, and ends where its alphabet ends. `crc`: the last six characters are the CRC-32 of
  * those before, in base 62 (GitHub, npm): when it fits, the finding is sure.
+ *
+ * The source is a published rule that takes what the row makes, by name: `gitleaks:github-pat`. Rows without one come from
+ * the vendors' own pages.
  *
  * The first three bytes choose the formats to try, so the cost does not depend on how many formats there are.
  */
@@ -52,6 +55,7 @@ const alphabets: Record<string, string> = {
   b: `${letters}+/=_-`,
   B: `${letters}+/=`,
   j: `${letters}_-.`,
+  c: `${letters}./`,
 }
 const members = Object.fromEntries(
   Object.entries(alphabets).map(([name, text]) => {
@@ -78,12 +82,12 @@ const prefixHash = (a: number, b: number, c: number): number => ((a << 10) ^ (b 
 export const tokenStarts = new Map<number, { readonly literal: Uint8Array; readonly lengthMin: number }[]>()
 
 /** Names and formats, for docs and tests. */
-export const vendorFormats: { name: string; format: string }[] = []
+export const vendorFormats: { name: string; format: string; source: string | undefined }[] = []
 for (const line of `${cloud}${code}${services}`.split('\n')) {
-  const [name, format, crc] = line.trim().split(/\s+/)
+  const [name, format, ...more] = line.trim().split(/\s+/)
   if (!name || !format) continue
-  vendorFormats.push({ name, format })
-  const compiled = { detector: detector(name, 'secret'), segments: parse(format), hasCrc: crc === 'crc' }
+  vendorFormats.push({ name, format, source: more.find((each) => each.includes(':')) })
+  const compiled = { detector: detector(name, 'secret'), segments: parse(format), hasCrc: more.includes('crc') }
   for (const [a, b, c] of prefixes(format)) {
     const key = (a << 16) | (b << 8) | c
     byPrefix.set(key, [...(byPrefix.get(key) ?? []), compiled])
