@@ -5,6 +5,7 @@ import Fastify from 'fastify'
 import type { GatewayConfig } from '../config/gateway_config.ts'
 import type { AdminOptions } from '../config/service.ts'
 import { type SetAside, setAsideOf, setAsideRoutes } from './admin/set_aside.ts'
+import { type UsageSource, usageRoutes } from './admin/usage.ts'
 import type { Log } from './contract.ts'
 import { DependencyError, DouaneError } from './errors.ts'
 import type { Gateway } from './gateway.ts'
@@ -21,6 +22,8 @@ export interface Administered {
   inspect(type: string): Record<string, unknown>
   health(): HealthReport
   readonly setAside: SetAside
+  /** What is in force. */
+  config(): GatewayConfig
 }
 
 export const administered = (gateway: Gateway): Administered => ({
@@ -30,6 +33,7 @@ export const administered = (gateway: Gateway): Administered => ({
   inspect: (type) => gateway.inspect(type),
   health: () => gateway.telemetry.health.report(),
   setAside: setAsideOf(gateway),
+  config: () => gateway.config,
 })
 
 export const adminOptions = (config: GatewayConfig): AdminOptions | undefined =>
@@ -41,7 +45,7 @@ export interface Admin {
 }
 
 /** Starts the API where the configuration asks for it. Rejects with `DependencyError` when its port is taken. */
-export async function startAdmin(of: Administered): Promise<Admin | undefined> {
+export async function startAdmin(of: Administered, stores: UsageSource['stores']): Promise<Admin | undefined> {
   const { options } = of
   if (options === undefined) return undefined
   const app = Fastify({ logger: false })
@@ -67,6 +71,7 @@ export async function startAdmin(of: Administered): Promise<Admin | undefined> {
   app.get('/v1/clocks', () => of.inspect('normalize_clock'))
   app.get('/v1/health', () => of.health())
   setAsideRoutes(app, of.setAside)
+  usageRoutes(app, { config: () => of.config(), stores })
   const { host, port } = parseEndpoint(options.endpoint)!
   try {
     await app.listen({ host, port })

@@ -257,6 +257,9 @@ export const limits = {
   copyBufferBytesMax: 8 * MiB,
   /** So long a store knows a batch that comes again. */
   batchIdsKeptMs: 90 * 86_400_000,
+  /** How long the admin API's answer about a tenant's usage is given again, and how many such are kept. */
+  usageAnswerMs: 2000,
+  usageAnswersMax: 1000,
   /** Records in one line of `query --format otlp`. */
   otlpLineRecordsMax: 500,
   /** Combinations of purpose, tenant and region that a store's writer remembers. */

@@ -3,8 +3,9 @@ import type { Command } from 'commander'
 import { addHold, endHold, type Hold, listHolds } from '../../exporters/postgres/legal_holds.ts'
 import { parseWhen } from '../../exporters/postgres/record_time.ts'
 import { withStore } from '../../exporters/postgres/session.ts'
-import { ConfigError } from '../errors.ts'
+import { ConfigError, exitCodes } from '../errors.ts'
 import { checkedReason, currentUser } from '../keys/decrypt.ts'
+import { holdProblems, type ShownHold, signHold } from '../signed_holds.ts'
 import { UnitError } from '../units.ts'
 import { loadAccepted, withConfig, withDataDir } from './common.ts'
 import { storeOf, storesOf } from './stores.ts'
@@ -26,6 +27,9 @@ interface AddFlags extends Flags {
 
 const print = (store: string, hold: Hold): void => void process.stdout.write(`${JSON.stringify({ store, ...hold })}\n`)
 
+/** Times as texts, as they are signed. */
+const shown = (hold: Hold): ShownHold => JSON.parse(JSON.stringify(hold))
+
 export function holdCommands(hold: Command): Command {
   hold.description('legal holds: what matches one is not deleted until it ends')
   withWhere(hold.command('add').description('in every store, or in one'), 'only in this store')
@@ -37,13 +41,19 @@ export function holdCommands(hold: Command): Command {
     .requiredOption('--until <time>', 'when it ends by itself: 2027-01-31 or 2027-01-31T12:00:00Z')
     .option('--who <name>', 'who asks for it, where the system user is not the person')
     .action(add)
-  withWhere(hold.command('list').description('all, also those that have ended'), 'only of this store').action(
-    async ({ config, dataDir, store }: Flags) => {
-      for (const place of storesOf(loadAccepted(config), dataDir, store)) {
-        for (const each of await withStore(place, listHolds)) print(place.id, each)
+  withWhere(
+    hold.command('list').description('all, also those that have ended; ends with 1 if one was changed'),
+    'only of this store',
+  ).action(async ({ config, dataDir, store }: Flags) => {
+    for (const place of storesOf(loadAccepted(config), dataDir, store)) {
+      const holds = await withStore(place, listHolds)
+      for (const each of holds) print(place.id, each)
+      for (const problem of await holdProblems(dataDir, place.id, holds.map(shown))) {
+        process.stderr.write(`${problem}\n`)
+        process.exitCode = exitCodes.input
       }
-    },
-  )
+    }
+  })
   withWhere(hold.command('end <id>').description('ends it now'), 'of which store')
     .option('--who <name>', 'who ends it, where the system user is not the person')
     .action(async (id: string, { config, dataDir, store, who }: Flags & { who?: string }) => {
@@ -51,6 +61,7 @@ export function holdCommands(hold: Command): Command {
       const place = storeOf(loadAccepted(config), dataDir, store)
       const ended = await withStore(place, (client, schema) => endHold(client, schema, id, currentUser(who)))
       if (!ended) throw new ConfigError(`${place.id} has no hold ${id} that goes on`, [], 'See `hold list`.')
+      await signHold(dataDir, place.id, 'ended', shown(ended))
       print(place.id, ended)
     })
   return hold
@@ -77,7 +88,9 @@ async function add(flags: AddFlags): Promise<void> {
   const reason = checkedReason(flags.reason)
   for (const place of storesOf(loadAccepted(flags.config), flags.dataDir, flags.store)) {
     const hold = { ...scope, reason, until, who: currentUser(flags.who) }
-    print(place.id, await withStore(place, (client, schema) => addHold(client, schema, hold)))
+    const made = await withStore(place, (client, schema) => addHold(client, schema, hold))
+    await signHold(flags.dataDir, place.id, 'made', shown(made))
+    print(place.id, made)
   }
 }
 

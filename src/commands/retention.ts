@@ -40,7 +40,11 @@ const withStores = (command: Command): Command =>
 export function retentionCommand(program: Command): void {
   const retention = program.command('retention').description('how long records are kept, and what was deleted')
   withStores(
-    retention.command('status').description('by store, purpose and retention; ends with 1 if anything is overdue'),
+    retention
+      .command('status')
+      .description(
+        'by store, purpose and retention; ends with 1 if anything is overdue, or if no run came to its end for two days',
+      ),
   ).action(status)
   withStores(retention.command('run').description('delete now what is due; gateways do so each night'))
     .option('--dry-run', 'only tell what would be deleted')
@@ -72,9 +76,15 @@ async function status(flags: Flags): Promise<void> {
   }
   const isJson = flags.format === 'json'
   if (isJson) for (const [store, of] of found) for (const each of of.classes) print(JSON.stringify(line(store, each)))
-  else print(statusTable(found))
-  if (found.some(([, { classes }]) => classes.some(({ overdue }) => overdue > 0))) process.exitCode = exitCodes.input
+  else print(statusTable(found, nowMs))
+  const isRed = ({ classes, lastRun }: StoreStatus) =>
+    classes.some(({ overdue }) => overdue > 0) || (classes.length > 0 && isLate(lastRun, nowMs))
+  if (found.some(([, of]) => isRed(of))) process.exitCode = exitCodes.input
 }
+
+/** Nobody looks after retention, or nobody confirms a clock: something will outlive its promise soon. */
+const isLate = (lastRun: StoreStatus['lastRun'], nowMs: number): boolean =>
+  lastRun !== null && nowMs - lastRun.asOf.getTime() > 2 * 86_400_000
 
 const line = (
   store: string,
@@ -91,7 +101,7 @@ const line = (
   overdue_records: overdue,
 })
 
-function statusTable(found: readonly (readonly [string, StoreStatus])[]): string {
+function statusTable(found: readonly (readonly [string, StoreStatus])[], nowMs: number): string {
   const head = ['store', 'purpose', 'retention', 'oldest', 'next deletion', 'MB', 'state']
   const table = new Table({ head, style: plain })
   const notes: string[] = []
@@ -101,9 +111,9 @@ function statusTable(found: readonly (readonly [string, StoreStatus])[]): string
       table.push([store, purpose, retention, day(oldest), day(nextDeletion), (bytes / 1e6).toFixed(1), state])
     }
     const last = lastRun === null ? 'has not run yet' : `last ran to ${lastRun.asOf.toISOString()}`
-    notes.push(
-      `${store}: ${last}${lastRun?.heldBack ? pc.red(', held back: see --confirm') : ''}; ${holds} legal holds`,
-    )
+    const late = isLate(lastRun, nowMs) ? pc.red(', which is more than two days ago') : ''
+    const heldBack = lastRun?.heldBack ? pc.red(', held back: see --confirm') : ''
+    notes.push(`${store}: ${last}${late}${heldBack}; ${holds} legal holds`)
   }
   return `${table}\n${notes.join('\n')}`
 }

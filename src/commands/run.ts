@@ -12,6 +12,7 @@ import { type Watch, watchFiles } from '../receive/watch.ts'
 import { type ReadConfig, WorkerGroup } from '../workers/group.ts'
 import { runWorker } from '../workers/worker.ts'
 import { filesOf, loadApart, version, withConfig, withDataDir } from './common.ts'
+import { storesOf } from './stores.ts'
 
 interface RunOptions {
   readonly config?: string[]
@@ -32,7 +33,8 @@ async function run(options: RunOptions): Promise<void> {
   const gateway = await start(files, options.dataDir)
   let left = 0
   try {
-    const admin = await startAdmin(gateway instanceof Gateway ? administered(gateway) : gateway.administered)
+    const told = gateway instanceof Gateway ? administered(gateway) : gateway.administered
+    const admin = await startAdmin(told, () => storesOf(told.config(), options.dataDir))
     const endpoints: Endpoints = { ...gateway.endpoints, ...(admin && { admin: admin.endpoint }) }
     writeFileSync(join(options.dataDir, 'gateway.json'), JSON.stringify({ pid: process.pid, endpoints }), {
       mode: 0o600,

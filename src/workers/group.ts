@@ -144,6 +144,7 @@ export class WorkerGroup {
       inspect: (type) => this.#keeper.inspect(type),
       health: () => this.health(),
       setAside: setAsideOfAll(this.#members),
+      config: () => this.#inForce.config,
     }
   }
 
@@ -284,11 +285,12 @@ export class WorkerGroup {
   }
 
   #look(): void {
+    const areOthers = this.#members.some(({ isRunning }) => isRunning)
     for (const member of this.#members) {
       member.countReport()
       const part = `worker ${member.number}`
       if (member.isRunning) this.telemetry.health.set(part, 'ok')
-      else if (member.downMs > limits.healthStuckMs) {
+      else if (member.downMs > limits.healthStuckMs || !areOthers) {
         this.telemetry.health.set(part, 'failing', `it does not run since ${Math.round(member.downMs / 1000)} s`)
       } else this.telemetry.health.set(part, 'ok', 'it is being started again; the others go on')
     }

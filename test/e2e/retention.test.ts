@@ -6,9 +6,13 @@ import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { storeOptions } from '../../exporters/postgres/options.ts'
 import type { StoredRecord } from '../../exporters/postgres/query.ts'
+import { withStore } from '../../exporters/postgres/session.ts'
+import { jsonToWire } from '../../src/otlp/json.ts'
 import type { GatewayStatus } from '../../src/status.ts'
 import { seedCluster } from '../exporters/postgres/made_cluster.ts'
+import { decodeRequest } from '../oracle/otlp.ts'
 import { cleanUp, files, type Gateway, launch, run, start, temporaryFolder, until } from './gateway.ts'
 import { jsonHere, runHere } from './here.ts'
 import { bytes, getText, record, request, send } from './requests.ts'
@@ -36,9 +40,9 @@ const policy = (usage: string, acme: string, others: string): string => `
 regions: { eu-de: { jurisdiction: [DE, EU], pipeline: logs/eu } }
 purposes:
   security: { description: attacks, retention: 18mo, content: keep }
-  usage: { description: features, retention: ${usage}, content: keep }
+  usage: { description: features, retention: ${usage}, content: keep, counts: 7y }
 tenants:
-  acme: { residency: local, region: eu-de, purposes: { usage: { retention: ${acme} } } }
+  acme: { residency: local, region: eu-de, usage_limits: { auth.login: 10 }, purposes: { usage: { retention: ${acme} } } }
   globex: { residency: local, region: eu-de }
 default: { residency: local, region: eu-de, purposes: { usage: { retention: ${others} } } }
 `
@@ -160,6 +164,16 @@ describe('douane retention', () => {
       ...shared,
     ])
     expect(listed).toMatchObject({ reason: 'case 7', tenant: 'acme', ended: null })
+    const tamper = (text: string) =>
+      withStore(
+        { options: storeOptions.parse({ database: 'eu' }), folder: join(gateway.dataDir, 'postgres') },
+        (client) => client.query(text),
+      )
+    await tamper("UPDATE douane.legal_holds SET until = until - interval '80 days'")
+    const changed = await retention('hold', 'list')
+    expect([changed.code, changed.stderr]).toEqual([1, 'postgres/eu: hold 1 is not what was signed\n'])
+    await tamper("UPDATE douane.legal_holds SET until = until + interval '80 days'")
+    expect((await retention('hold', 'list')).code).toBe(0)
     expect((await retention('hold', 'end', listed!.id)).code).toBe(0)
     expect((await retention('hold', 'end', listed!.id)).code).toBe(1)
     expect((await retention('run', '--as-of', later(8))).code).toBe(0)
@@ -187,6 +201,60 @@ describe('douane retention', () => {
   })
 })
 
+describe('counts', () => {
+  it('are of what came in, whatever was deleted since: on the command line, and for a service that asks', async () => {
+    const month = new Date().toISOString().slice(0, 7)
+    const lines = await jsonHere<{ purpose: string; records: number }>([
+      'meter',
+      '--tenant',
+      'acme',
+      '--month',
+      month,
+      ...shared,
+    ])
+    const [security, usage] = lines
+    expect(lines).toEqual([
+      { store: 'postgres/eu', period: month, tenant: 'acme', purpose: 'security', event: 'auth.login', records: 2 },
+      { store: 'postgres/eu', period: month, tenant: 'acme', purpose: 'usage', event: 'auth.login', records: 2 },
+    ])
+    const csv = await runHere(['meter', '--by', 'day', '--format', 'csv', ...shared])
+    expect(csv.stdout.split('\r\n')[0]).toBe('store,period,tenant,purpose,event,records')
+    expect((await runHere(['meter', '--month', '2026-13', ...shared])).code).toBe(1)
+    const answer = JSON.parse((await getText(gateway.endpoints.admin, '/v1/usage?tenant=acme')).text)
+    expect(answer).toMatchObject({
+      tenant: 'acme',
+      month,
+      limits: [{ event: 'auth.login', limit: 10, used: 2, remaining: 8 }],
+      usage: [
+        { purpose: security!.purpose, records: 2 },
+        { purpose: usage!.purpose, records: 2 },
+      ],
+    })
+    expect((await getText(gateway.endpoints.admin, '/v1/usage')).status).toBe(400)
+  })
+})
+
+describe('readers', () => {
+  it('are made, used and taken away', async () => {
+    const roles = (...args: string[]) => runHere(['store', 'roles', ...args, ...shared])
+    const made = await roles('add', 'usage_only', '--purpose', 'usage', '--tenant', 'globex', '--login')
+    expect([made.code, JSON.parse(made.stdout)]).toEqual([
+      0,
+      { store: 'postgres/eu', role: 'douane_eu_reader_usage_only', password: expect.stringMatching(/^.{32}$/) },
+    ])
+    expect((await roles('add', 'all')).code).toBe(1)
+    expect((await roles('add', 'usage_only', '--everything')).code).toBe(1)
+    const rows = await jsonHere<StoredRecord>(['query', '--as', 'usage_only', '--format', 'json', ...shared])
+    expect(new Set(rows.map(({ tenant, purpose }) => `${tenant} ${purpose}`))).toEqual(new Set(['globex usage']))
+    expect((await jsonHere(['store', 'roles', 'list', ...shared])).map(({ kind }) => kind)).toEqual([
+      'gateway',
+      'log_admin',
+      'reader',
+    ])
+    expect([(await roles('remove', 'usage_only')).code, (await roles('remove', 'usage_only')).code]).toEqual([0, 1])
+  })
+})
+
 describe('query', () => {
   const query = (...args: string[]) => runHere(['query', ...args, ...shared])
 
@@ -208,6 +276,25 @@ describe('query', () => {
     expect(last).toMatch(/"action":"query".*"reason":"ticket 4".*"tenant":"globex","where":"log.body == \?"/)
     expect(last).toMatch(/"action":"queried".*"rows":0/)
     expect((await runHere(['keys', 'audit', 'verify', '--data-dir', gateway.dataDir])).code).toBe(0)
+  })
+
+  it('writes OTLP/JSON that a receiver takes as it is', async () => {
+    const { stdout } = await query('--tenant', 'globex', '--purpose', 'security', '--format', 'otlp')
+    const requests = stdout.split('\n').filter(Boolean)
+    expect(requests).toHaveLength(1)
+    const [resource] = JSON.parse(requests[0]!).resourceLogs
+    const records = resource.scopeLogs[0].logRecords
+    expect(records).toHaveLength(3)
+    expect(records[0]).toMatchObject({ eventName: 'auth.login', body: { stringValue: 'first' } })
+    const wire = decodeRequest(jsonToWire(Buffer.from(requests[0]!)))
+    expect(wire.resourceLogs![0]!.scopeLogs![0]!.logRecords).toHaveLength(3)
+  })
+
+  it('opens sealed values for a reason only, and finds by subject', async () => {
+    expect((await query('--decrypt')).code).toBe(1)
+    const rows = await query('--decrypt', '--reason', 'ticket 5', '--purpose', 'security', '--tenant', 'acme')
+    expect([rows.code, JSON.parse(rows.stdout.split('\n')[0]!).body]).toEqual([0, 'first'])
+    expect((await query('--subject', 'nobody')).stdout).toBe('')
   })
 
   it('shows nothing where the access audit cannot be written', async () => {
