@@ -93,7 +93,8 @@ function mayBegin(b: Uint8Array, start: number, end: number, seen: number): bool
 
 /** Whether digits are more than one small number with a space behind it: what logs are full of. */
 function mayBeNumber(b: Uint8Array, start: number, end: number): boolean {
-  if (end - start > 5) return true
+  // `%40` is an `@`.
+  if (end - start > 5 || (b[start] === 52 && b[start + 1] === 48 && b[start - 1] === 37)) return true
   const next = end < b.length ? b[end]! : 0
   if (next === 58 || next === 45) return true
   if (end + 2 >= b.length) return end - start > 3
