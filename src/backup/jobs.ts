@@ -62,12 +62,13 @@ export function promisesIn(config: GatewayConfig) {
 }
 
 /** Secrets of subjects in these keys folders, as they are now. */
-export async function subjectSecrets(keysFolders: readonly string[]): Promise<SecretOf> {
+export async function subjectSecrets(keysFolders: readonly string[]): Promise<{ of: SecretOf; close(): void }> {
   const secrets = await SubjectSecrets.open(keysFolders)
-  return ({ tenant, ref }) => {
+  const of: SecretOf = ({ tenant, ref }) => {
     const bytes = Buffer.from(ref, 'base64url')
     return bytes.length === refBytes ? secrets.find(tenant, bytes) : 'unknown'
   }
+  return { of, close: () => secrets.close() }
 }
 
 export interface Surroundings {
@@ -90,11 +91,16 @@ export async function backUp(
   const { retentionOf, policyVersion } = promisesIn(config)
   const signer = backupSigner(keysDir)
   const recipients = await openRecipients(keysDir, region, recipient)
-  const secretOf = await subjectSecrets([keysDir])
   const shelf = new Shelf(place, store.id, [signer.publicKey])
   const promised = { keep, retentionOf, policyVersion }
-  const run = { shelf, region, nowMs, recipients, signer, secretOf, ...promised, ...(signal && { signal }) }
-  return withStore(store, (client, schema) => runBackup(client, schema, run))
+  const secrets = await subjectSecrets([keysDir])
+  const made = { shelf, region, nowMs, recipients, signer, secretOf: secrets.of }
+  try {
+    const run = { ...made, ...promised, ...(signal && { signal }) }
+    return await withStore(store, (client, schema) => runBackup(client, schema, run))
+  } finally {
+    secrets.close()
+  }
 }
 
 /** The backups of each store that ever had one in this place. */

@@ -16,6 +16,7 @@ import { openLocalKms, wrapTo } from '../keys/kms.ts'
 import type { KeyHolder } from '../keys/operations.ts'
 import { LocalRecipients, RecipientFolder } from '../keys/recipients.ts'
 import { openSigner, type Signer } from '../keys/signature.ts'
+import { unwrapRecipient } from '../keys/wrapping.ts'
 import type { PartHead } from './part.ts'
 
 /** In the place of a period: sealed to a root key. */
@@ -76,14 +77,17 @@ export class PartOpener {
   async open(head: PartHead): Promise<Buffer | undefined> {
     const { recipient, period } = head
     const sealed = Buffer.from(head.sealed, 'base64url')
-    if (period === rootPeriod) return this.#holder.kms.unwrap(sealed, contextOf(head)).catch(() => this.#missing(head))
-    const { folder, kms } = this.#holder
+    const { folder, providers } = this.#holder
+    if (period === rootPeriod) {
+      const local = providers.get('local') ?? this.#missing(head)
+      return local.unwrap(sealed, contextOf(head)).catch(() => this.#missing(head))
+    }
     if (folder.isDestroyed(period, recipient)) return undefined
     let key = this.#opened.get(recipient)
     if (!key) {
       const document = folder.read(period, recipient)
       if (!document) return this.#missing(head)
-      const secret = await kms.unwrap(Buffer.from(document.wrapped, 'base64url'), recipient)
+      const secret = await unwrapRecipient(providers, document)
       key = privateKeyOf(secret)
       secret.fill(0)
       this.#opened.set(recipient, key)

@@ -10,19 +10,10 @@ import { begunMs, type Shelf } from '../backup/shelf.ts'
 import { ConfigError, exitCodes, KeyError } from '../errors.ts'
 import { openLocalKms } from '../keys/kms.ts'
 import { signerText } from '../keys/signature.ts'
-import {
-  type BackupFlags,
-  eachPlace,
-  keysDirOf,
-  readerOf,
-  shelvesOf,
-  storesOf,
-  told,
-  withJob,
-  withKeys,
-} from './backup_places.ts'
+import { type BackupFlags, eachPlace, readerOf, shelvesOf, storesOf, told, withJob, withKeys } from './backup_places.ts'
 import { restoreCommand } from './backup_restore.ts'
 import { loadAccepted, withDataDir, withFormat } from './common.ts'
+import { keysDirOf } from './key_place.ts'
 
 const print = (line: object): void => void process.stdout.write(`${JSON.stringify(line)}\n`)
 

@@ -1,6 +1,5 @@
 /** What the verbs of `douane backup` share: their options, the places of backups, the keys that open them. */
 import type { KeyObject } from 'node:crypto'
-import { join } from 'node:path'
 import type { Command } from 'commander'
 import type { GatewayConfig } from '../../config/gateway_config.ts'
 import { type BackupJob, backupJobs, promisesIn, shelvesIn, subjectSecrets } from '../backup/jobs.ts'
@@ -13,6 +12,7 @@ import { ConfigError } from '../errors.ts'
 import { openKeyHolder } from '../keys/operations.ts'
 import { openSigner, signerFromText } from '../keys/signature.ts'
 import { withConfig, withDataDir } from './common.ts'
+import { keyOptions, keysDirOf } from './key_place.ts'
 
 export interface BackupFlags {
   readonly config?: string[]
@@ -71,8 +71,6 @@ export async function eachPlace(
 export const storesOf = ({ stores }: BackupJob, { store }: BackupFlags) =>
   stores.filter(({ id }) => store === undefined || id === store)
 
-export const keysDirOf = ({ dataDir }: BackupFlags): string => join(dataDir, 'keys')
-
 /** Whose backups are believed: this data directory's, and those that are named. */
 function signersOf(flags: BackupFlags): KeyObject[] {
   const own = [...new Set([keysDirOf(flags), flags.keys ?? keysDirOf(flags)])]
@@ -95,15 +93,15 @@ export async function readerOf(
   flags: BackupFlags & { readonly sealed?: boolean },
 ): Promise<BackupReader> {
   const dir = flags.keys ?? keysDirOf(flags)
-  const passphrase = process.env['DOUANE_KEYS_PASSPHRASE']
-  const opener = flags.sealed ? undefined : new PartOpener(await openKeyHolder(dir, { passphrase }))
+  const opener = flags.sealed ? undefined : new PartOpener(await openKeyHolder(dir, await keyOptions(flags, dir)))
+  const secrets = await subjectSecrets([...new Set([dir, keysDirOf(flags), ...(flags.gatewayKeys ?? [])])])
   return {
     shelf,
     manifest,
     nowMs: Date.now(),
     tally: noTally(),
     ...(opener && { opener }),
-    secretOf: await subjectSecrets([...new Set([dir, keysDirOf(flags), ...(flags.gatewayKeys ?? [])])]),
+    secretOf: secrets.of,
     purposeRetention: promisesIn(config).purposeRetention,
   }
 }

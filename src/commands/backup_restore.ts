@@ -13,8 +13,9 @@ import { restoreBackup } from '../backup/restore.ts'
 import { ConfigError } from '../errors.ts'
 import { AccessLog } from '../keys/audit.ts'
 import { checkedReason, currentUser } from '../keys/decrypt.ts'
-import { type BackupFlags, eachPlace, keysDirOf, readerOf, shelvesOf, told, withKeys } from './backup_places.ts'
+import { type BackupFlags, eachPlace, readerOf, shelvesOf, told, withKeys } from './backup_places.ts'
 import { loadAccepted } from './common.ts'
+import { keysDirOf } from './key_place.ts'
 import { storeOf } from './stores.ts'
 
 interface RestoreFlags extends BackupFlags {

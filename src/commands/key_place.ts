@@ -13,11 +13,12 @@ export interface Place {
 export const keysDirOf = ({ dataDir }: Place): string => resolve(join(dataDir, 'keys'))
 export const providersFileOf = (place: Place): string => join(keysDirOf(place), 'providers.yaml')
 
-/** What opens the keys. Rejects with `ConfigRefused` for what is wrong in providers.yaml, and with `KeyError`. */
+/** What opens the keys of a folder: of the data directory's, unless another one is given. Rejects with `ConfigRefused` for what is wrong in providers.yaml, and with `KeyError`. */
 export async function keyOptions(
   place: Place,
+  dir: string = keysDirOf(place),
 ): Promise<HolderOptions & { readonly providers: readonly KmsProvider[]; readonly wrapWith: string }> {
-  const { read, problems } = readProviders(providersFileOf(place), process.env)
+  const { read, problems } = readProviders(join(dir, 'providers.yaml'), process.env)
   if (problems) throw new ConfigRefused(problems)
   return {
     passphrase: process.env['DOUANE_KEYS_PASSPHRASE'],

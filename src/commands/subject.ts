@@ -1,5 +1,4 @@
 /** `douane subject …`: what is kept about one person: found, told, given, corrected, erased. */
-import { join } from 'node:path'
 import Table from 'cli-table3'
 import type { Command } from 'commander'
 import { groupRows } from '../../exporters/postgres/people.ts'
@@ -14,6 +13,7 @@ import { type RequestEntry, readRequests, readSteps, verifyRequests } from '../s
 import { begin, type Request } from '../subjects/request.ts'
 import { summarize, summaryText } from '../subjects/summary.ts'
 import { withDataDir, withFormat } from './common.ts'
+import { keyOptions, keysDirOf } from './key_place.ts'
 import { askedOf, passphrase, print, type SubjectFlags, withPerson } from './subject_flags.ts'
 
 export function subjectCommand(program: Command): void {
@@ -74,7 +74,7 @@ async function summary(flags: SubjectFlags & { format: string }): Promise<void> 
 
 async function exportAll(flags: SubjectFlags): Promise<void> {
   const request = await begin(await askedOf(flags), 'export')
-  const exported = await exportRows(request, passphrase())
+  const exported = await exportRows(request, await keyOptions(flags))
   for (const each of exported) print({ request: request.head.request, ...each })
   await request.keep('done', 'exported all', { records: exported.reduce((sum, { records }) => sum + records, 0) })
 }
@@ -98,7 +98,7 @@ async function eraseAll(flags: SubjectFlags & { yes?: boolean }): Promise<void> 
   if (asked.regions) {
     throw new ConfigError('a person is erased in all regions at once', [], 'Leave out --region: keys hold everywhere.')
   }
-  const holder = await openKeyHolder(join(asked.dataDir, 'keys'), { passphrase: passphrase() })
+  const holder = await openKeyHolder(keysDirOf(flags), await keyOptions(flags))
   const request = await begin(asked, 'erase', await openErasure(asked))
   const erasure = await erase(request, holder.signer)
   const { request: id, due } = request.head
@@ -113,9 +113,9 @@ async function eraseAll(flags: SubjectFlags & { yes?: boolean }): Promise<void> 
 }
 
 async function readmit(flags: SubjectFlags): Promise<void> {
-  const { dataDir, person, gatewayKeys, reason, who, nowMs } = await askedOf(flags)
-  const dir = join(dataDir, 'keys')
-  const { signer } = await openKeyHolder(dir, { passphrase: passphrase() })
+  const { person, gatewayKeys, reason, who, nowMs } = await askedOf(flags)
+  const dir = keysDirOf(flags)
+  const { signer } = await openKeyHolder(dir, await keyOptions(flags))
   const keysFolders = [...new Set([dir, ...gatewayKeys])]
   for (const receipt of await readmitSubject(person, {
     dir,

@@ -13,10 +13,13 @@ import { queryStore } from '../../exporters/postgres/query.ts'
 import { FolderPlace } from '../backup/folder_place.ts'
 import { type BackupPlace, openPlace } from '../backup/place.ts'
 import { ConfigError } from '../errors.ts'
-import { type DecryptCounts, decryptStream, noCounts } from '../keys/decrypt.ts'
+import { type DecryptCounts, type DecryptOptions, decryptStream, noCounts } from '../keys/decrypt.ts'
 import { limits } from '../limits.ts'
 import { optionsOf, type RegionStore, type Request } from './request.ts'
 import { summarize, summaryText } from './summary.ts'
+
+/** What opens the keys here. */
+type KeyOptions = Pick<DecryptOptions, 'passphrase' | 'providers'>
 
 export interface Exported {
   readonly store: string
@@ -46,12 +49,12 @@ function placeOf({ asked }: Request, store: RegionStore): BackupPlace {
 }
 
 /** Before anything is read: every store has a place. */
-export async function exportRows(request: Request, passphrase: string | undefined): Promise<Exported[]> {
+export async function exportRows(request: Request, keys: KeyOptions): Promise<Exported[]> {
   const places = request.stores.map((store) => ({ store, place: placeOf(request, store) }))
   const done: Exported[] = []
   try {
     for (const { store, place } of places) {
-      const exported = await exportStore(request, store, place, passphrase)
+      const exported = await exportStore(request, store, place, keys)
       await request.keep('open', 'exported', { ...exported })
       done.push(exported)
     }
@@ -65,13 +68,13 @@ async function exportStore(
   request: Request,
   store: RegionStore,
   place: BackupPlace,
-  passphrase: string | undefined,
+  keys: KeyOptions,
 ): Promise<Exported> {
   const { asked, head, rows, keysFolders } = request
   const folder = `${head.request}/${store.id.replaceAll('/', '.')}`
   const [dir = '', ...gateways] = keysFolders
   const counts = noCounts()
-  const options = { dir, gateways, reason: head.reason, passphrase, counts, ...(asked.who && { who: asked.who }) }
+  const options = { dir, gateways, reason: head.reason, counts, ...keys, ...(asked.who && { who: asked.who }) }
   const files: { name: string; sha256: string }[] = []
   let records = 0
   let text: Buffer[] = []

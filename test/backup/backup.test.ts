@@ -15,8 +15,8 @@ import { ConfigError, DependencyError, KeyError } from '../../src/errors.ts'
 import { eraseSubject } from '../../src/keys/erasure.ts'
 import { openLocalKms } from '../../src/keys/kms.ts'
 import { destroyKeys, listKeys } from '../../src/keys/operations.ts'
-import { SubjectKeys } from '../../src/keys/subjects.ts'
 import { sodiumReady } from '../../src/keys/sodium_heap.ts'
+import { SubjectKeys } from '../../src/keys/subjects.ts'
 import { parseRetention, retentionEndMs } from '../../src/units.ts'
 import { nowMs, optionsFor, readAll, startServer, type TestServer } from '../exporters/postgres/fixture.ts'
 import { Backups, dayMs, fill, type Keys, makeKeys, promises, type Row } from './fixture.ts'
@@ -201,7 +201,7 @@ describe('to whom a backup is sealed', () => {
       rowsIn(manifest),
     )
     const wrong = await openLocalKms(apart.dir, { passphrase: 'wrong' })
-    const guessed = new PartOpener({ ...apart.holder, kms: wrong! })
+    const guessed = new PartOpener({ ...apart.holder, providers: new Map([['local', wrong!]]) })
     await expect(verifyBackup(kept.reader(manifest, { opener: guessed }))).rejects.toThrow(KeyError)
   })
   test('keys of the periods of its rows: one that is destroyed takes its rows along', async () => {
@@ -233,13 +233,13 @@ describe('what is about a person', () => {
     ])
     await fill(server, 'people', rows)
     const kept = backupsOf('people', own)
-    await kept.run({ secretOf: await subjectSecrets([own.dir]) })
-    expect((await restore(kept, { secretOf: await subjectSecrets([own.dir]) })).tally).toMatchObject({ erased: 0 })
+    await kept.run({ secretOf: (await subjectSecrets([own.dir])).of })
+    expect((await restore(kept, { secretOf: (await subjectSecrets([own.dir])).of })).tally).toMatchObject({ erased: 0 })
     const { dir, holder } = own
     const how = { dir, signer: holder.signer, keysFolders: [dir], reason: 'asked to', nowMs }
     await eraseSubject({ tenant: 'acme', id: 'jane' }, how)
     subjects.close()
-    const secretOf = await subjectSecrets([dir])
+    const secretOf = (await subjectSecrets([dir])).of
     const { tally, database: restored } = await restore(kept, { secretOf })
     expect(tally).toMatchObject({ erased: 2 })
     expect(await textsOf(restored)).toEqual(['canary 1 a', 'canary 1 b'])
