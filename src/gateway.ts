@@ -215,7 +215,8 @@ export class Gateway {
 
   /** For the process above the workers. */
   get parts() {
-    return { inputs: this.#generation!.inputs, tenantLimits: this.#around.tenantLimits!, receivers: this.#receivers }
+    const { inputs, policyVersion } = this.#generation!
+    return { inputs, policyVersion, tenantLimits: this.#around.tenantLimits!, receivers: this.#receivers }
   }
 
   status(): GatewayStatus {

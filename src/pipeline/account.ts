@@ -67,6 +67,11 @@ export class Account {
     }
   }
 
+  /** All tenants, in no order. */
+  all(): Iterable<readonly [tenant: string, account: TenantAccount]> {
+    return this.#tenants
+  }
+
   /** All tenants, by name; `''` is nobody that the gateway knows. */
   tenants(): [tenant: string, account: TenantAccount][] {
     return [...this.#tenants].sort(([a], [b]) => (a < b ? -1 : 1))

@@ -43,7 +43,7 @@ export class Exchange {
   /** What is to be told since the last call; undefined: nothing. */
   told({ account, parts }: Gateway): Shared | undefined {
     const { tenantLimits } = parts
-    const queued = tenantLimits.countsQueued ? waitingIn(account.tenants()) : undefined
+    const queued = tenantLimits.countsQueued ? waitingIn(account.all()) : undefined
     const spent = tenantLimits.isActive
       ? [...this.#spent].map(([tenant, { records, bytes }]) => [tenant, records, bytes] as const)
       : []
@@ -64,7 +64,7 @@ export class Exchange {
   }
 }
 
-function waitingIn(tenants: ReturnType<Gateway['account']['tenants']>): ReadonlyMap<string, number> {
+function waitingIn(tenants: ReturnType<Gateway['account']['all']>): ReadonlyMap<string, number> {
   const waiting = new Map<string, number>()
   for (const [tenant, { entering, queued }] of tenants)
     if (entering + queued > 0) waiting.set(tenant, entering + queued)

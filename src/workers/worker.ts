@@ -58,7 +58,7 @@ class Worker {
   #exchange: Exchange | undefined
   #texts: Texts = new Map()
   /** What was last reported of each tenant. */
-  readonly #reported = new Map<string, string>()
+  readonly #reported = new Map<string, TenantAccount>()
 
   constructor(program: Program, stopped: () => void) {
     this.#program = program
@@ -156,23 +156,29 @@ class Worker {
     const gateway = this.#gateway!
     const metrics = withMetrics ? await gateway.telemetry.metrics.dump() : undefined
     // From here on at once: account and queues are of one moment.
-    const { policy_version, destinations } = gateway.status()
-    const { components } = gateway.telemetry.health.report()
     return {
-      status: { policy_version, destinations },
-      tenants: this.#changed(gateway.account.tenants()),
-      health: components,
+      status: {
+        policy_version: gateway.parts.policyVersion,
+        destinations: Object.fromEntries(gateway.destinations.states()),
+      },
+      tenants: this.#changed(gateway.account.all()),
+      health: gateway.telemetry.health.report().components,
       ...(metrics && { metrics }),
     }
   }
 
-  #changed(tenants: readonly (readonly [string, TenantAccount])[]) {
-    return tenants.filter(([tenant, account]) => {
-      const print = Object.values(account).join()
-      if (this.#reported.get(tenant) === print) return false
-      this.#reported.set(tenant, print)
-      return true
-    })
+  /** There may be very many tenants, and few that sent anything since. */
+  #changed(tenants: Iterable<readonly [string, TenantAccount]>): [string, TenantAccount][] {
+    const changed: [string, TenantAccount][] = []
+    for (const [tenant, account] of tenants) {
+      const before = this.#reported.get(tenant)
+      const keys = Object.keys(account) as (keyof TenantAccount)[]
+      if (before !== undefined && keys.every((key) => before[key] === account[key])) continue
+      const now = { ...account }
+      this.#reported.set(tenant, now)
+      changed.push([tenant, now])
+    }
+    return changed
   }
 
   #share(): void {
