@@ -119,7 +119,7 @@ export class Estimate {
       return this.#allowed.unset && envelope < -365 * DAY && this.#isSteady(row) ? Evidence.unset : Evidence.none
     }
     // Held back for about as long as it is late: only a lag that stays, to the second, for minutes is a clock's.
-    const isPaused = sources.flag(row, Flag.Paused)
+    const isPaused = sources.flag(row, Flag.Paused) || sources.flag(row, Flag.Backlog)
     // Something just came less late than ever: wait for what follows.
     if (recent(sources, row, 0) > envelope + SECOND) return Evidence.none
     if (isPaused && !isFlat(sources, row, 8, SECOND)) return Evidence.none

@@ -60,6 +60,8 @@ export const Flag = {
   WasOnTime: 16,
   /** Its times are the application's, not its clock's. */
   Supplied: 32,
+  /** It was silent for long, and what came then was late by as much; it was not on time since, by its own clock. */
+  Backlog: 64,
 } as const
 
 const GROWTH = 256

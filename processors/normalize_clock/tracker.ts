@@ -21,6 +21,8 @@ import { Traces } from './traces.ts'
 
 /** A clock that was ahead by more than this is on time again where its batches are. */
 const LANDING = 5 * SECOND
+/** After a silence that long a backlog may drain for a long time. */
+const OUTAGE_MIN = 30 * SECOND
 const FLEET_EVERY = 5 * SECOND
 /** For so long after the start small offsets wait, until it is known whether they are ours. */
 const EARLY = MINUTE
@@ -212,8 +214,13 @@ export class Tracker {
     const { sources } = this
     if (sources.i32[row * I_ROW + I.Count]! < 3 || !sources.flag(row, Flag.Supported)) return
     const drop = sources.f64[row * F_ROW + F.Envelope]! - level
+    const silence = now.at - sources.f64[row * F_ROW + F.LastHeard]!
     if (drop < 2.5 * SECOND) sources.setFlag(row, Flag.Paused, false)
-    else if (now.at - sources.f64[row * F_ROW + F.LastHeard]! > 0.7 * drop) sources.setFlag(row, Flag.Paused, true)
+    else if (silence > 0.7 * drop) {
+      sources.setFlag(row, Flag.Paused, true)
+      if (drop > OUTAGE_MIN) sources.setFlag(row, Flag.Backlog, true)
+    }
+    if (level > sources.f64[row * F_ROW + F.Offset]! - 2.5 * SECOND) sources.setFlag(row, Flag.Backlog, false)
   }
 
   /** A clock that was set back: eight batches in a row far below the envelope, or on time again where it was ahead. */
