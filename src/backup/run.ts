@@ -5,10 +5,10 @@
  * manifest, which no command takes for a backup and `prune` removes.
  */
 import { createHash } from 'node:crypto'
-import type pg from 'pg'
+import pg from 'pg'
 import { columnsOf, dumpRows, RowDigest, type RowSubject, useDumpTexts } from '../../exporters/postgres/dump.ts'
 import { planDump, type Slice } from '../../exporters/postgres/dump_plan.ts'
-import { schemaVersion } from '../../exporters/postgres/schema.ts'
+import { versionOf } from '../../exporters/postgres/schema.ts'
 import type { Signer } from '../keys/signature.ts'
 import { limits } from '../limits.ts'
 import { type Retention, retentionEndMs } from '../units.ts'
@@ -88,7 +88,7 @@ class Making {
       kept_until: new Date(keptUntilMs).toISOString(),
       policy_version: policyVersion,
       postgres: rows[0]!.server_version,
-      schema_version: schemaVersion,
+      schema_version: await versionOf(this.#client, pg.escapeIdentifier(this.#schema)),
       columns: Object.fromEntries(this.#columns),
       parts: this.#parts,
     }

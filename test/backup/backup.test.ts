@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { addHold } from '../../exporters/postgres/legal_holds.ts'
+import { migrate } from '../../exporters/postgres/schema.ts'
 import { withStore } from '../../exporters/postgres/session.ts'
 import { FolderPlace } from '../../src/backup/folder_place.ts'
 import { subjectSecrets } from '../../src/backup/jobs.ts'
@@ -11,6 +12,7 @@ import type { Manifest } from '../../src/backup/manifest.ts'
 import { type BackupReader, verifyBackup } from '../../src/backup/open.ts'
 import { PartOpener } from '../../src/backup/recipients.ts'
 import { restoreBackup } from '../../src/backup/restore.ts'
+import { runBackup } from '../../src/backup/run.ts'
 import { ConfigError, DependencyError, KeyError } from '../../src/errors.ts'
 import { eraseSubject } from '../../src/keys/erasure.ts'
 import { openLocalKms } from '../../src/keys/kms.ts'
@@ -85,6 +87,28 @@ describe('a backup', () => {
       const text = await readFile(file, 'latin1')
       for (const word of ['somebody', 'active', 'acme', 'globex', 'AAAAAAAA']) expect(text).not.toContain(word)
     }
+  })
+  test('of an older version of the tables is brought up to date', async () => {
+    await server.embedded.makeDatabase('older')
+    const client = new pg.Client(server.embedded.connection('older'))
+    await client.connect()
+    await migrate(client, 'douane', 1)
+    const day = new Date(Math.floor(nowMs / dayMs) * dayMs)
+    const next = new Date(day.getTime() + dayMs)
+    await client.query(`SELECT douane.ensure_partition('usage', '6d', $1, $2)`, [day, next])
+    await client.query(
+      `INSERT INTO douane.logs (time, stored, severity_number, time_nanos, purpose, retention, tenant, body, attributes, resource)
+       VALUES ($1, $1, 9, 0, 'usage', '6d', 'acme', 'of version 1', '{}', '{}')`,
+      [new Date(nowMs)],
+    )
+    const kept = backupsOf('older')
+    const manifest = (await runBackup(client, 'douane', await kept.options()))!
+    expect(manifest.schema_version).toBe(1)
+    await client.end()
+    const { database } = await restore(kept)
+    expect(await textsOf(database)).toEqual(['of version 1'])
+    const newer = { ...manifest, schema_version: 1000 }
+    await expect(restoreBackup(client, 'douane', kept.reader(newer))).rejects.toThrow(/version 1000 of the tables/)
   })
   test('is not loaded into a database that holds something', async () => {
     const kept = backupsOf('some')

@@ -88,8 +88,8 @@ export class Backups {
     this.shelf = new Shelf(place ?? new FolderPlace(folder), 'postgres/eu_de', [backupSigner(keys.dir).publicKey])
   }
 
-  async run(more: Partial<BackupRun> & { recipient?: string } = {}): Promise<Manifest> {
-    const run: BackupRun = {
+  async options(more: Partial<BackupRun> & { recipient?: string } = {}): Promise<BackupRun> {
+    return {
       shelf: this.shelf,
       region: 'eu-de',
       keep: parseRetention('30d'),
@@ -101,6 +101,10 @@ export class Backups {
       policyVersion: 'v1',
       ...more,
     }
+  }
+
+  async run(more: Partial<BackupRun> & { recipient?: string } = {}): Promise<Manifest> {
+    const run = await this.options(more)
     const place = { options: optionsFor(this.#database), folder: this.#server.folder }
     return (await withStore(place, (client, schema) => runBackup(client, schema, run)))!
   }
