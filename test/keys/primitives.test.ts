@@ -1,4 +1,15 @@
-import { createDecipheriv, createHmac, createPublicKey, createSecretKey, diffieHellman, verify } from 'node:crypto'
+import {
+  constants,
+  createDecipheriv,
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  createSecretKey,
+  diffieHellman,
+  privateDecrypt,
+  scryptSync,
+  verify,
+} from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import sodium from 'libsodium-wrappers'
 import { describe, expect, test } from 'vitest'
@@ -90,6 +101,21 @@ describe('Wycheproof vectors, for every primitive that seals, wraps or signs', (
     }
   })
 
+  test.for(['sha1', 'sha256'])('RSA-OAEP with %s: what a token opens', (hash) => {
+    const pkcs8 = bytes(vectors['rsaOaepKeys']!.find((key) => key['hash'] === hash)!, 'pkcs8')
+    const key = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' })
+    let opened = 0
+    for (const vector of vectors['rsaOaep']!.filter((one) => one['hash'] === hash)) {
+      const padding = constants.RSA_PKCS1_OAEP_PADDING
+      const open = () =>
+        privateDecrypt({ key, padding, oaepHash: hash, oaepLabel: bytes(vector, 'label') }, bytes(vector, 'ct'))
+      if (vector.result === 'invalid') expect(open, `case ${vector.tcId}`).toThrow()
+      else expect(open().toString('hex'), `case ${vector.tcId}`).toBe(vector['msg'])
+      if (vector.result !== 'invalid') opened++
+    }
+    expect(opened).toBeGreaterThan(10)
+  })
+
   test('HMAC-SHA-256', () => {
     for (const vector of vectors['hmacSha256']!) {
       const tag = createHmac('sha256', bytes(vector, 'key')).update(bytes(vector, 'msg')).digest('hex')
@@ -104,4 +130,18 @@ describe('Wycheproof vectors, for every primitive that seals, wraps or signs', (
       expect(isValid, `case ${vector.tcId}`).toBe(vector.result === 'valid')
     }
   })
+})
+
+test("scrypt, which seals the local root: RFC 7914's vectors", () => {
+  const derive = (password: string, salt: string, cost: number, blockSize: number, parallelization: number): string =>
+    scryptSync(password, salt, 64, { cost, blockSize, parallelization, maxmem: 2 ** 27 }).toString('hex')
+  expect(derive('', '', 16, 1, 1)).toBe(
+    '77d6576238657b203b19ca42c18a0497f16b4844e3074ae8dfdffa3fede21442fcd0069ded0948f8326a753a0fc81f17e8d3e0fb2e0d3628cf35e20c38d18906',
+  )
+  expect(derive('password', 'NaCl', 1024, 8, 16)).toBe(
+    'fdbabe1c9d3472007856e7190d01e9fe7c6ad7cbc8237830e77376634b3731622eaf30d92e22a3886ff109279d9830dac727afb94a83ee6d8360cbdfa2cc0640',
+  )
+  expect(derive('pleaseletmein', 'SodiumChloride', 16_384, 8, 1)).toBe(
+    '7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2d5432955613f0fcf62d49705242a9af9e61e85dc0d651e40dfcf017b45575887',
+  )
 })
