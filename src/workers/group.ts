@@ -25,6 +25,7 @@ import type { HealthReport } from '../telemetry/health.ts'
 import { metricsTogether } from '../telemetry/metrics.ts'
 import { type OwnLog, openLog, type ProcessIdentity, Telemetry } from '../telemetry.ts'
 import { healthTogether, statusTogether } from '../together.ts'
+import { tellDefect } from './defect.ts'
 import { Keeper } from './keeper.ts'
 import { type Answers, LineCut } from './line.ts'
 import { Member } from './member.ts'
@@ -201,7 +202,6 @@ export class WorkerGroup {
 
   async #end(deadlineMs: number): Promise<number> {
     for (const timer of this.#timers) clearInterval(timer)
-    // Before they are cut off, their last counts and what they saw are taken in.
     const left = await Promise.all(this.#members.map((member) => member.stop(deadlineMs)))
     await this.#keeper.save()
     await this.#ledger.close()
@@ -304,7 +304,10 @@ export class WorkerGroup {
   }
 
   #every(ms: number, run: () => unknown): void {
-    const timer = setInterval(run, ms)
+    const guarded = async () => run()
+    const timer = setInterval(() => {
+      guarded().catch((error: unknown) => tellDefect(this.log, 'timer', error))
+    }, ms)
     timer.unref()
     this.#timers.push(timer)
   }

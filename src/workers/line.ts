@@ -29,17 +29,22 @@ export class LineCut extends DouaneError {
 /** What one side answers, by name. */
 export type Answers = Readonly<Record<string, (given: never) => unknown>>
 
+/** Told of a note that could not be taken: a defect of ours, which must not end a process. */
+export type Failed = (what: string, error: unknown) => void
+
 export class Line {
   readonly #post: (message: Message) => void
   readonly #answers: Answers
+  readonly #failed: Failed
   readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>()
   #next = 0
   #isCut = false
 
   /** `post` hands a message to the channel; what comes out of it goes to `take`. */
-  constructor(post: (message: unknown) => void, answers: Answers) {
+  constructor(post: (message: unknown) => void, answers: Answers, failed: Failed) {
     this.#post = post
     this.#answers = answers
+    this.#failed = failed
   }
 
   /** Rejects with the other side's error, or with `LineCut`. */
@@ -63,7 +68,7 @@ export class Line {
         void this.#reply(message)
         return
       case 'note':
-        void this.#answers[message.what]!(message.given as never)
+        this.#hear(message)
         return
       case 'answer':
         this.#settled(message.id)?.resolve(message.value)
@@ -81,6 +86,15 @@ export class Line {
     this.#isCut = true
     for (const { reject } of this.#waiting.values()) reject(new LineCut())
     this.#waiting.clear()
+  }
+
+  /** Nobody waits for what comes of it. */
+  #hear({ what, given }: Message & { kind: 'note' }): void {
+    try {
+      this.#answers[what]!(given as never)
+    } catch (error) {
+      this.#failed(what, error)
+    }
   }
 
   #settled(id: number) {

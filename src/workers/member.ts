@@ -12,6 +12,7 @@ import { Account, type TenantAccount } from '../pipeline/account.ts'
 import { type GatewayStatus, gatewayStatus } from '../status.ts'
 import type { PartHealth } from '../telemetry/health.ts'
 import { countersOf, type MetricsDump, oneDump } from '../telemetry/metrics.ts'
+import { tellDefect } from './defect.ts'
 import { type Answers, Line, LineCut } from './line.ts'
 import type { Report, StartOrder, WorkerEndpoints } from './messages.ts'
 
@@ -93,10 +94,11 @@ export class Member {
     cutWhatIsHandedOver(process_)
     this.#process = process_
     const { promise: ended, resolve: end } = Promise.withResolvers<void>()
-    const line = new Line((message) => void process_.process.send(message as never, undefined, {}, () => {}), {
-      ...this.#options.answers,
-      report: (report: Report) => this.#take(report),
-    })
+    const line = new Line(
+      (message) => void process_.process.send(message as never, undefined, {}, () => {}),
+      { ...this.#options.answers, report: (report: Report) => this.#take(report) },
+      (what, error) => tellDefect(this.#options.log, what, error),
+    )
     this.#line = line
     process_.on('message', (message) => line.take(message))
     process_.on('error', () => {})

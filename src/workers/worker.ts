@@ -13,6 +13,7 @@ import { limits } from '../limits.ts'
 import type { TenantAccount } from '../pipeline/account.ts'
 import { named } from '../processor_state.ts'
 import type { WorkerPart } from '../worker_part.ts'
+import { tellDefect } from './defect.ts'
 import { Exchange } from './exchange.ts'
 import { type Answers, Line } from './line.ts'
 import type {
@@ -76,7 +77,11 @@ class Worker {
         this.#gateway && this.#exchange?.heard(shared, this.#gateway, Number(process.hrtime.bigint() / 1_000_000n)),
       follow: (state: SharedState) => this.#follow(state),
     }
-    this.line = new Line((message) => void process.send?.(message), answers)
+    this.line = new Line(
+      (message) => void process.send?.(message),
+      answers,
+      (what, error) => this.#tell(what, error),
+    )
   }
 
   async #start(order: StartOrder): Promise<WorkerEndpoints> {
@@ -148,6 +153,8 @@ class Worker {
   async #stop({ deadlineMs }: StopOrder): Promise<{ left: number }> {
     for (const timer of this.#timers) clearInterval(timer)
     const stopped = (await this.#gateway?.stop(deadlineMs)) ?? { left: 0 }
+    // The last that was seen of clocks, before their state is saved.
+    if (this.#gateway) this.#share()
     this.#stopped()
     return stopped
   }
@@ -199,8 +206,15 @@ class Worker {
     for (const [name, bytes] of state) processors.get(name)?.processor.shared?.follow(bytes)
   }
 
+  #tell(what: string, error: unknown): void {
+    if (this.#gateway) tellDefect(this.#gateway.log, what, error)
+  }
+
   #every(ms: number, run: () => unknown): void {
-    const timer = setInterval(run, ms)
+    const guarded = async () => run()
+    const timer = setInterval(() => {
+      guarded().catch((error: unknown) => this.#tell('timer', error))
+    }, ms)
     timer.unref()
     this.#timers.push(timer)
   }

@@ -6,9 +6,11 @@ import { type Answers, Line, LineCut } from '../../src/workers/line.ts'
 
 /** Two ends of one line; messages cross as Node's channel carries them. */
 function lineWith(answers: Answers) {
-  const here: Line = new Line((message) => queueMicrotask(() => there.take(structuredClone(message))), {})
-  const there: Line = new Line((message) => queueMicrotask(() => here.take(structuredClone(message))), answers)
-  return { here, there }
+  const failed: string[] = []
+  const tell = (what: string): void => void failed.push(what)
+  const here: Line = new Line((message) => queueMicrotask(() => there.take(structuredClone(message))), {}, tell)
+  const there: Line = new Line((message) => queueMicrotask(() => here.take(structuredClone(message))), answers, tell)
+  return { here, there, failed }
 }
 
 test('questions get their own answers, in whatever order they come', async () => {
@@ -54,4 +56,20 @@ test('what is asked of one that is gone is refused at once, what is told is drop
   here.tell('anything', 1)
   // And messages that are not ours are left alone.
   there.take({ cmd: 'NODE_DEBUG_ENABLED' })
+})
+
+test('a note that cannot be taken is told, and the line goes on', async () => {
+  const heard: number[] = []
+  const { here, failed } = lineWith({
+    note: (n: number) => {
+      if (n === 1) throw new TypeError('a defect')
+      heard.push(n)
+    },
+    done: () => 'done',
+  })
+  for (const n of [0, 1, 2]) here.tell('note', n)
+  here.tell('unknown', 3)
+  expect(await here.ask('done')).toBe('done')
+  expect(heard).toEqual([0, 2])
+  expect(failed).toEqual(['note', 'unknown'])
 })
