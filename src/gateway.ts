@@ -112,7 +112,7 @@ export class Gateway {
       log: log.log,
       nowMs,
       keepReceipts: (receipts) => keepReceipts(data.path, receipts),
-      retentionRan: (store, holds) => parts.keys.retentionRan(store, holds),
+      retentionRan: (store, holds) => void parts.keys.retentionRan(store, holds),
       witness: ({ id, region = '' }) => {
         const place = { destination: id, region }
         return (batch) => this.#ledger.witness(batch, place)

@@ -101,9 +101,9 @@ export class GatewayKeys {
   }
 
   /** A store has run its retention, and these are on legal hold in it. */
-  retentionRan(store: string, holds: readonly HeldTenant[]): void {
+  async retentionRan(store: string, holds: readonly HeldTenant[]): Promise<void> {
     this.#expiry.storeRan(store, holds)
-    void this.#look()
+    await this.#look()
   }
 
   /** Of files at rest. */

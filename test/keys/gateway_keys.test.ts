@@ -1,7 +1,7 @@
 /** `service.keys` of a gateway's configuration: which recipients are in force, and what is refused with which place. */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { builtIn } from '../../config/built_in.ts'
 import { loadConfig } from '../../config/load.ts'
 import { formatProblem } from '../../config/problem.ts'
@@ -124,6 +124,42 @@ describe('service.keys.bundle', () => {
     keys.sealer.seal(text('x'), acme, 'log.body')
     keys.close()
     expect(readdirSync(dir).filter((name) => /^(?:recipients|authority|local-kms)/.test(name))).toEqual([])
+  })
+})
+
+describe('keys whose retention is over', () => {
+  const dayMs = 86_400_000
+  const whole = (keys: string) =>
+    yaml(keys).replace('{ debug: {} }', '{ postgres/de: { url: embedded } }').replace('[debug]', '[postgres/de]')
+
+  async function sealedForADay(keys: string) {
+    const { folder, dir, clock } = place()
+    const file = join(folder, 'gateway.yaml')
+    writeFileSync(file, whole(keys))
+    const loaded = loadConfig([file], { env: {}, registries: builtIn })
+    const opened = await GatewayKeys.open({ dir, nowMs: () => clock.ms, log: keptLog(), env: {} }, loaded.config!)
+    onTestFinished(() => opened.close())
+    const row = { body: opened.sealer.seal(text('x'), { ...acme, retention: '1d' }, 'log.body') }
+    /** A night: the store has run, and has these holds. */
+    const night = async (holds: { tenant: string | null }[] = []) => {
+      clock.ms += dayMs
+      await opened.retentionRan('postgres/de', holds)
+      return (await decryptRows(dir, [row])).counts
+    }
+    return { opened, night, clock }
+  }
+
+  test('go at night, after the store has run its retention; a legal hold keeps them', async () => {
+    const { night } = await sealedForADay('{}')
+    expect(await night()).toMatchObject({ opened: 1 })
+    expect(await night()).toMatchObject({ opened: 1 })
+    expect(await night([{ tenant: 'acme' }])).toMatchObject({ opened: 1 })
+    expect(await night()).toMatchObject({ opened: 0, destroyed: 1 })
+  })
+
+  test('stay where the configuration says so', async () => {
+    const { night } = await sealedForADay('{ destroy_expired: false }')
+    for (let n = 0; n < 5; n++) expect(await night()).toMatchObject({ opened: 1 })
   })
 })
 
