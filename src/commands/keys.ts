@@ -7,6 +7,7 @@ import { ConfigRefused } from '../../config/problem.ts'
 import { ConfigError, KeyError } from '../errors.ts'
 import { chunkKeyRules } from '../gateway_keys.ts'
 import { AccessLog, verifyAccessLog } from '../keys/audit.ts'
+import { BlindIndex } from '../keys/blind_index.ts'
 import { exportBundle, openBundle } from '../keys/bundle.ts'
 import { ChunkKeys } from '../keys/chunk_keys.ts'
 import { destroyExpired } from '../keys/expiry.ts'
@@ -23,7 +24,9 @@ import {
   rewrapKeys,
   rotateKey,
 } from '../keys/operations.ts'
+import { parsePeriod } from '../keys/period.ts'
 import { tryProvider } from '../keys/wrapping.ts'
+import { encodeValue } from '../otlp/value.ts'
 import { parseDurationMs } from '../units.ts'
 import { loadAccepted, positiveInteger, readInput, withConfig, withDataDir, withFormat, writeNamed } from './common.ts'
 import { keyOptions, keysDirOf, type Place, providersFileOf } from './key_place.ts'
@@ -66,6 +69,7 @@ export function keysCommand(program: Command): void {
   destroyCommand(keys)
   bundleCommands(keys)
   checkCommand(keys)
+  indexCommand(keys)
   auditCommands(keys)
 }
 
@@ -118,6 +122,22 @@ function providersCommands(keys: Command): void {
   withDataDir(rewrapping).action(async (flags: Place) => {
     const holder = await openKeyHolder(keysDirOf(flags), await keyOptions(flags))
     print(JSON.stringify({ provider: holder.kms.name, rewrapped: await rewrapKeys(holder) }))
+  })
+}
+
+function indexCommand(keys: Command): void {
+  const command = keys
+    .command('index')
+    .argument('<value>', 'the text that is looked for')
+    .description('the blind index that a value has in sealed fields of a month, to search a store with')
+    .requiredOption('--tenant <name>', 'whose records')
+    .requiredOption('--field <path>', 'the sealed field, such as log.body or log.attributes["order"]')
+    .option('--month <yyyy-mm>', 'of the records; left out: this month')
+  type Asked = Place & { tenant: string; field: string; month?: string }
+  withDataDir(command).action((value: string, flags: Asked) => {
+    const atMs = flags.month === undefined ? Date.now() : parsePeriod(flags.month).startMs
+    const text = encodeValue({ kind: 'string', value })
+    print(new BlindIndex(keysDirOf(flags)).find(text, flags.tenant, flags.field, atMs))
   })
 }
 

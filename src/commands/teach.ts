@@ -135,6 +135,12 @@ export const examples: Readonly<Record<string, readonly Example[]>> = {
   ],
   'keys export-bundle': [['douane keys export-bundle --out bundle.json', 'for gateways that hold no private key']],
   'keys verify-bundle': [['douane keys verify-bundle bundle.json --trust ed25519:…', 'before it is rolled out']],
+  'keys index': [
+    [
+      'douane keys index --tenant acme --field \'log.attributes["order"]\' A-4711',
+      'what to look for in douane.index.… of this month',
+    ],
+  ],
   'keys check': [['douane keys check', 'run it daily: a lost key shows today and not when it is needed']],
   'keys audit verify': [['douane keys audit verify --witness checkpoint.txt', 'nobody changed the access log']],
   'keys audit show': [['douane keys audit show | tail -5', 'the last five who opened something']],

@@ -36,11 +36,17 @@ export class BlindIndex {
     return createHmac('sha256', key).update(value).digest().toString('hex', 0, indexBytes)
   }
 
+  /** The same for a search: throws `KeyError` where nothing was ever indexed. */
+  find(value: Uint8Array, tenant: string, field: string, atMs: number): string {
+    this.#root ??= indexRoot(this.#keysFolder, false)
+    return this.of(value, tenant, field, atMs)
+  }
+
   #key(tenant: string, field: string, month: string): Buffer {
     const name = JSON.stringify([tenant, field, month])
     let key = this.#keys.get(name)
     if (key === undefined) {
-      this.#root ??= indexRoot(this.#keysFolder)
+      this.#root ??= indexRoot(this.#keysFolder, true)
       key = hkdf(this.#root, Buffer.alloc(0), canonical('douane.blind-index.1', tenant, field, month))
       if (this.#keys.size >= limits.blindKeysCachedMax) this.#keys.delete(this.#keys.keys().next().value!)
       this.#keys.set(name, key)
@@ -49,11 +55,13 @@ export class BlindIndex {
   }
 }
 
-function indexRoot(keysFolder: string): Buffer {
+function indexRoot(keysFolder: string, make: boolean): Buffer {
   const path = join(keysFolder, 'index.json')
   const fresh = { format: 'douane-index-keys/1', root: randomBytes(32).toString('base64url') }
-  createFile(path, `${JSON.stringify(fresh)}\n`)
-  const root = Buffer.from(readDocument<IndexRoot>(path, 'douane-index-keys/1')!.root, 'base64url')
+  if (make) createFile(path, `${JSON.stringify(fresh)}\n`)
+  const document = readDocument<IndexRoot>(path, 'douane-index-keys/1')
+  if (!document) throw new KeyError(`there is no ${path}: nothing was indexed here`, 'Name the folder with --data-dir.')
+  const root = Buffer.from(document.root, 'base64url')
   if (root.length !== 32) throw new KeyError(`${path} is damaged`, 'Restore it from a backup.')
   return root
 }

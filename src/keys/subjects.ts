@@ -105,6 +105,9 @@ export class SubjectKeys {
   readonly #tombstones: Tombstones
   readonly #index = new RowIndex()
   readonly #cache = new Map<string, KnownSubject>()
+  /** The names in the cache in the order in which they came, around; some have left it since. */
+  readonly #order: string[] = []
+  #next = 0
   readonly #tenants = new Map<string, Tenant>()
   /** Rows of each tenant, by its tag: from the file, for tenants that were not met yet. */
   readonly #counts = new Map<string, number>()
@@ -172,12 +175,18 @@ export class SubjectKeys {
       this.#drop(name, cached)
     }
     const found = this.#find(tenant, id, nowMs)
-    if (this.#cache.size >= limits.subjectsCachedMax) {
-      const [oldest, subject] = this.#cache.entries().next().value!
-      this.#drop(oldest, subject)
-    }
-    this.#cache.set(name, found)
+    this.#keep(name, found)
     return found
+  }
+
+  /** In the place of who came in longest ago. (The first key of a Map is slow to find once many were deleted.) */
+  #keep(name: string, subject: KnownSubject): void {
+    const oldest = this.#order[this.#next]
+    const leaving = oldest === undefined ? undefined : this.#cache.get(oldest)
+    if (leaving !== undefined) this.#drop(oldest!, leaving)
+    this.#order[this.#next] = name
+    this.#next = (this.#next + 1) % limits.subjectsCachedMax
+    this.#cache.set(name, subject)
   }
 
   #find(tenant: string, id: string, nowMs: number): KnownSubject {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import encrypt from '../../../processors/encrypt/index.ts'
 import type { Host } from '../../../src/contract.ts'
+import { BlindIndex } from '../../../src/keys/blind_index.ts'
 import { eraseSubject, readmitSubject } from '../../../src/keys/erasure.ts'
 import { openKeyHolder } from '../../../src/keys/operations.ts'
 import { limits } from '../../../src/limits.ts'
@@ -217,6 +218,9 @@ describe('tokens by choice', () => {
     expect(of(records[2], 'douane.index.log.attributes["order"]')).not.toBe(of(records[0]))
     expect(of((await indexes('globex'))[0])).not.toBe(of(records[0]))
     expect(sealer.index!(textValue('a'), 'acme', 'log.body')).toBe(of(records[0]))
+    expect(new BlindIndex(dir).find(textValue('a'), 'acme', 'log.body', noonMs)).toBe(of(records[0]))
+    const nothing = () => new BlindIndex(freshFolder()).find(textValue('a'), 'acme', 'log.body', noonMs)
+    expect(nothing).toThrow(/nothing was indexed/)
     clock.ms = Date.UTC(2026, 11, 1)
     expect(of((await indexes())[0])).not.toBe(of(records[0]))
   })
