@@ -143,7 +143,8 @@ class Builder {
     const targets: Target[] = []
     const indexOf = (exporter: string): number => {
       const known = targets.findIndex(({ id }) => id === exporter)
-      return known !== -1 ? known : targets.push(this.#targetOf(exporter)) - 1
+      const isUncertain = !this.#config.exporters.get(exporter)!.queue.enabled
+      return known !== -1 ? known : targets.push({ ...this.#targetOf(exporter), isUncertain }) - 1
     }
     const { routes, policyVersion } = this.#routes(pipeline, indexOf)
     const failures = metrics.counter(

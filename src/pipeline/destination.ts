@@ -115,7 +115,7 @@ export class Destination {
   async offer(parcel: Parcel): Promise<void> {
     if (this.#delivery instanceof Unqueued) return this.#delivery.offer(parcel)
     const { body, records, tenants, owner = '', holdings, policyVersion } = parcel
-    const refusal = this.refusal(records, body.length, owner)
+    const refusal = this.#refuses(parcel)
     if (refusal) throw refusal
     const queue = this.#queue!
     const meta = { bytes: body.length, records, tenants, ...(holdings && { holdings }) }
@@ -134,10 +134,24 @@ export class Destination {
     tenants: readonly TenantCounts[],
   ): Promise<void>[] {
     const { body, records, owner = '', holdings, policyVersion } = parcel
-    const ready = to.filter((one) => one.#queue && one.refusal(records, body.length, owner) === undefined)
-    let appended: Promise<void> | undefined
-    if (ready.length > 1) {
-      const [first, ...others] = ready.map((one) => [one.id, tenants[to.indexOf(one)]!] as const)
+    const queued = to.filter((one) => !(one.#delivery instanceof Unqueued))
+    // All of them or none: the sender can only send the whole again.
+    const refusals = queued.flatMap((one) => one.#refuses(parcel) ?? [])
+    if (refusals.length > 0) {
+      const longest = refusals.reduce((a, b) => (b.retryAfterMs > a.retryAfterMs ? b : a))
+      return to.map((one, i) =>
+        queued.includes(one) ? Promise.reject(longest) : one.offer({ ...parcel, tenants: tenants[i]! }),
+      )
+    }
+    const appended = queued.length > 1 ? appendToAll(shared, queued) : undefined
+    return to.map((one, i) =>
+      appended !== undefined && queued.includes(one)
+        ? one.#arrival(appended, tenants[i]!)
+        : one.offer({ ...parcel, tenants: tenants[i]! }),
+    )
+
+    function appendToAll(queues: SharedQueues, members: readonly Destination[]): Promise<void> | undefined {
+      const [first, ...others] = members.map((one) => [one.id, tenants[to.indexOf(one)]!] as const)
       const meta: ParcelMeta = {
         bytes: body.length,
         records,
@@ -145,15 +159,10 @@ export class Destination {
         tenantsFor: Object.fromEntries(others),
         ...(holdings && { holdings }),
       }
-      const members = ready.map((one) => ({ lanes: one.#queue!, dir: one.#options.dir }))
-      const name = members.every(({ lanes }) => lanes.ownerOf(owner) === owner) ? owner : ''
-      appended = shared.append(members, { body, parcels: [meta], group: policyVersion, owner: name })
+      const places = members.map((one) => ({ lanes: one.#queue!, dir: one.#options.dir }))
+      const name = places.every(({ lanes }) => lanes.ownerOf(owner) === owner) ? owner : ''
+      return queues.append(places, { body, parcels: [meta], group: policyVersion, owner: name })
     }
-    return to.map((one, i) =>
-      appended !== undefined && ready.includes(one)
-        ? one.#arrival(appended, tenants[i]!)
-        : one.offer({ ...parcel, tenants: tenants[i]! }),
-    )
   }
 
   async #arrival(appended: Promise<void>, tenants: TenantCounts): Promise<void> {
@@ -164,6 +173,12 @@ export class Destination {
       throw new QueueRefusal(this.id, 'failing', limits.diskRetryMs)
     }
     this.#options.counts.enqueued(tenants)
+  }
+
+  /** What was admitted goes in, at its real size, unless the queue is closed: else some would take it and others not. */
+  #refuses({ records, body, owner, isAdmitted }: Parcel): QueueRefusal | undefined {
+    const isOpen = this.#delivery !== undefined && !this.#stopping
+    return isAdmitted && isOpen ? undefined : this.refusal(records, body.length, owner)
   }
 
   /**

@@ -12,6 +12,8 @@ import type { Parcel, QueueRefusal, TenantCounts } from './parcel.ts'
 /** Where a plan's bytes go: a destination, or the quarantine. */
 export interface Target {
   readonly id: string
+  /** The destination itself has to answer: there is no queue that a copy is safe in. */
+  readonly isUncertain?: boolean
   offer(parcel: Parcel): Promise<void>
   /** Whether it would refuse a parcel of about this size now, as far as it knows beforehand. */
   refusal?(records: number, bytes: number, owner?: string): QueueRefusal | undefined
@@ -53,6 +55,15 @@ export interface OffersOptions {
   readonly onUnsealed: (fields: number) => void
 }
 
+/** One request being offered. */
+interface Pass {
+  readonly request: LogsRequest
+  readonly one: Try
+  readonly isOneOfSeveral: boolean
+  /** Nothing is offered before this has resolved. */
+  readonly after: Promise<unknown> | undefined
+}
+
 export class Offers {
   readonly #options: OffersOptions
   readonly #fanOut: FanOut
@@ -67,68 +78,86 @@ export class Offers {
 
   /** Asks every destination for room before any gets its copy. The longest wait of those that have none. */
   refusal(request: LogsRequest, { incoming, held }: Try): QueueRefusal | undefined {
-    const { targets } = this.#options
+    const { targets, quarantine } = this.#options
     let longest: QueueRefusal | undefined
     for (let i = 0; i < targets.length; i++) {
-      const { id, refusal } = targets[i]!
+      const target = targets[i]!
       const plan = this.#fanOut.plans[i]!
-      if (plan.count === 0 || refusal === undefined || has(held, id, plan)) continue
+      if (plan.count === 0 || has(held, target.id, plan)) continue
       const bytes = Math.ceil((incoming.body.length * plan.count) / request.records.count)
-      const refused = refusal(plan.count, bytes, plan.owner)
+      const refused = target.refusal?.(plan.count, bytes, plan.owner)
       if (refused !== undefined && refused.retryAfterMs > (longest?.retryAfterMs ?? -1)) longest = refused
     }
-    return longest
+    const { quarantine: aside } = this.#fanOut
+    if (aside.count === 0 || has(held, quarantine.id, aside)) return longest
+    return longest ?? quarantine.refusal?.(aside.count, incoming.body.length)
   }
 
-  /** Offers every plan to its target. Throws what sealing throws; what was offered before is in `one.offered`. */
+  /**
+   * Offers every plan to its target; where the destination itself has to answer, those first, and the others once they
+   * have: what is in a queue is there to stay, and must not come a second time because somebody else said no.
+   * Throws what sealing throws; what was offered before is in `one.offered`.
+   */
   all(request: LogsRequest, one: Try): void {
-    const { targets, quarantine, share } = this.#options
+    const { targets, quarantine } = this.#options
     const { plans, quarantine: aside } = this.#fanOut
     let used = aside.count > 0 ? 1 : 0
     for (const plan of plans) if (plan.count > 0) used++
     const isOneOfSeveral = used > 1
-    const isOffered: boolean[] = []
-    for (let i = 0; i < targets.length; i++) {
-      const plan = plans[i]!
-      if (plan.count === 0 || isOffered[i]) continue
-      const alike = [i]
-      for (let j = i + 1; share !== undefined && j < targets.length; j++) {
-        if (!isOffered[j] && !has(one.held, targets[j]!.id, plans[j]!) && isSamePlan(plan, plans[j]!)) alike.push(j)
-      }
-      if (alike.length === 1 || has(one.held, targets[i]!.id, plan)) {
-        this.#offer(request, targets[i]!, plan, one, isOneOfSeveral)
-        continue
-      }
-      for (const j of alike) isOffered[j] = true
-      this.#offerAlike(request, alike, one, share!)
-    }
-    this.#offer(request, quarantine, aside, one, isOneOfSeveral)
+    const isUncertain = (i: number) => targets[i]!.isUncertain === true
+    const pass = { request, one, isOneOfSeveral }
+    this.#offerEach({ ...pass, after: undefined }, isUncertain)
+    const arrivals = one.offered.flatMap(({ arrival }) => arrival ?? [])
+    const after = arrivals.length > 0 ? Promise.all(arrivals) : undefined
+    // Where nothing comes after, those who wait for the arrivals hear of it.
+    after?.catch(() => undefined)
+    this.#offerEach({ ...pass, after }, (i) => !isUncertain(i))
+    this.#offer(quarantine, aside, { ...pass, after })
   }
 
-  #offer(request: LogsRequest, target: Target, plan: OpenPlan, { held, offered }: Try, isOneOfSeveral: boolean): void {
+  #offerEach(pass: Pass, isMeant: (target: number) => boolean): void {
+    const { targets, share } = this.#options
+    const { plans } = this.#fanOut
+    const { held } = pass.one
+    const left = plans.flatMap(({ count }, i) => (count > 0 && isMeant(i) ? i : []))
+    for (let i = left.shift(); i !== undefined; i = left.shift()) {
+      const plan = plans[i]!
+      const isHere = has(held, targets[i]!.id, plan)
+      const alike = left.filter((j) => !has(held, targets[j]!.id, plans[j]!) && isSamePlan(plan, plans[j]!))
+      if (share === undefined || isHere || alike.length === 0) this.#offer(targets[i]!, plan, pass)
+      else {
+        for (const j of alike) left.splice(left.indexOf(j), 1)
+        this.#offerAlike([i, ...alike], pass, share)
+      }
+    }
+  }
+
+  #offer(target: Target, plan: OpenPlan, { request, one, isOneOfSeveral, after }: Pass): void {
     if (plan.count === 0) return
     const { tenants } = plan
     const selection = isOneOfSeveral ? plan.selection : 0
-    if (has(held, target.id, plan)) {
-      offered.push({ target, tenants, selection, arrival: undefined })
+    if (has(one.held, target.id, plan)) {
+      one.offered.push({ target, tenants, selection, arrival: undefined })
       return
     }
     const isQuarantine = target === this.#options.quarantine
-    const arrival = target.offer({ ...this.#parcel(request, plan, isQuarantine), tenants })
-    offered.push({ target, tenants: isQuarantine ? inQuarantine : tenants, selection, arrival })
+    const parcel = { ...this.#parcel(request, plan, isQuarantine), tenants }
+    const arrival = inTime(after, parcel, (ready) => target.offer(ready))
+    one.offered.push({ target, tenants: isQuarantine ? inQuarantine : tenants, selection, arrival })
     if (!isQuarantine) this.#options.account.enter(tenants)
   }
 
   /** One splice, and where it can be one write, for all of them. */
-  #offerAlike(request: LogsRequest, alike: readonly number[], { offered }: Try, share: Share): void {
+  #offerAlike(alike: readonly number[], { request, one, after }: Pass, share: Share): void {
     const { targets, account } = this.#options
     const plans = alike.map((i) => this.#fanOut.plans[i]!)
     const tenants = plans.map((plan) => plan.tenants)
     const parcel = { ...this.#parcel(request, plans[0]!, false), tenants: tenants[0]! }
     const ids = alike.map((i) => targets[i]!.id)
-    for (const [i, arrival] of share(ids, parcel, tenants).entries()) {
-      const { selection } = plans[i]!
-      offered.push({ target: targets[alike[i]!]!, tenants: tenants[i]!, selection, arrival })
+    const arrivals = inTime(after, parcel, async (ready) => share(ids, ready, tenants).map((arrival) => ({ arrival })))
+    for (const [i, { selection }] of plans.entries()) {
+      const arrival = arrivals.then((all) => all[i]!.arrival)
+      one.offered.push({ target: targets[alike[i]!]!, tenants: tenants[i]!, selection, arrival })
       account.enter(tenants[i]!)
     }
   }
@@ -144,6 +173,7 @@ export class Offers {
       records: plan.count,
       policyVersion: isQuarantine ? id : policyVersion,
       owner: plan.owner,
+      isAdmitted: true,
       ...(tellsHoldings && !isQuarantine && { holdings: plan.holdings }),
     }
   }
@@ -151,6 +181,13 @@ export class Offers {
 
 /** Stands for the parcel of the quarantine, which the tallies count. */
 const inQuarantine: TenantCounts = []
+
+/** Offers a parcel now, or a copy of it later: its body is the splicer's. */
+function inTime<T>(after: Promise<unknown> | undefined, parcel: Parcel, offer: (parcel: Parcel) => Promise<T>) {
+  if (after === undefined) return offer(parcel)
+  const kept = { ...parcel, body: Buffer.from(parcel.body) }
+  return after.then(() => offer(kept))
+}
 
 const has = (held: Held | undefined, id: string, plan: OpenPlan): boolean =>
   held !== undefined && held.get(id) === plan.selection

@@ -28,6 +28,8 @@ export interface Parcel {
   readonly tenants: TenantCounts
   /** Whose it is, when the queue is shared out: the tenant with most of its records. Left out: nobody's. */
   readonly owner?: string
+  /** Whoever offers it has asked for room (`refusal`) in the same turn: it is not asked again. */
+  readonly isAdmitted?: boolean
   /** Which policy decided where these records may go. Parcels of different versions are never merged. */
   readonly policyVersion: string
   /** What it holds. Left out where nobody asks for it: neither the ledger nor a check of what waits. */

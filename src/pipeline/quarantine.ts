@@ -88,16 +88,8 @@ export class Quarantine {
 
   /** Resolves when the parcel is durable. Rejects with `QueueRefusal`. The body is copied at once. */
   async offer(parcel: Parcel): Promise<void> {
-    const waiting = this.#queue.waiting
-    const failing = this.#queue.diskFailing
-    if (failing && this.#clock.nowMs() < failing.retryAtMs)
-      throw new QueueRefusal(this.id, 'failing', limits.diskRetryMs)
-    if (
-      waiting.bytes > 0 &&
-      waiting.bytes + parcel.body.length > (this.#options.bytesMax ?? limits.quarantineBytesMax)
-    ) {
-      throw new QueueRefusal(this.id, 'full', limits.quarantineFullRetryMs)
-    }
+    const refusal = parcel.isAdmitted ? undefined : this.refusal(parcel.records, parcel.body.length)
+    if (refusal) throw refusal
     const { body, records, tenants, policyVersion } = parcel
     try {
       const parcels = [{ bytes: body.length, records, tenants }]
@@ -106,6 +98,16 @@ export class Quarantine {
       throw new QueueRefusal(this.id, 'failing', limits.diskRetryMs)
     }
     this.#count(tenants, 1)
+  }
+
+  /** Whether a parcel of about this size would be refused now. */
+  refusal(_records: number, bytes: number): QueueRefusal | undefined {
+    const waiting = this.#queue.waiting.bytes
+    const failing = this.#queue.diskFailing
+    if (failing && this.#clock.nowMs() < failing.retryAtMs)
+      return new QueueRefusal(this.id, 'failing', limits.diskRetryMs)
+    const isFull = waiting > 0 && waiting + bytes > (this.#options.bytesMax ?? limits.quarantineBytesMax)
+    return isFull ? new QueueRefusal(this.id, 'full', limits.quarantineFullRetryMs) : undefined
   }
 
   state(): QuarantineState {

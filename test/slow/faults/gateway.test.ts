@@ -2,7 +2,7 @@
  * The whole gateway through faults: kill -9 under load of all of it or of one of its workers, its PostgreSQL killed,
  * destinations that go down, refuse, or take a batch and cut the line. Three OTLP destinations (one with a small queue, one without any, so that they often
  * refuse what the others take) and a PostgreSQL. `FAULT_SECONDS` sets how long (25 without it, 600 with `FAULTS=long`),
- * `SEED` what happens when, `WORKERS` how many processes (1 without it).
+ * `SEED` what happens when, `WORKERS` how many processes (2 without it).
  *
  * At the end: nothing acknowledged is missing anywhere; PostgreSQL holds nothing twice; an OTLP destination got a record
  * under one batch id only, and a batch id always with the same records. Without a queue nobody can know what a
@@ -22,7 +22,7 @@ import { Senders } from './senders.ts'
 import { Sink } from './sink.ts'
 
 const seconds = Number(process.env['FAULT_SECONDS'] ?? (process.env['FAULTS'] === 'long' ? 600 : 25))
-const workers = Number(process.env['WORKERS'] ?? 1)
+const workers = Number(process.env['WORKERS'] ?? 2)
 const seed = Number(process.env['SEED'] ?? Date.now() % 100_000)
 const random = seeded(seed)
 
