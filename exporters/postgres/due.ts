@@ -1,5 +1,5 @@
 /** Which records are due at a time: where the line is between those to keep and those to delete. */
-import { dayAround } from '../../src/calendar.ts'
+import { type Day, dayAround } from '../../src/calendar.ts'
 import { type Retention, retentionEndMs } from '../../src/units.ts'
 
 const dayMs = 86_400_000
@@ -16,7 +16,35 @@ export function firstKeptMs(retention: Retention, asOfMs: number): number {
   const isDue = (fromMs: number) => retentionEndMs(fromMs, retention) <= asOfMs
   let day = dayAround(asOfMs - ms - (months === 0 ? 1 : (months + 1) * 31) * dayMs, zone)
   while (isDue(day.endMs - 1)) day = dayAround(day.endMs, zone)
-  if (!isDue(day.startMs)) return day.startMs
+  return isDue(day.startMs) ? firstNotDue(day, isDue) : day.startMs
+}
+
+/** Moments from `fromMs` on, and before `toMs`. */
+export interface DueRange {
+  readonly fromMs: number
+  readonly toMs: number
+}
+
+/**
+ * All moments whose records are due at `asOfMs`, oldest first: everything before the first that is kept, and the first
+ * hours of the days after it whose ends fall together with its own (29, 30 and 31 January, a month later).
+ */
+export function dueRanges(retention: Retention, asOfMs: number): DueRange[] {
+  const keptMs = firstKeptMs(retention, asOfMs)
+  const ranges: DueRange[] = [{ fromMs: Number.NEGATIVE_INFINITY, toMs: keptMs }]
+  if (retention.months === 0) return ranges
+  const isDue = (fromMs: number) => retentionEndMs(fromMs, retention) <= asOfMs
+  let day = dayAround(keptMs, retention.zone)
+  for (let more = 0; more < 3; more++) {
+    day = dayAround(day.endMs, retention.zone)
+    if (!isDue(day.startMs)) continue
+    ranges.push({ fromMs: day.startMs, toMs: isDue(day.endMs - 1) ? day.endMs : firstNotDue(day, isDue) })
+  }
+  return ranges
+}
+
+/** Within a day that begins with what is due and does not end with it. */
+function firstNotDue(day: Day, isDue: (ms: number) => boolean): number {
   let due = day.startMs
   let kept = day.endMs - 1
   while (kept - due > 1) {

@@ -16,7 +16,7 @@
 import pg from 'pg'
 import { limits } from '../../src/limits.ts'
 import { compareRetention, parseRetention, type Retention } from '../../src/units.ts'
-import { firstKeptMs, lastEndMs } from './due.ts'
+import { type DueRange, dueRanges, lastEndMs } from './due.ts'
 import { type RetentionOf, unlimited } from './shelves.ts'
 import { expireCounts, rollUp } from './usage.ts'
 
@@ -190,16 +190,17 @@ class Run {
   }
 
   async #deleteRows(leaf: Leaf, retention: Retention, of: { tenant: string | null } | null): Promise<void> {
-    const cutoffMs = firstKeptMs(retention, this.#asOfMs)
-    if (leaf.starts && leaf.starts.getTime() >= cutoffMs) return
+    const ranges = dueRanges(retention, this.#asOfMs)
+    if (leaf.starts && leaf.starts.getTime() >= ranges.at(-1)!.toMs) return
     const time = leaf.starts ? 'l.time' : 'least(l.time, l.stored)'
-    const params: unknown[] = [new Date(this.#asOfMs), new Date(cutoffMs)]
+    const params: unknown[] = [new Date(this.#asOfMs)]
+    const due = within(time, ranges, params)
     // A trial leaves the rows that the class alone takes, and they are not counted again for their tenant.
     const base = of && this.#options.dryRun && leaf.retention !== unlimited ? parseRetention(leaf.retention) : undefined
-    const counted = base ? `AND ${time} >= $${params.push(new Date(firstKeptMs(base, this.#asOfMs)))}` : ''
+    const counted = base ? `AND NOT ${within(time, dueRanges(base, this.#asOfMs), params)}` : ''
     const ofTenant = of ? `AND l.tenant IS NOT DISTINCT FROM $${params.push(of.tenant)}` : ''
     const table = `${this.#schema}.${pg.escapeIdentifier(leaf.name)} l`
-    const condition = `WHERE ${time} < $2 ${counted} ${ofTenant} AND NOT ${this.#held}`
+    const condition = `WHERE ${due} ${counted} ${ofTenant} AND NOT ${this.#held}`
     const found = this.#options.dryRun
       ? `SELECT l.time FROM ${table} ${condition}`
       : `DELETE FROM ${table} ${condition} RETURNING l.time`
@@ -283,6 +284,15 @@ class Run {
       throw error
     }
   }
+}
+
+/** A condition for times in any of these ranges; fills `params`. */
+function within(time: string, ranges: readonly DueRange[], params: unknown[]): string {
+  const parts = ranges.map(({ fromMs, toMs }) => {
+    const before = `${time} < $${params.push(new Date(toMs))}`
+    return Number.isFinite(fromMs) ? `${time} >= $${params.push(new Date(fromMs))} AND ${before}` : before
+  })
+  return `(${parts.join(' OR ')})`
 }
 
 const bare = (leaf: Leaf) => ({ partition: leaf.name, purpose: leaf.purpose })

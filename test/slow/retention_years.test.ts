@@ -11,9 +11,17 @@ afterAll(() => server.close())
 
 test.each([
   { name: 'three years', days: 3 * 365 + 1, retentions: ['6d', '1mo', '18mo'], hold: { fromDay: 200, toDay: 500 } },
+  {
+    name: 'a year in New York',
+    zone: 'America/New_York',
+    days: 400,
+    retentions: ['6d', '1mo', '2mo3d'],
+    hold: { fromDay: 100, toDay: 250 },
+  },
   { name: 'fourteen months', days: 430, retentions: Object.keys(periods), hold: { fromDay: 100, toDay: 250 } },
 ])('over $name nothing is deleted early, and nothing outlives its promise by more than a day', async ({
   name,
+  zone = 'UTC',
   days,
   retentions,
   hold,
@@ -23,6 +31,7 @@ test.each([
     fromMs: Date.UTC(2023, 10, 21),
     days,
     retentions,
+    zone,
     shorter: { '180d': '90d', '18mo': '2mo3d', '7y': '18mo' },
     hold,
   })

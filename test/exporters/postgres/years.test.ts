@@ -1,4 +1,4 @@
-/** Five weeks of nights around a leap day and a change to daylight saving. test/slow has three years. */
+/** Five weeks of nights around a leap day and a change to daylight saving, on the calendar of a time zone. test/slow has three years. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startServer, type TestServer } from './fixture.ts'
 import { simulate } from './years.ts'
@@ -15,6 +15,7 @@ test('night after night nothing is deleted early, and nothing outlives its promi
     fromMs: Date.UTC(2024, 1, 26),
     days: 36,
     retentions: ['6d', '1mo', '7y'],
+    zone: 'Europe/Brussels',
     shorter: { '1mo': '6d', '7y': '30d' },
     hold: { fromDay: 10, toDay: 28 },
   })
