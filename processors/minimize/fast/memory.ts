@@ -11,7 +11,7 @@ import { classes } from '../detect/ascii.ts'
 import { tokenStarts } from '../detect/vendor_tokens.ts'
 import { type HmacKey, roundConstants } from '../hmac.ts'
 
-const compiled = program(new URL('./fast.wasm', import.meta.url))
+export const fastProgram = program(new URL('./fast.wasm', import.meta.url))
 
 /** Addresses and sizes: wasm/minimize/layout.ts. */
 type ConstantName =
@@ -48,14 +48,14 @@ type VariableName =
   | 'prefixLength'
   | 'keyNumber'
   | 'cacheMask'
-type Exports = Record<ConstantName | VariableName, WebAssembly.Global<'i32'>> & {
+export type FastExports = Record<ConstantName | VariableName, WebAssembly.Global<'i32'>> & {
   prepare(first: number, end: number): number
   nextStop(at: number, from: number, to: number): number
 }
 
 const constants = Object.fromEntries(
   Object.entries(
-    new WebAssembly.Instance(compiled, { env: { memory: new WebAssembly.Memory({ initial: 1 }) } }).exports,
+    new WebAssembly.Instance(fastProgram, { env: { memory: new WebAssembly.Memory({ initial: 1 }) } }).exports,
   )
     .filter((entry): entry is [string, WebAssembly.Global<'i32'>] => typeof entry[1] !== 'function')
     .map(([name, { value }]) => [name, value]),
@@ -71,7 +71,7 @@ const memories = new WeakMap<WebAssembly.Instance, FastMemory>()
 
 /** One program in one memory. Views of the memory are those of the last scan. */
 export class FastMemory {
-  readonly wasm: Exports
+  readonly wasm: FastExports
   places: Places
   /** Where the list begins in `places.words`. */
   readonly workAt = constants.work >> 2
@@ -79,7 +79,7 @@ export class FastMemory {
   /** Undefined: there is no room yet, or somebody else works in this memory. `rows`: of the cache; a power of two, or 0. */
   static of(request: LogsRequest, owner: object, rows: number): FastMemory | undefined {
     const { scanner } = request
-    const instance = scanner?.admit(owner, compiled, roomFor(rows))
+    const instance = scanner?.admit(owner, fastProgram, roomFor(rows))
     if (scanner === undefined || instance === undefined) return undefined
     let memory = memories.get(instance)
     if (memory === undefined) {
@@ -91,10 +91,10 @@ export class FastMemory {
   }
 
   private constructor(instance: WebAssembly.Instance, scanner: Scanner, rows: number) {
-    this.wasm = instance.exports as unknown as Exports
+    this.wasm = instance.exports as unknown as FastExports
     this.places = scanner.places
     this.wasm.cacheMask.value = rows - 1
-    this.#fillTables()
+    fillTables(this.places.bytes, this.places.words, tokenStarts)
   }
 
   /** Shows the program where this request lies. */
@@ -135,32 +135,32 @@ export class FastMemory {
     places.words.set(key.hmac.inner, constants.innerState >> 2)
     places.words.set(key.hmac.outer, constants.outerState >> 2)
   }
+}
 
-  #fillTables(): void {
-    const { bytes, words } = this.places
-    bytes.set(classes, constants.classes)
-    words.set(roundConstants, constants.roundConstants >> 2)
-    for (const [place, isAnchor] of anchors.entries())
-      if (isAnchor === 1) bytes[constants.anchorBits + (place >> 3)]! |= 1 << (place & 7)
-    let row = 0
-    for (const [key, starts] of tokenStarts) {
-      const place = (((key >> 16) << 10) ^ (((key >> 8) & 255) << 5) ^ (key & 255)) & 32767
-      bytes[constants.tokenBits + (place >> 3)]! |= 1 << (place & 7)
-      let bucket = Math.imul(key, 0x9e3779b1) >>> 20
-      const at = (): number => constants.tokenKeys + (bucket & constants.tokenKeysMask) * 8
-      while (words[at() >> 2] !== 0) bucket++
-      words[at() >> 2] = key + 1
-      bytes.writeUInt16LE(row, at() + 4)
-      bytes.writeUInt16LE(starts.length, at() + 6)
-      for (const { literal, lengthMin } of starts) {
-        if (row === constants.literalsMax) throw new RangeError('more tokens than the table holds')
-        const literalAt = constants.literals + row++ * constants.literalRow
-        for (const [i, byte] of literal.subarray(0, 8).entries()) {
-          bytes[literalAt + i] = byte
-          bytes[literalAt + 8 + i] = 255
-        }
-        words[(literalAt + 16) >> 2] = lengthMin
+/** Writes the tables. `starts`: how tokens begin, `tokenStarts` but for measurements. */
+export function fillTables(bytes: Buffer, words: Int32Array, starts: typeof tokenStarts): void {
+  bytes.set(classes, constants.classes)
+  words.set(roundConstants, constants.roundConstants >> 2)
+  for (const [place, isAnchor] of anchors.entries())
+    if (isAnchor === 1) bytes[constants.anchorBits + (place >> 3)]! |= 1 << (place & 7)
+  let row = 0
+  for (const [key, formats] of starts) {
+    const place = (((key >> 16) << 10) ^ (((key >> 8) & 255) << 5) ^ (key & 255)) & 32767
+    bytes[constants.tokenBits + (place >> 3)]! |= 1 << (place & 7)
+    let bucket = Math.imul(key, 0x9e3779b1) >>> 20
+    const at = (): number => constants.tokenKeys + (bucket & constants.tokenKeysMask) * 8
+    while (words[at() >> 2] !== 0) bucket++
+    words[at() >> 2] = key + 1
+    bytes.writeUInt16LE(row, at() + 4)
+    bytes.writeUInt16LE(formats.length, at() + 6)
+    if (row + formats.length > constants.literalsMax) throw new RangeError('more tokens than the table holds')
+    for (const { literal, lengthMin } of formats) {
+      const literalAt = constants.literals + row++ * constants.literalRow
+      for (const [i, byte] of literal.subarray(0, 8).entries()) {
+        bytes[literalAt + i] = byte
+        bytes[literalAt + 8 + i] = 255
       }
+      words[(literalAt + 16) >> 2] = lengthMin
     }
   }
 }
