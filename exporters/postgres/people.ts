@@ -1,16 +1,26 @@
 /**
- * The rows of a store that are about one person: counted, marked with a note, deleted. A person is known by the values
- * of `subject_ref` that gateways gave him; each partition has an index on them.
+ * The rows of a store that are about one person: counted, marked with a note, deleted.
+ *
+ * A person is known by the values of `subject_ref` that gateways gave him; each partition has an index on them. Rows
+ * without one (copies that hold no content) are his where one of the attributes that name people has his id, as it came or
+ * hashed: all rows of his tenant are looked at for that.
  */
 import pg from 'pg'
 import type { Hold } from './legal_holds.ts'
 import { Shelves, unlimited } from './shelves.ts'
 import { escapeText, unescapeText } from './stored_json.ts'
 
-/** Whose rows: of one tenant, under any of these references. */
+/** An attribute that names people, and what stands there for this one. */
+export interface NamedBy {
+  readonly of: 'log' | 'resource'
+  readonly key: string
+  readonly values: readonly string[]
+}
+/** Whose rows: of one tenant, under any of these references, or named by one of these attributes. */
 export interface PersonRows {
   readonly tenant: string
   readonly refs: readonly string[]
+  readonly named: readonly NamedBy[]
 }
 
 /** Rows of one purpose, promise and event. */
@@ -25,17 +35,28 @@ export interface RowGroup {
   readonly sealed: number
 }
 
-const mine = 'l.subject_ref = ANY($1) AND coalesce(l.tenant, $2) = $2'
-const params = ({ tenant, refs }: PersonRows): [string[], string] => [refs.map(escapeText), escapeText(tenant)]
+/** Over a row `l`; its parameters are the first ones of the statement. */
+function conditionOf({ tenant, refs, named }: PersonRows): { mine: string; params: unknown[] } {
+  const params: unknown[] = [refs.map(escapeText), escapeText(tenant)]
+  const parameter = (value: unknown): string => `$${params.push(value)}`
+  const ways = named.map(({ of, key, values }) => {
+    const stored = escapeText(key.startsWith('$') ? `$${key}` : key)
+    const column = of === 'log' ? 'l.attributes' : 'l.resource'
+    return `${column} ->> ${parameter(stored)}::text = ANY(${parameter(values.map(escapeText))}::text[])`
+  })
+  const unnamed = ways.length > 0 ? ` OR (l.subject_ref IS NULL AND (${ways.join(' OR ')}))` : ''
+  return { mine: `(l.tenant = $2 OR l.tenant IS NULL) AND (l.subject_ref = ANY($1)${unnamed})`, params }
+}
 const logs = (schema: string): string => `${pg.escapeIdentifier(schema)}.logs l`
 
 export async function groupRows(client: pg.Client, schema: string, person: PersonRows): Promise<RowGroup[]> {
+  const { mine, params } = conditionOf(person)
   const { rows } = await client.query<RowGroup>(
     `SELECT l.purpose, split_part(l.retention, '/', 1) AS retention, coalesce(l.event_name, '') AS event,
        count(*)::int AS records, min(l.time) AS oldest, max(l.time) AS newest,
        count(*) FILTER (WHERE l.body LIKE 'cose:%' OR l.attributes::text LIKE '%"cose:%')::int AS sealed
      FROM ${logs(schema)} WHERE ${mine} GROUP BY 1, 2, 3 ORDER BY 1, 2, 4 DESC, 3`,
-    params(person),
+    params,
   )
   return rows.map((row) => ({ ...row, purpose: unescapeText(row.purpose), event: unescapeText(row.event) }))
 }
@@ -47,29 +68,46 @@ export async function holdsOver(
   person: PersonRows,
   nowMs: number,
 ): Promise<Pick<Hold, 'id' | 'until'>[]> {
+  const { mine, params } = conditionOf(person)
   const { rows } = await client.query<Pick<Hold, 'id' | 'until'>>(
-    `SELECT h.id, h.until FROM ${pg.escapeIdentifier(schema)}.legal_holds h WHERE h.until > $3 AND h.ended IS NULL
-     AND (h.tenant IS NULL OR h.tenant = $2)
-     AND EXISTS (SELECT FROM ${logs(schema)} WHERE ${mine} AND (h.purpose IS NULL OR h.purpose = l.purpose)
-       AND (h.subject_ref IS NULL OR h.subject_ref = l.subject_ref)) ORDER BY h.id`,
-    [...params(person), new Date(nowMs)],
+    `SELECT h.id, h.until FROM ${pg.escapeIdentifier(schema)}.legal_holds h
+     WHERE h.until > $${params.push(new Date(nowMs))} AND h.ended IS NULL
+     AND EXISTS (SELECT FROM ${logs(schema)} WHERE ${mine} AND ${heldBy}) ORDER BY h.id`,
+    params,
   )
   return rows
 }
 
-/** Deletes what no legal hold keeps; gives how many rows that were. */
-export async function deleteRows(
+/** Whether the hold `h` is for the row `l`. */
+const heldBy = `(h.tenant IS NULL OR h.tenant = l.tenant) AND (h.purpose IS NULL OR h.purpose = l.purpose)
+  AND (h.subject_ref IS NULL OR h.subject_ref = l.subject_ref)`
+
+/** Deletes a person's rows, but for those that a legal hold keeps; gives how many that were. */
+export function deletePerson(client: pg.Client, schema: string, person: PersonRows, nowMs: number): Promise<number> {
+  const { mine, params } = conditionOf(person)
+  return deleteWhere(client, schema, mine, params, nowMs)
+}
+
+/** The same for everything under these references, whosever they are. */
+export const deleteRows = (
   client: pg.Client,
   schema: string,
   refs: readonly string[],
   nowMs: number,
+): Promise<number> => deleteWhere(client, schema, 'l.subject_ref = ANY($1)', [refs.map(escapeText)], nowMs)
+
+async function deleteWhere(
+  client: pg.Client,
+  schema: string,
+  condition: string,
+  params: unknown[],
+  nowMs: number,
 ): Promise<number> {
   const { rowCount } = await client.query(
-    `DELETE FROM ${logs(schema)} WHERE l.subject_ref = ANY($1) AND NOT EXISTS (
-       SELECT FROM ${pg.escapeIdentifier(schema)}.legal_holds h WHERE h.until > $2 AND h.ended IS NULL
-       AND (h.tenant IS NULL OR h.tenant = l.tenant) AND (h.purpose IS NULL OR h.purpose = l.purpose)
-       AND (h.subject_ref IS NULL OR h.subject_ref = l.subject_ref))`,
-    [refs.map(escapeText), new Date(nowMs)],
+    `DELETE FROM ${logs(schema)} WHERE ${condition} AND NOT EXISTS (
+       SELECT FROM ${pg.escapeIdentifier(schema)}.legal_holds h
+       WHERE h.until > $${params.push(new Date(nowMs))} AND h.ended IS NULL AND ${heldBy})`,
+    params,
   )
   return rowCount ?? 0
 }
@@ -85,20 +123,24 @@ export async function markRectified(
   person: PersonRows,
   request: string,
 ): Promise<number> {
+  const { mine, params } = conditionOf(person)
+  const key = `$${params.push(rectifiedBy)}::text`
+  const value = `$${params.push(request)}::text`
   const { rowCount } = await client.query(
-    `UPDATE ${logs(schema)} SET attributes = l.attributes || jsonb_build_object($3::text,
-       coalesce(l.attributes -> $3, '[]') || to_jsonb($4::text))
-     WHERE ${mine} AND NOT coalesce(l.attributes -> $3 ? $4, false) AND l.event_name IS DISTINCT FROM $5`,
-    [...params(person), rectifiedBy, request, noteEvent],
+    `UPDATE ${logs(schema)} SET attributes = l.attributes || jsonb_build_object(${key},
+       coalesce(l.attributes -> ${key}, '[]') || to_jsonb(${value}))
+     WHERE ${mine} AND NOT coalesce(l.attributes -> ${key} ? ${value}, false)
+       AND l.event_name IS DISTINCT FROM $${params.push(noteEvent)}`,
+    params,
   )
   return rowCount ?? 0
 }
 
 /** The same rows as a condition of `query`. */
-export const personCondition = (person: PersonRows): { text: string; params: unknown[] } => ({
-  text: mine.replaceAll('l.', ''),
-  params: params(person),
-})
+export function personCondition(person: PersonRows): { text: string; params: unknown[] } {
+  const { mine, params } = conditionOf(person)
+  return { text: mine.replaceAll(/\bl\./g, ''), params }
+}
 
 /** Where a note belongs: with which rows it is read and deleted. */
 export interface NotePlace {

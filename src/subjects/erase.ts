@@ -7,7 +7,7 @@
  */
 
 import { join } from 'node:path'
-import { deleteRows, holdsOver } from '../../exporters/postgres/people.ts'
+import { deletePerson, holdsOver, type PersonRows } from '../../exporters/postgres/people.ts'
 import { withStore } from '../../exporters/postgres/session.ts'
 import { eraseSubject } from '../keys/erasure.ts'
 import type { Signer } from '../keys/signature.ts'
@@ -51,20 +51,20 @@ export async function erase(request: Request, signer: Signer): Promise<Erasure> 
   })
   const refs = [...new Set(receipts.flatMap((receipt) => receipt.refs))]
   await keep('open', 'keys destroyed', { refs, receipts: receipts.map(({ signature }) => signature ?? '') })
-  const done = await eraseRows(stores, refs, keep, asked.nowMs)
+  const done = await eraseRows(stores, { ...rows, refs }, keep, asked.nowMs)
   await keep('done', 'erased', { refs, records: done.reduce((sum, { records }) => sum + records, 0) })
   return { is: 'done', keys: refs.length, stores: done }
 }
 
 async function eraseRows(
   stores: readonly RegionStore[],
-  refs: readonly string[],
+  person: PersonRows,
   keep: Request['keep'],
   nowMs: number,
 ): Promise<Erased[]> {
   const done: Erased[] = []
   for (const store of stores) {
-    const records = await withStore(store, (client, schema) => deleteRows(client, schema, refs, nowMs))
+    const records = await withStore(store, (client, schema) => deletePerson(client, schema, person, nowMs))
     const erased = { store: store.id, region: store.region, records }
     await keep('open', 'rows deleted', erased)
     done.push(erased)

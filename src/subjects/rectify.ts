@@ -57,7 +57,10 @@ async function one(
     const body = bodyOf(asked, purpose, retention, store, note, sealer)
     if (body === undefined) continue
     const { tenant } = asked.person
-    const place = { tenant, region: store.region, purpose, retention, subject: body.ref ?? rows.refs[0]! }
+    const subject = body.ref ?? rows.refs[0]
+    // Without a reference nobody could find the note again.
+    if (subject === undefined) continue
+    const place = { tenant, region: store.region, purpose, retention, subject }
     if (await insertNote(client, schema, place, { request: head.request, body: body.text, nowMs: asked.nowMs })) notes++
   }
   const marked = await markRectified(client, schema, rows, head.request)

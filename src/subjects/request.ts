@@ -16,6 +16,7 @@ import { checkedReason, currentUser } from '../keys/decrypt.ts'
 import { type FoundSubject, findSubject, type Person } from '../keys/erasure.ts'
 import { lookupOf, subjectRoot, tenantKeys } from '../keys/subject_rows.ts'
 import { retentionEndMs } from '../units.ts'
+import { namedBy } from './named.ts'
 import { keepStep, newRequestId, type RequestEntry, type RequestHead, type RequestKind } from './register.ts'
 
 export interface RegionStore extends StorePlace {
@@ -29,6 +30,8 @@ export interface Asked {
   readonly person: Person
   /** Keys folders of gateways, besides the data directory's. */
   readonly gatewayKeys: readonly string[]
+  /** Attributes that may name him, besides those that `encrypt` is told of. */
+  readonly attributes: readonly string[]
   /** Only stores in these; undefined: all. */
   readonly regions: readonly string[] | undefined
   readonly reason: string
@@ -100,11 +103,12 @@ export async function begin(asked: Asked, kind: RequestKind, again?: RequestEntr
   }
   await audit(keysDir, { action: kind, atMs: nowMs, who, reason, what: [whatOf(head, stores)] })
   const found = findSubject(keysFolders, person)
-  const rows = { tenant: person.tenant, refs: [...new Set(found.map(({ ref }) => ref))] }
+  const named = namedBy(config, asked.attributes, keysFolders, person)
+  const rows = { tenant: person.tenant, refs: [...new Set(found.map(({ ref }) => ref))], named }
   const { request, tenant, asked: askedAt } = head
-  const named = { request, kind, tenant, subject, asked: askedAt, due: head.due, who, reason }
+  const same = { request, kind, tenant, subject, asked: askedAt, due: head.due, who, reason }
   const keep: Request['keep'] = (status, step, details) =>
-    keepStep(dataDir, { ...named, status, step, ...(details && { details }) }, Date.now())
+    keepStep(dataDir, { ...same, status, step, ...(details && { details }) }, Date.now())
   if (!again) await keep('open', 'asked', { stores: stores.map(({ id }) => id), refs: rows.refs })
   return { asked, head, keysFolders, found, rows, stores, keep }
 }

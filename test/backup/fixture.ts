@@ -41,6 +41,7 @@ export interface Row {
   readonly ref?: string
   readonly region?: string
   readonly event?: string
+  readonly user?: string
   readonly text: string
 }
 
@@ -48,9 +49,11 @@ export interface Row {
 export async function fill(server: TestServer, database: string, rows: readonly Row[], clockMs = nowMs): Promise<void> {
   const host = { ...makeHost(server.folder, promises), nowMs: () => clockMs }
   const store = await openStore(server, database, host)
-  const records = rows.map(({ purpose, atMs, tenant = 'acme', ref, region, event, text }) => {
-    const subject = ref === undefined ? [] : [{ key: 'douane.subject_ref', value: { stringValue: ref } }]
-    const fields = { timeUnixNano: nanos(atMs), body: { stringValue: text }, attributes: subject }
+  const records = rows.map(({ purpose, atMs, tenant = 'acme', ref, region, event, user, text }) => {
+    const attributes = Object.entries({ 'douane.subject_ref': ref, 'enduser.id': user }).flatMap(([key, value]) =>
+      value === undefined ? [] : [{ key, value: { stringValue: value } }],
+    )
+    const fields = { timeUnixNano: nanos(atMs), body: { stringValue: text }, attributes }
     return record(purpose, { ...fields, ...(event !== undefined && { eventName: event }) }, tenant, region)
   })
   const outcome = await store.send(batchOf(requestOf(records)), never)

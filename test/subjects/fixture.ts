@@ -2,8 +2,10 @@
  * Three stores in three regions, with rows about three people of one tenant: sealed as a gateway seals them, kept in the
  * clear, and without content. Every row about a person holds a canary of his.
  */
+import { createHmac } from 'node:crypto'
 import { join } from 'node:path'
 import type { Log } from '../../src/contract.ts'
+import { openHashKeys } from '../../src/keys/hash_keys.ts'
 import { initKeys } from '../../src/keys/operations.ts'
 import { type OpenSealer, openSealer } from '../../src/keys/sealer.ts'
 import { encodeValue } from '../../src/otlp/value.ts'
@@ -19,6 +21,7 @@ const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: ()
 
 const config = `
 receivers: { otlp: { protocols: { http: { endpoint: 127.0.0.1:0 } } } }
+processors: { encrypt: { fields: [log.body], subject: 'log.attributes["enduser.id"]' } }
 connectors: { residency: { policy: residency.yaml } }
 exporters:
   postgres/de: { region: eu-de, url: embedded, database: de }
@@ -31,7 +34,7 @@ extensions:
 service:
   extensions: [backup/de, backup/nl, backup/ny]
   pipelines:
-    logs/in: { receivers: [otlp], exporters: [residency] }
+    logs/in: { receivers: [otlp], processors: [encrypt], exporters: [residency] }
     logs/de: { receivers: [residency], exporters: [postgres/de] }
     logs/nl: { receivers: [residency], exporters: [postgres/nl] }
     logs/ny: { receivers: [residency], exporters: [postgres/ny] }
@@ -93,8 +96,18 @@ export function rowsAbout({ sealer }: World, region: string, count: number, nowM
   })
 }
 
+/** Somebody of whom there are only copies without content: he is named, as he came and hashed. */
+export const unreferenced = 'anna@example.com'
+function rowsNaming({ keysDir }: World, region: string): Row[] {
+  const { id, key } = openHashKeys({ dir: keysDir, nowMs: () => Date.now() }).current(tenant)
+  const hash = `hmac:${id}:${createHmac('sha256', key).update(unreferenced).digest('hex')}`
+  const row = { purpose: 'usage', atMs: Date.now() - 60_000, tenant, region, event: 'document.opened' }
+  return [unreferenced, hash, 'somebody else'].map((user) => ({ ...row, user, text: 'usage' }))
+}
+
 export async function fillAll(world: World, count: number): Promise<void> {
   for (const [i, store] of stores.entries()) {
-    await fill(world.server, store, rowsAbout(world, regions[i]!, count), Date.now())
+    const rows = [...rowsAbout(world, regions[i]!, count), ...rowsNaming(world, regions[i]!)]
+    await fill(world.server, store, rows, Date.now())
   }
 }

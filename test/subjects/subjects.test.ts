@@ -8,7 +8,7 @@ import { fill } from '../backup/fixture.ts'
 import { examplesOf, followsExample } from '../docs/worked_example.ts'
 import { until } from '../e2e/gateway.ts'
 import { jsonHere, runHere } from '../e2e/here.ts'
-import { canaryOf, fillAll, makeWorld, people, regions, stores, tenant, type World } from './fixture.ts'
+import { canaryOf, fillAll, makeWorld, people, regions, stores, tenant, unreferenced, type World } from './fixture.ts'
 
 let world: World
 /** Jane is the one of docs/subjects.md. */
@@ -202,6 +202,18 @@ describe('a person is erased', () => {
     writeFileSync(file!, bytes)
     expect(changed.code).not.toBe(0)
   })
+})
+
+test('a person without a reference is found by the attributes that name people, as they came and hashed', async () => {
+  expect(records(await asked('find', unreferenced))).toEqual([2, 2, 2])
+  const [kept] = await asked('summary', unreferenced, '--region', 'eu-de', '--format', 'json')
+  expect(kept).toMatchObject({ purpose: 'usage', records: 2, events: { 'document.opened': 2 }, retention: '6d' })
+  expect(await asked('rectify', unreferenced, '--note', 'x')).toMatchObject([{ marked: 2, notes: 0 }, {}, {}])
+  const { code, stderr } = await subject('find', unreferenced, '--attribute', 'log.body')
+  expect([code, stderr]).toEqual([1, expect.stringContaining('log.body is no attribute that names a person')])
+  expect(records(await asked('erase', unreferenced, '--yes'))).toEqual([2, 2, 2])
+  const left = (await rowsOf('de')).filter(({ purpose }) => purpose === 'usage')
+  expect(left.map(({ attributes }) => attributes['enduser.id'])).toEqual(['somebody else'])
 })
 
 test('docs/subjects.md shows what the commands tell', async () => {
