@@ -43,10 +43,14 @@ const guarded = ['logs', 'usage_added', 'usage_daily'] as const
 const readable = ['logs', 'usage_added', 'usage_daily', 'usage', 'schema_version'] as const
 const books = ['batches', 'partitions', 'legal_holds', 'deletions', 'retention_runs', 'roles'] as const
 
+const safeName = (text: string): string => text.toLowerCase().replace(/[^a-z0-9_]/g, '_')
+const stemOf = (database: string, schema: string): string =>
+  safeName(`douane_${database}${schema === 'douane' ? '' : `_${schema}`}_`).slice(0, identifierCharsMax - 9)
+
 /** The name of a role; two different stores or readers never share one. */
 export function roleName(database: string, schema: string, what: string): string {
   const plain = `douane_${database}${schema === 'douane' ? '' : `_${schema}`}_${what}`
-  const safe = plain.toLowerCase().replace(/[^a-z0-9_]/g, '_')
+  const safe = safeName(plain)
   if (safe === plain && safe.length <= identifierCharsMax) return safe
   const mark = createHash('sha256').update(`${database}\0${schema}\0${what}`).digest('hex').slice(0, 8)
   return `${safe.slice(0, identifierCharsMax - 9)}_${mark}`
@@ -90,6 +94,8 @@ export async function ensureRoles(client: Client, schema: string, ownerPassword?
       `INSERT INTO ${name}.roles (name, kind) VALUES ($1, 'gateway'), ($2, 'log_admin') ON CONFLICT DO NOTHING`,
       [gateway, roleName(database, schema, 'log_admin')],
     )
+    // A backup of another database, restored here, brings the names of that one's roles along: they get nothing here.
+    await client.query(`DELETE FROM ${name}.roles WHERE NOT starts_with(name, $1)`, [stemOf(database, schema)])
     const found = await client.query<StoreRole>(`SELECT name AS role, kind, purposes, tenants FROM ${name}.roles`)
     for (const role of found.rows) await makeRole(client, schema, database, role)
     if (ownerPassword !== undefined) {

@@ -180,6 +180,13 @@ describe('readers', () => {
     await expect(names('nobody')).rejects.toThrow('the store has no reader nobody')
   })
 
+  test('of a store that was restored from another database get nothing', async () => {
+    await server.sql(database, `INSERT INTO roles (name, kind) VALUES ('douane_elsewhere_log_admin', 'log_admin')`)
+    await (await openStore(server, database)).close()
+    expect((await withStore(place(), listRoles)).map(({ role }) => role)).not.toContain('douane_elsewhere_log_admin')
+    expect(await server.sql(database, `SELECT FROM pg_roles WHERE rolname LIKE 'douane_elsewhere%'`)).toEqual([])
+  })
+
   test('are listed with who has been given them, and go without a trace', async () => {
     const roles = await withStore(place(), listRoles)
     expect(roles.map(({ kind, purposes, tenants, login }) => ({ kind, purposes, tenants, login }))).toEqual([
