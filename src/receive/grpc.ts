@@ -14,7 +14,7 @@ import type { GrpcConfig } from './config.ts'
 import type { Running } from './http.ts'
 import { guard, http2Options } from './http2_guard.ts'
 import type { Intake } from './intake.ts'
-import { listen } from './listen.ts'
+import { boundConnections, listen } from './listen.ts'
 import { loadTls } from './tls.ts'
 import { Uploads } from './uploads.ts'
 
@@ -61,7 +61,7 @@ interface Connections {
 function watchConnections(server: http2.Http2Server | http2.Http2SecureServer, config: GrpcConfig): Connections {
   const parameters = config.keepalive.server_parameters
   const connections: Connections = { sessions: new Set(), sockets: new Set() }
-  server.maxConnections = limits.connectionsMax
+  boundConnections(server, limits.connectionsMax)
   server.on('connection', (socket: Socket) => {
     connections.sockets.add(socket)
     socket.on('error', () => socket.destroy())

@@ -16,7 +16,7 @@ import { corsOf } from './cors.ts'
 import { type Door, Exchange, type Request, type Response } from './exchange.ts'
 import { guard, http2Options } from './http2_guard.ts'
 import type { Intake } from './intake.ts'
-import { listen } from './listen.ts'
+import { boundConnections, listen } from './listen.ts'
 import { badData, Code, type Refusal, statusJson } from './status.ts'
 import { loadTls, type Tls } from './tls.ts'
 import { Uploads } from './uploads.ts'
@@ -55,7 +55,7 @@ export async function startHttp(
   serveHttp1(server, door)
   const sessions = serveHttp2(http2Server, door)
   const silent = divertHttp2(server, http2Server, config)
-  server.maxConnections = limits.connectionsMax
+  boundConnections(server, limits.connectionsMax)
   tls?.keepFresh((context) => (server as https.Server).setSecureContext(context))
   try {
     const endpoint = await listen(server, config.endpoint)

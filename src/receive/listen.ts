@@ -23,6 +23,14 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host)
 }
 
+/**
+ * So many connections at once; further ones are closed. Among several workers Node would pass them from one full worker to
+ * the next for ever, unless told to drop them (its types do not know the property yet).
+ */
+export function boundConnections(server: Server, connectionsMax: number): void {
+  Object.assign(server, { maxConnections: connectionsMax, dropMaxConnection: true })
+}
+
 /** Listens; gives the real `host:port`. Rejects with `DependencyError` that says what to do. */
 export function listen(server: Server, text: string): Promise<string> {
   const endpoint = parseEndpoint(text)!
