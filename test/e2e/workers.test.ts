@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { GatewayStatus } from '../../src/status.ts'
 import { type HttpDestination, httpDestination } from '../exporters/servers.ts'
 import { decodeRequest } from '../oracle/otlp.ts'
+import { callOnce } from '../receive/grpc_client.ts'
 import { passThrough, quickRetry } from './configs.ts'
 import { cleanUp, files, later, run, start, temporaryFolder, until } from './gateway.ts'
 import { bodiesOf, bytes, getText, record, request, send } from './requests.ts'
@@ -97,7 +98,11 @@ describe('two workers', () => {
     expectBalance(await statusAt(admin))
     await until(async () => (await statusAt(admin)).workers![1]!.running)
     await later(100)
-    const acknowledged = [...sent, ...(await end())]
+    for (const n of [0, 1]) {
+      const body = bytes(request('acme', [record(`grpc ${n}`)]))
+      expect((await callOnce(gateway.endpoints.grpc, body)).code).toBe(0)
+    }
+    const acknowledged = [...sent, 'grpc 0', 'grpc 1', ...(await end())]
     await until(() => {
       const arrived = new Set(arrivedAt(sink))
       return acknowledged.every((text) => arrived.has(text))
