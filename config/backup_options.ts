@@ -3,9 +3,19 @@
  */
 import { z } from 'zod'
 import { limits } from '../src/limits.ts'
-import { compareRetention, parseRetention, retention } from '../src/units.ts'
+import { compareRetention, parseRetention, UnitError } from '../src/units.ts'
 
-const keptMax = parseRetention(limits.backupKeptMax)
+/** A retention as it is written, so that it is printed as it was read. */
+export const retentionText = (longest?: string) =>
+  z.string().superRefine((text, context) => {
+    try {
+      const isTooLong = longest !== undefined && compareRetention(parseRetention(text), parseRetention(longest)) > 0
+      if (isTooLong) context.addIssue(`is longer than ${longest}`)
+    } catch (error) {
+      if (!(error instanceof UnitError)) throw error
+      context.addIssue(error.message)
+    }
+  })
 
 export const s3Options = z
   .strictObject({
@@ -41,9 +51,8 @@ export const backupOptions = z
       .enum(['hourly', 'nightly', 'none'])
       .default('nightly')
       .describe('When: each full hour, at one in the morning (UTC), or only by `douane backup run`.'),
-    keep: retention()
-      .refine((kept) => compareRetention(kept, keptMax) <= 0, `is longer than ${limits.backupKeptMax}`)
-      .default(parseRetention('30d'))
+    keep: retentionText(limits.backupKeptMax)
+      .default('30d')
       .describe('How long a backup is kept. What it holds goes earlier where its retention ends earlier.'),
     recipient: z
       .string()

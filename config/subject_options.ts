@@ -2,8 +2,7 @@
  * The options of the extension `subject_requests`: where what people asked for is written, and by when.
  */
 import { z } from 'zod'
-import { parseRetention, retention } from '../src/units.ts'
-import { s3Options } from './backup_options.ts'
+import { retentionText, s3Options } from './backup_options.ts'
 
 const place = z
   .strictObject({
@@ -14,8 +13,8 @@ const place = z
 
 export const subjectOptions = z
   .strictObject({
-    answer_within: retention()
-      .default(parseRetention('1mo'))
+    answer_within: retentionText()
+      .default('1mo')
       .describe('By when a request has to be answered. The GDPR gives a month.'),
     places: z
       .record(z.string(), place)

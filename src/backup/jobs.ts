@@ -10,7 +10,7 @@ import { type StorePlace, withStore } from '../../exporters/postgres/session.ts'
 import { refBytes } from '../keys/subject_rows.ts'
 import { SubjectSecrets } from '../keys/subject_secrets.ts'
 import { retentionIn } from '../policy.ts'
-import { compareRetention } from '../units.ts'
+import { compareRetention, parseRetention } from '../units.ts'
 import type { Manifest, PurposeRetention } from './manifest.ts'
 import type { SecretOf } from './part.ts'
 import { type BackupPlace, openPlace } from './place.ts'
@@ -92,7 +92,7 @@ export async function backUp(
   const signer = backupSigner(keysDir)
   const recipients = await openRecipients(keysDir, region, recipient)
   const shelf = new Shelf(place, store.id, [signer.publicKey])
-  const promised = { keep, retentionOf, policyVersion }
+  const promised = { keep: parseRetention(keep), retentionOf, policyVersion }
   const secrets = await subjectSecrets([keysDir])
   const made = { shelf, region, nowMs, recipients, signer, secretOf: secrets.of }
   try {

@@ -15,7 +15,7 @@ import { type AccessEntry, AccessLog } from '../keys/audit.ts'
 import { checkedReason, currentUser } from '../keys/decrypt.ts'
 import { type FoundSubject, findSubject, type Person } from '../keys/erasure.ts'
 import { lookupOf, subjectRoot, tenantKeys } from '../keys/subject_rows.ts'
-import { retentionEndMs } from '../units.ts'
+import { parseRetention, retentionEndMs } from '../units.ts'
 import { namedBy } from './named.ts'
 import { keepStep, newRequestId, type RequestEntry, type RequestHead, type RequestKind } from './register.ts'
 
@@ -90,7 +90,7 @@ export async function begin(asked: Asked, kind: RequestKind, again?: RequestEntr
   const stores = storesIn(asked)
   const keysFolders = [...new Set([keysDir, ...asked.gatewayKeys])]
   const subject = hashOf(keysDir, person)
-  const due = new Date(retentionEndMs(nowMs, optionsOf(config).options.answer_within)).toISOString()
+  const due = new Date(retentionEndMs(nowMs, parseRetention(optionsOf(config).options.answer_within))).toISOString()
   const head: RequestHead = again ?? {
     request: newRequestId(),
     kind,
