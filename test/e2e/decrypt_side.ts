@@ -1,7 +1,8 @@
 /** A decrypt side and gateways with its bundle, as processes of their own. */
 import { existsSync, readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
-import { files, type Gateway, run, start, temporaryFolder, until } from './gateway.ts'
+import { type Ended, files, type Gateway, start, temporaryFolder, until } from './gateway.ts'
+import { runHere } from './here.ts'
 import { bytes, record, request, send } from './requests.ts'
 
 export const use = ['--tenant', 'acme', '--region', 'eu-de', '--retention', '1mo']
@@ -39,7 +40,7 @@ export interface Side {
 /** Keys of a decrypt side, and its bundle. */
 export async function decryptSide(): Promise<Side> {
   const dir = temporaryFolder()
-  const made = await run(['keys', 'init', ...use, '--periods', '2', '--data-dir', dir], { env: environment })
+  const made = await runHere(['keys', 'init', ...use, '--periods', '2', '--data-dir', dir], environment)
   const { trust } = JSON.parse(made.stdout)
   const bundle = join(temporaryFolder(), 'bundle.json')
   await exported(dir, bundle)
@@ -48,9 +49,7 @@ export async function decryptSide(): Promise<Side> {
 
 /** Replaces the bundle as an administrator would: whole, by a rename. */
 export async function exported(dir: string, bundle: string): Promise<void> {
-  const { code } = await run(['keys', 'export-bundle', '--out', `${bundle}.new`, '--data-dir', dir], {
-    env: environment,
-  })
+  const { code } = await runHere(['keys', 'export-bundle', '--out', `${bundle}.new`, '--data-dir', dir], environment)
   if (code !== 0) throw new Error(`the bundle was not exported: ${code}`)
   renameSync(`${bundle}.new`, bundle)
 }
@@ -65,15 +64,13 @@ export async function gatewayOf(side: Side): Promise<{ running: Gateway; folder:
 export const tell = (at: Gateway, body: string) => send(at.endpoints.http, bytes(request('acme', [record(body)])))
 export const written = (out: string): Promise<string> => until(() => existsSync(out) && readFileSync(out, 'utf8'))
 
-export const decrypted = (side: Side, text: string, gateways: readonly string[]) =>
-  run(
-    [
-      'decrypt',
-      '--reason',
-      'ticket 4711',
-      '--data-dir',
-      side.dir,
-      ...gateways.flatMap((keys) => ['--gateway-keys', keys]),
-    ],
-    { input: text, env: environment },
-  )
+export async function decrypted(
+  side: Side,
+  text: string,
+  gateways: readonly string[],
+  env = environment,
+): Promise<Ended> {
+  const file = files(temporaryFolder(), { 'rows.jsonl': text })
+  const stores = gateways.flatMap((keys) => ['--gateway-keys', keys])
+  return runHere(['decrypt', file, '--reason', 'ticket 4711', '--data-dir', side.dir, ...stores], env)
+}

@@ -1,8 +1,9 @@
 /** A decrypt side and two gateways, as processes: the gateways seal to its bundle, it reads what both sealed. */
 import { readdirSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { decrypted, decryptSide, environment, gatewayOf, type Side, tell, written } from './decrypt_side.ts'
-import { cleanUp, run, runJson } from './gateway.ts'
+import { decrypted, decryptSide, gatewayOf, type Side, tell, written } from './decrypt_side.ts'
+import { cleanUp } from './gateway.ts'
+import { jsonHere, runHere } from './here.ts'
 
 let side: Side
 beforeAll(async () => {
@@ -31,19 +32,20 @@ describe('a decrypt side and two gateways', () => {
     )
     expect(opened.stdout).toContain('words of gateway 0')
     expect(opened.stdout).toContain('words of gateway 1')
-    const entries = await runJson(['keys', 'audit', 'show', '--data-dir', side.dir])
+    const entries = await jsonHere(['keys', 'audit', 'show', '--data-dir', side.dir])
     expect(entries).toMatchObject([
       { action: 'decrypt', reason: 'ticket 4711', what: [{ tenant: 'acme', field: 'log.body' }] },
       { action: 'decrypt', reason: 'ticket 4711', what: [{ tenant: 'acme', field: 'log.body' }] },
     ])
     expect(JSON.stringify(entries)).not.toContain('words of')
-    expect(await runJson(['keys', 'audit', 'verify', '--data-dir', side.dir])).toMatchObject([{ ok: true, entries: 2 }])
+    expect(await jsonHere(['keys', 'audit', 'verify', '--data-dir', side.dir])).toMatchObject([
+      { ok: true, entries: 2 },
+    ])
 
-    const withoutReason = await run(['decrypt', '--data-dir', side.dir], { input: texts[0]!, env: environment })
+    const withoutReason = await runHere(['decrypt', '--data-dir', side.dir])
     expect([withoutReason.code, withoutReason.stdout]).toEqual([2, ''])
     const wrong = { DOUANE_KEYS_PASSPHRASE: 'wrong' }
-    const args = ['decrypt', '--reason', 'r', '--data-dir', side.dir, '--gateway-keys', both[0]!.keys]
-    const closed = await run(args, { input: texts[0]!, env: wrong })
+    const closed = await decrypted(side, texts[0]!, [both[0]!.keys], wrong)
     expect([closed.code, closed.stdout]).toEqual([3, ''])
     expect(closed.stderr).toMatch(/passphrase does not open.*DOUANE_KEYS_PASSPHRASE/s)
   })
