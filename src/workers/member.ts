@@ -206,7 +206,7 @@ export class Member {
   #ended(how: string): void {
     const wasRunning = this.#state === 'running'
     if (this.#state === 'stopped') return
-    void this.#keepCounters()
+    this.#keepCounters().catch((error: unknown) => tellDefect(this.#options.log, 'metrics', error))
     this.#downSinceMs ??= performance.now()
     // The first start is its caller's.
     if (!wasRunning) return
@@ -216,10 +216,13 @@ export class Member {
     this.#startLater()
   }
 
+  /** At once: a counter that fell for a moment would look as if it had started anew. */
   async #keepCounters(): Promise<void> {
-    const last = countersOf(this.#metrics)
-    this.#metrics = this.#metrics.filter((metric) => !last.includes(metric))
-    this.#former = await oneDump([this.#former, last])
+    const metrics = this.#metrics
+    const last = countersOf(metrics)
+    const former = await oneDump([this.#former, last])
+    this.#former = former
+    if (this.#metrics === metrics) this.#metrics = metrics.filter((metric) => !last.includes(metric))
   }
 
   #startLater(): void {
