@@ -104,9 +104,9 @@ async function send(inbound: Inbound, body: Buffer): Promise<void> {
 const person = `subject: 'log.attributes["user.id"]'`
 const runs = [
   { name: 'the whole chain, nothing sealed', ...pipeline(whole, 'keep') },
-  { name: 'two fields sealed', ...pipeline({ ...whole, encrypt: `{ ${sealed} }` }, 'encrypt') },
+  { name: 'the whole chain, two fields sealed', ...pipeline({ ...whole, encrypt: `{ ${sealed} }` }, 'encrypt') },
   {
-    name: 'two fields sealed, for 5,000 people',
+    name: 'the whole chain, two fields of 5,000 people',
     ...pipeline({ ...whole, encrypt: `{ ${sealed}, ${person} }` }, 'encrypt'),
   },
   { name: 'read, route and splice alone, nothing sealed', ...pipeline({ tag_purpose: whole.tag_purpose }, 'keep') },

@@ -83,20 +83,25 @@ const roles: Readonly<Record<string, number>> = {
 
 /** What is sealed of a record, a scope or a resource. */
 class Selection {
-  readonly roles = new Set<number>()
+  /** Fields that are no attributes: a bit for each, by its role's number without the sign. */
+  #roleBits = 0
   /** Attribute keys. Filled before the first request. */
   readonly keys = new Set<string>()
   readonly #chosen = new KeyMemo((key) => this.keys.has(key))
 
   get isEmpty(): boolean {
-    return this.roles.size === 0 && this.keys.size === 0
+    return this.#roleBits === 0 && this.keys.size === 0
+  }
+
+  addRole(role: number): void {
+    this.#roleBits |= 1 << -role
   }
 
   /** Calls `visit` for what is chosen of slots [first, end): every one of several attributes with the same key. */
   each(slots: Slots, first: number, end: number, visit: (slots: Slots, slot: number) => void): number {
     let visited = 0
     for (let slot = first; slot < end; slot++) {
-      if (slots.kind(slot) === Kind.Removed || !this.#has(slots, slot)) continue
+      if (!this.#has(slots, slot) || slots.kind(slot) === Kind.Removed) continue
       visit(slots, slot)
       visited++
     }
@@ -105,7 +110,7 @@ class Selection {
 
   #has(slots: Slots, slot: number): boolean {
     const id = slots.keyId(slot)
-    if (id < 0) return this.roles.has(id)
+    if (id < 0) return (this.#roleBits & (1 << -id)) !== 0
     if (this.keys.size === 0) return false
     return id > 0 ? this.#chosen.byId(slots.keys, id) : this.#chosen.byName(slots.key(slot))
   }
@@ -118,7 +123,7 @@ function select(selections: Selections, source: string, index: number): void {
   const path = pathOf(source, index)
   const role = roles[`${path.of}.${path.field}`]
   if (role !== undefined) {
-    selections[path.of].roles.add(role)
+    selections[path.of].addRole(role)
     return
   }
   const [key] = path.keys
