@@ -1,6 +1,8 @@
 /** Private keys in the custody of a provider: made, listed, opened, handed over; and what happens while it is away. */
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { readProviders } from '../../config/keys.ts'
 import { formatProblem } from '../../config/problem.ts'
@@ -172,4 +174,18 @@ describe('providers.yaml', () => {
     expect(bad('{')).toMatch(/not YAML/)
     expect(readProviders('/no/such/providers.yaml', {}).read).toEqual({ wrapWith: 'local', providers: [] })
   })
+})
+
+test('the program of docs/keys.md reads as decrypt does', async () => {
+  const page = readFileSync(new URL('../../docs/keys.md', import.meta.url), 'utf8')
+  const [, program] = /```ts\n([\s\S]*?)```/.exec(page)!
+  const folder = freshFolder()
+  const { sealer } = await testSealer(folder)
+  const row = { tenant: 'acme', body: sealer.seal(text('read by a program'), acme, 'log.body') }
+  const source = fileURLToPath(new URL('../../src', import.meta.url))
+  const file = join(folder, 'program.ts')
+  writeFileSync(file, program!.replace('douane/src', source).replace('/var/lib/douane/keys', folder))
+  const read = execFileSync(process.execPath, [file], { input: `${JSON.stringify(row)}\n`, encoding: 'utf8' })
+  expect(JSON.parse(read)).toEqual({ tenant: 'acme', body: 'read by a program' })
+  expect(await verifyAccessLog(folder)).toMatchObject({ ok: true, entries: 1 })
 })

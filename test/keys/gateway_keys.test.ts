@@ -163,6 +163,19 @@ describe('keys whose retention is over', () => {
   })
 })
 
+test('docs/keys.md shows configurations that load', () => {
+  const page = readFileSync(new URL('../../docs/keys.md', import.meta.url), 'utf8')
+  const blocks = [...page.matchAll(/```yaml\n(service:\n[\s\S]*?)```/g)].map(([, block]) => block!)
+  expect(blocks.length).toBeGreaterThan(1)
+  for (const block of blocks) {
+    const file = join(freshFolder(), 'gateway.yaml')
+    const service = block.replace('ed25519:…', `ed25519:${'A'.repeat(43)}`)
+    const rest = yaml('{}').replace(/service:\n {2}keys: \{\}\n/, service)
+    writeFileSync(file, rest)
+    expect(loadConfig([file], { env: {}, registries: builtIn }).problems).toEqual([])
+  }
+})
+
 describe('what is written wrong', () => {
   test('is told with its place', () => {
     const { problems } = place()
