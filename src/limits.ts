@@ -16,6 +16,8 @@ export const limits = {
   jsonDepthMax: 320,
   /** The JSON text of one request. Below what a string can hold. */
   jsonBytesMax: 256 * MiB,
+  /** A larger text is read in steps of about this size. */
+  jsonBytesPerStep: 1 * MiB,
   /** The writer of values keeps its buffer between calls up to this size. */
   valueScratchBytesMax: 4 * MiB,
   /** Attributes of one resource, scope or record. */

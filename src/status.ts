@@ -59,8 +59,11 @@ function line(of: TenantAccount): AccountLine {
 }
 
 /** Why a destination is not healthy; undefined: it is. */
-export function deliveryFault({ diskFailing, stuckSinceMs }: DestinationState, nowMs: number): string | undefined {
+export function deliveryFault(state: DestinationState, nowMs: number): string | undefined {
+  const { diskFailing, stuckSinceMs, lastFailure } = state
   if (diskFailing !== undefined) return `the queue cannot be written (${diskFailing})`
   const stuckMs = stuckSinceMs === undefined ? 0 : nowMs - stuckSinceMs
-  return stuckMs > limits.healthStuckMs ? `nothing could be delivered for ${Math.round(stuckMs / 1000)} s` : undefined
+  if (stuckMs <= limits.healthStuckMs) return undefined
+  const why = lastFailure === undefined ? '' : `: ${lastFailure}`
+  return `nothing could be delivered for ${Math.round(stuckMs / 1000)} s${why}`
 }

@@ -18,6 +18,8 @@ export function stateTogether(states: readonly DestinationState[]): DestinationS
     capacity: sum(({ capacity }) => capacity),
     sizer: states[0]!.sizer,
     oldestAgeMs: Math.max(...states.map(({ oldestAgeMs }) => oldestAgeMs)),
+    queuedPerSecond: sum(({ queuedPerSecond }) => queuedPerSecond),
+    storedPerSecond: sum(({ storedPerSecond }) => storedPerSecond),
     inFlight: sum(({ inFlight }) => inFlight),
     retrying: sum(({ retrying }) => retrying),
     retries: sum(({ retries }) => retries),

@@ -108,7 +108,9 @@ function statusTable(status: GatewayStatus): string {
   for (const [tenant, line] of Object.entries(status.tenants)) row(tenant === '' ? '(unknown)' : tenant, line)
   row('total', status.total)
   const destinations = new Table({
-    head: ['destination', 'queued', 'bytes', 'oldest', 'breaker', 'dead letters', 'last failure'],
+    head: ['destination', 'queued', 'bytes', 'oldest', 'in/s', 'out/s', 'retries', 'breaker', 'dead letters'].concat(
+      'last failure',
+    ),
     style: plain,
   })
   for (const [id, state] of Object.entries(status.destinations)) {
@@ -117,6 +119,9 @@ function statusTable(status: GatewayStatus): string {
       String(state.queuedRecords),
       String(state.queuedBytes),
       `${Math.round(state.oldestAgeMs / 1000)} s`,
+      String(Math.round(state.queuedPerSecond)),
+      String(Math.round(state.storedPerSecond)),
+      state.retrying === 0 ? String(state.retries) : `${state.retries} (${state.retrying} waiting)`,
       state.breaker,
       String(state.deadLetters.records),
       state.lastFailure ?? '',

@@ -3,7 +3,8 @@
  *
  * The length of a message is known only at its end, so room for it is kept at its start, as much as such a message
  * usually needs (`lengthBytes`). At the end the length goes in, and the content moves where the room does not fit.
- * Deep in nested values room for the largest length is kept, and filled up with a longer varint than it needs, which
+ * A large text is read in steps, between which others get their turn: a step ends with a resource's, scope's or record's
+ * end. Deep in nested values room for the largest length is kept, and filled up with a longer varint than it needs, which
  * protobuf allows: else one large string, nested 64 deep, would be moved once a level. What is written is never longer
  * than what was read, but for `SLACK`.
  *
@@ -40,6 +41,11 @@ export function jsonToWire(text: Uint8Array, into?: Buffer): Buffer {
   return new Parser(source, out).request()
 }
 
+/** The same in steps of about `jsonBytesPerStep`, each run by `next`; the last one gives the bytes. Throws `JsonError`. */
+export function jsonToWireSteps(text: Buffer, into: Buffer): Generator<void, Buffer> {
+  return new Parser(text, into).requestSteps()
+}
+
 const specialDoubles = new Map([
   ['NaN', Number.NaN],
   ['Infinity', Infinity],
@@ -53,6 +59,9 @@ for (const [index, byte] of Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklm
 base64Value['-'.charCodeAt(0)] = 62
 base64Value['_'.charCodeAt(0)] = 63
 
+/** The resource logs of a request, and the scope logs of those. */
+const holdsRecords = ({ name }: JsonField): boolean => name === 'resourceLogs' || name === 'scopeLogs'
+
 class Parser extends JsonText {
   readonly #out: Buffer
   #pos = 0
@@ -60,6 +69,8 @@ class Parser extends JsonText {
   #source: Buffer
   #from = 0
   #to = 0
+  /** Where the last step ended. */
+  #pausedAt = 0
 
   constructor(text: Buffer, out: Buffer) {
     super(text)
@@ -69,6 +80,15 @@ class Parser extends JsonText {
 
   request(): Buffer {
     this.#message(requestMessage, 0)
+    return this.#ended()
+  }
+
+  *requestSteps(): Generator<void, Buffer> {
+    yield* this.#messageSteps(requestMessage)
+    return this.#ended()
+  }
+
+  #ended(): Buffer {
     if (!Number.isNaN(this.peek())) this.fail('text after the request')
     return this.#out.subarray(0, this.#pos)
   }
@@ -81,19 +101,42 @@ class Parser extends JsonText {
     if (this.emptied(Byte.closeObject)) return
     let seen = 0
     do {
-      const nameAt = this.at
-      const field = this.#name(message)
-      this.expect(Byte.colon, ':')
-      const next = this.peek()
-      if (field === undefined) this.skip(this.#out, this.#pos)
-      else if (next !== 0x6e || !this.literal('null')) {
-        if ((seen & field.bit) !== 0 || (message.isValue && seen !== 0))
-          throw new JsonError(message.isValue ? 'a value of two kinds' : `${field.name} comes twice`, nameAt)
-        seen |= field.bit
-        if (field.repeated) this.#list(field, level)
-        else this.#field(field, level, message.isValue)
-      }
+      const field = this.#member(message, seen)
+      if (field === undefined) continue
+      seen |= field.bit
+      if (field.repeated) this.#list(field, level)
+      else this.#field(field, level, message.isValue)
     } while (this.another(Byte.closeObject))
+  }
+
+  /** The same for the messages around records. */
+  *#messageSteps(message: JsonMessage): Generator<void> {
+    this.open(Byte.openObject, '{')
+    if (this.emptied(Byte.closeObject)) return
+    let seen = 0
+    do {
+      const field = this.#member(message, seen)
+      if (field === undefined) continue
+      seen |= field.bit
+      if (field.repeated) yield* this.#listSteps(field)
+      else this.#field(field, 0, false)
+    } while (this.another(Byte.closeObject))
+  }
+
+  /** Reads a member's name; gives its field where it has a value that counts. `seen`: the fields before it. */
+  #member(message: JsonMessage, seen: number): JsonField | undefined {
+    const nameAt = this.at
+    const field = this.#name(message)
+    this.expect(Byte.colon, ':')
+    const next = this.peek()
+    if (field === undefined) {
+      this.skip(this.#out, this.#pos)
+      return undefined
+    }
+    if (next === 0x6e && this.literal('null')) return undefined
+    if ((seen & field.bit) !== 0 || (message.isValue && seen !== 0))
+      throw new JsonError(message.isValue ? 'a value of two kinds' : `${field.name} comes twice`, nameAt)
+    return field
   }
 
   #name(message: JsonMessage): JsonField | undefined {
@@ -122,6 +165,21 @@ class Parser extends JsonText {
     if (this.emptied(Byte.closeList)) return
     do this.#field(field, values, false)
     while (this.another(Byte.closeList))
+  }
+
+  *#listSteps(field: JsonField): Generator<void> {
+    this.open(Byte.openList, '[')
+    if (this.emptied(Byte.closeList)) return
+    do {
+      if (holdsRecords(field)) {
+        const start = this.#begin(field, field.message!.lengthBytes)
+        yield* this.#messageSteps(field.message!)
+        this.#end(start, field.message!.lengthBytes, false)
+      } else this.#field(field, 0, false)
+      if (this.at - this.#pausedAt < limits.jsonBytesPerStep) continue
+      this.#pausedAt = this.at
+      yield
+    } while (this.another(Byte.closeList))
   }
 
   /** Reads one value. `present` says that the default value is written too. */
@@ -154,10 +212,19 @@ class Parser extends JsonText {
     const message = field.message!
     const deep = values > DEEP
     const reserved = deep ? DEEP_LENGTH_BYTES : message.lengthBytes
-    this.#out[this.#pos] = field.tag
-    const start = this.#pos + 1 + reserved
-    this.#pos = start
+    const start = this.#begin(field, reserved)
     this.#message(message, values)
+    this.#end(start, reserved, deep)
+  }
+
+  /** Writes a message's tag, and keeps room for its length. Gives where its content starts. */
+  #begin(field: JsonField, reserved: number): number {
+    this.#out[this.#pos] = field.tag
+    this.#pos += 1 + reserved
+    return this.#pos
+  }
+
+  #end(start: number, reserved: number, deep: boolean): void {
     const length = this.#pos - start
     const needed = varintLength(length)
     const size = deep && length >= 0x80 ? reserved : needed

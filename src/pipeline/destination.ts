@@ -23,6 +23,7 @@ import type { ParcelMeta } from './queue/frame.ts'
 import { Lanes } from './queue/lanes.ts'
 import type { SharedQueues } from './queue/shared.ts'
 import type { QueueConfig, RetryConfig } from './queue_config.ts'
+import { Rate } from './rate.ts'
 import { Sender } from './sender.ts'
 import { Unqueued } from './unqueued.ts'
 
@@ -55,9 +56,18 @@ export class Destination {
   readonly #sender: Sender
   #delivery: Delivery | Unqueued | undefined
   readonly deadLetters: DeadLetters
+  readonly #queuedRate: Rate
+  readonly #storedRate: Rate
   #stopping = false
 
-  constructor(options: DestinationOptions) {
+  constructor(given: DestinationOptions) {
+    this.#queuedRate = new Rate(() => given.clock.nowMs())
+    this.#storedRate = new Rate(() => given.clock.nowMs())
+    const stored: DeliveryCounts['stored'] = (tenants, n) => {
+      this.#storedRate.add(n)
+      given.counts.stored(tenants, n)
+    }
+    const options = { ...given, counts: { ...given.counts, stored } }
     const {
       id,
       dir,
@@ -120,7 +130,7 @@ export class Destination {
     const queue = this.#queue!
     const meta = { bytes: body.length, records, tenants, ...(holdings && { holdings }) }
     const entry = { body, parcels: [meta], group: policyVersion, owner: queue.ownerOf(owner) }
-    await this.#arrival(queue.append(entry), tenants)
+    await this.#arrival(queue.append(entry), tenants, records)
   }
 
   /**
@@ -146,7 +156,7 @@ export class Destination {
     const appended = queued.length > 1 ? appendToAll(shared, queued) : undefined
     return to.map((one, i) =>
       appended !== undefined && queued.includes(one)
-        ? one.#arrival(appended, tenants[i]!)
+        ? one.#arrival(appended, tenants[i]!, records)
         : one.offer({ ...parcel, tenants: tenants[i]! }),
     )
 
@@ -165,13 +175,14 @@ export class Destination {
     }
   }
 
-  async #arrival(appended: Promise<void>, tenants: TenantCounts): Promise<void> {
+  async #arrival(appended: Promise<void>, tenants: TenantCounts, records: number): Promise<void> {
     try {
       await appended
     } catch {
       // The queue has told the log why. A defect ends here as well: not durable, so not acknowledged.
       throw new QueueRefusal(this.id, 'failing', limits.diskRetryMs)
     }
+    this.#queuedRate.add(records)
     this.#options.counts.enqueued(tenants)
   }
 
@@ -229,6 +240,8 @@ export class Destination {
       capacity: queue.queue_size,
       sizer: queue.sizer,
       oldestAgeMs: oldestMs === undefined ? 0 : Math.max(0, clock.nowMs() - oldestMs),
+      queuedPerSecond: this.#queuedRate.perSecond,
+      storedPerSecond: this.#storedRate.perSecond,
       inFlight: delivery?.inFlight ?? 0,
       retrying: delivery instanceof Delivery ? delivery.retrying : 0,
       retries: delivery?.retries ?? 0,

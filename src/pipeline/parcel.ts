@@ -112,6 +112,9 @@ export interface DestinationState {
   readonly sizer: 'bytes' | 'items' | 'requests'
   /** Age of the oldest record that waits; 0 when nothing waits. */
   readonly oldestAgeMs: number
+  /** Records a second, over the last ten: that came into the queue, and that the destination took. */
+  readonly queuedPerSecond: number
+  readonly storedPerSecond: number
   readonly inFlight: number
   /** Batches that failed at least once and wait to be sent again. */
   readonly retrying: number

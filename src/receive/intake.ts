@@ -6,7 +6,8 @@
  * Whatever happens, every buffer goes back to the pool once, and `done` is called once.
  */
 import { JsonError } from '../errors.ts'
-import { jsonToWire, wireBytesMax } from '../otlp/json.ts'
+import { limits } from '../limits.ts'
+import { jsonToWire, jsonToWireSteps, wireBytesMax } from '../otlp/json.ts'
 import type { Accept, Answer, Received, Sender } from './accept.ts'
 import type { Body } from './body.ts'
 import { type Encoding, inflate } from './inflate.ts'
@@ -87,20 +88,38 @@ function understand(intake: Intake, arrival: Arrival, body: Body, done: (told: T
     done({ is: 'refused', refusal: noMemory() })
     return
   }
-  const read = readJson(text, buffer)
-  body.release()
-  if (Buffer.isBuffer(read)) {
-    ask(intake, arrival, read, done, () => intake.pool.give(buffer))
-    return
-  }
-  intake.pool.give(buffer)
-  done(read)
+  readJson(text, buffer, (read) => {
+    body.release()
+    if (Buffer.isBuffer(read)) {
+      ask(intake, arrival, read, done, () => intake.pool.give(buffer))
+      return
+    }
+    intake.pool.give(buffer)
+    done(read)
+  })
 }
 
-/** The wire bytes of a JSON text, written into `buffer`. Only our own errors are quoted: a reason and an offset. */
-function readJson(text: Buffer, buffer: Buffer): Buffer | Told {
+/**
+ * The wire bytes of a JSON text, written into `buffer`; of a large one in steps, between which others get their turn.
+ * Only our own errors are quoted: a reason and an offset.
+ */
+function readJson(text: Buffer, buffer: Buffer, done: (read: Buffer | Told) => void): void {
+  if (text.length <= limits.jsonBytesPerStep) {
+    done(attempted(() => jsonToWire(text, buffer)))
+    return
+  }
+  const steps = jsonToWireSteps(text, buffer)
+  const step = (): void => {
+    const read = attempted(() => steps.next().value ?? undefined)
+    if (read === undefined) setImmediate(step)
+    else done(read)
+  }
+  step()
+}
+
+function attempted<T>(read: () => T): T | Told {
   try {
-    return jsonToWire(text, buffer)
+    return read()
   } catch (error) {
     if (error instanceof JsonError) return { is: 'refused', refusal: badData(error.message) }
     return { is: 'failed', message: 'The JSON reader failed. This is a defect of the gateway.' }

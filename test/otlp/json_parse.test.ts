@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { JsonError } from '../../src/errors.ts'
 import { limits } from '../../src/limits.ts'
-import { jsonToWire, wireToJson } from '../../src/otlp/json.ts'
+import { jsonToWire, jsonToWireSteps, wireBytesMax, wireToJson } from '../../src/otlp/json.ts'
 import { decodeRequest, encodeRequest, type LogRecord } from '../oracle/otlp.ts'
 import { randomRequest, seeded } from '../oracle/random.ts'
 import { inRecord, read, record, refused, value } from './json_reading.ts'
@@ -224,6 +224,38 @@ describe('OTLP/JSON', () => {
       decodeRequest(bytes)
     }
     expect(refusals).toBeGreaterThan(500)
+  })
+
+  test('in steps comes out what comes out at once, and the same complaint', () => {
+    const told = (read: () => Buffer): string => {
+      try {
+        return read().toString('hex')
+      } catch (error) {
+        return (error as Error).message
+      }
+    }
+    const before = limits.jsonBytesPerStep
+    Object.assign(limits, { jsonBytesPerStep: 64 })
+    let steps = 0
+    const inSteps = (text: Buffer): Buffer => {
+      const reading = jsonToWireSteps(text, Buffer.alloc(wireBytesMax(text.length)))
+      for (;;) {
+        const { done, value } = reading.next()
+        if (done) return value
+        steps++
+      }
+    }
+    try {
+      const random = seeded(8)
+      for (let run = 0; run < 300; run++) {
+        const text = Buffer.from(wireToJson(encodeRequest(randomRequest(random))))
+        if (run % 3 === 0 && text.length > 0) text[Math.floor(random() * text.length)] = Math.floor(random() * 128)
+        expect(told(() => inSteps(text))).toBe(told(() => jsonToWire(text)))
+      }
+    } finally {
+      Object.assign(limits, { jsonBytesPerStep: before })
+    }
+    expect(steps).toBeGreaterThan(1000)
   })
 })
 

@@ -24,6 +24,8 @@ const state = (more: Partial<DestinationState> = {}): DestinationState => ({
   diskFailing: undefined,
   lastFailure: undefined,
   deadLetters: { batches: 1, records: 2, bytes: 3 },
+  queuedPerSecond: 0,
+  storedPerSecond: 0,
   corruptBytes: 0,
   ...more,
 })
