@@ -126,11 +126,15 @@ type RoleRow = Pick<StoreRole, 'role' | 'kind' | 'purposes' | 'tenants'>
 async function makeRole(client: Client, schema: string, database: string, row: RoleRow): Promise<void> {
   const role = pg.escapeIdentifier(row.role)
   const name = pg.escapeIdentifier(schema)
-  const { rows } = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [row.role])
-  if (rows.length === 0) await client.query(`CREATE ROLE ${role} NOLOGIN`)
+  const { rows } = await client.query(
+    `SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1) AS there,
+       current_setting('server_version_num')::int >= 160000 AS newer`,
+    [row.role],
+  )
+  if (!rows[0].there) await client.query(`CREATE ROLE ${role} NOLOGIN`)
   const statements = [
-    // So that the owner can work as this role, with no more rights than it has.
-    `GRANT ${role} TO CURRENT_USER WITH INHERIT FALSE, SET TRUE`,
+    // So that the owner can work as this role, with no more rights than it has. Before PostgreSQL 16 he gets all at once.
+    `GRANT ${role} TO CURRENT_USER${rows[0].newer ? ' WITH INHERIT FALSE, SET TRUE' : ''}`,
     `GRANT CONNECT ON DATABASE ${pg.escapeIdentifier(database)} TO ${role}`,
     `GRANT USAGE ON SCHEMA ${name} TO ${role}`,
     ...(row.kind === 'gateway' ? gatewayRights(name, role) : readerRights(name, role, row)),
@@ -244,14 +248,13 @@ export async function listRoles(client: Client, schema: string): Promise<StoreRo
 
 /** The role in which `reader` reads: a reader's name, a role's, or `log_admin`. Undefined: there is none. */
 export async function readingRole(client: Client, schema: string, reader: string): Promise<string | undefined> {
-  const database = await databaseOf(client)
-  const names = [roleName(database, schema, `reader_${reader}`), roleName(database, schema, reader), reader]
-  const { rows } = await client.query(
-    `SELECT r.name FROM ${pg.escapeIdentifier(schema)}.roles r JOIN pg_roles p ON p.rolname = r.name
-     WHERE r.name = ANY($1) AND r.kind <> 'gateway' ORDER BY array_position($1::text[], r.name) LIMIT 1`,
-    [names],
+  const { rows } = await client.query<{ database: string; name: string }>(
+    `SELECT current_database() AS database, r.name
+     FROM ${pg.escapeIdentifier(schema)}.roles r JOIN pg_roles p ON p.rolname = r.name WHERE r.kind <> 'gateway'`,
   )
-  return rows[0]?.name
+  const database = rows[0]?.database ?? ''
+  const names = [roleName(database, schema, `reader_${reader}`), roleName(database, schema, reader), reader]
+  return names.find((name) => rows.some((row) => row.name === name))
 }
 
 async function inTransaction(client: Client, work: () => Promise<void>): Promise<void> {

@@ -223,14 +223,17 @@ export async function versionOf(client: pg.Client | pg.PoolClient, name: string)
 }
 
 /** Refuses a schema that this program does not read. Throws `DependencyError`. */
-export async function checkVersion(client: pg.Client, schema: string): Promise<void> {
+export async function checkVersion(client: pg.Client | pg.PoolClient, schema: string): Promise<void> {
   const table = `${pg.escapeIdentifier(schema)}.schema_version`
-  const { rows } = await client.query('SELECT to_regclass($1) IS NOT NULL AS there', [table])
-  if (!rows[0].there) throw new DependencyError(`the database has no store in its schema ${schema}`)
-  const found = await client.query(`SELECT max(version) AS version FROM ${table}`)
-  if (found.rows[0].version === schemaVersion) return
+  const { rows } = await client
+    .query(`SELECT max(version) AS version FROM ${table}`)
+    .catch((error: pg.DatabaseError) => {
+      if (error.code !== '42P01' && error.code !== '3F000') throw error
+      throw new DependencyError(`the database has no store in its schema ${schema}`)
+    })
+  if (rows[0].version === schemaVersion) return
   throw new DependencyError(
-    `the store's schema ${schema} has version ${found.rows[0].version}, and this Douane reads version ${schemaVersion}`,
+    `the store's schema ${schema} has version ${rows[0].version}, and this Douane reads version ${schemaVersion}`,
     'Use the same version of Douane as the gateway that writes there.',
   )
 }

@@ -27,7 +27,7 @@ test.each([
   hold,
 }) => {
   const { stored, deleted, nights } = await simulate(server, {
-    database: name.replace(' ', '_'),
+    database: name.replaceAll(' ', '_'),
     fromMs: Date.UTC(2023, 10, 21),
     days,
     retentions,
