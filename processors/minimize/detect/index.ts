@@ -68,6 +68,7 @@ export function scanStopsIn(
 }
 
 function begin(bytes: Uint8Array, from: number, to: number, hint: KeyHint): void {
+  state.number++
   state.bytes = bytes
   state.from = from
   state.to = to

@@ -3,6 +3,8 @@ import { Context } from './context.ts'
 import { Hits } from './hits.ts'
 
 export class Scan {
+  /** Tells this scan from those before it. */
+  number = 0
   bytes: Uint8Array = new Uint8Array(0)
   from = 0
   to = 0

@@ -55,10 +55,16 @@ export function pem(s: Scan, start: number): number {
   return at
 }
 
+/** Bytes [from, to) of the scan of that number that may be a token's header. */
+const dotless = { scan: 0, from: 0, to: 0 }
+
 /** `eyJ` begins at `start`: header.payload[.signature], where the header is JSON with an algorithm or a type. */
 export function jsonWebToken(s: Scan, start: number): number {
   const last = Math.min(s.to, start + limits.tokenBytesMax * 2)
-  let at = start
+  // What was read before, for a token that began further left: nothing but its alphabet, and no dot.
+  const isRead = dotless.scan === s.number && start >= dotless.from && start < dotless.to
+  let at = isRead ? dotless.to : start
+  const readFrom = at
   let dots = 0
   let firstDot = 0
   for (; at < last; at++) {
@@ -68,7 +74,12 @@ export function jsonWebToken(s: Scan, start: number): number {
       if (dots === 1) firstDot = at
     } else if ((classes[c]! & token) === 0 && c !== 61) break
   }
-  s.hits.steps += at - start
+  s.hits.steps += at - readFrom
+  if (!isRead) {
+    dotless.scan = s.number
+    dotless.from = start
+  }
+  dotless.to = dots === 0 ? at : firstDot
   while (at > start && s.bytes[at - 1] === 46) at--
   if (dots === 0 || firstDot === 0 || at - firstDot < 5 || !isHeader(s, start, firstDot)) return 0
   s.hits.add(start, at, jwt, 97)

@@ -26,10 +26,19 @@ import { services } from './vendors/services.ts'
 /** No token is shorter. */
 const tokenBytesMin = 8
 
+/** The bytes of an alphabet, and the run of them that was followed last: a token that begins inside it is not read again. */
+interface Alphabet {
+  readonly table: Uint8Array
+  /** `Scan.number` of the scan that the run is of. */
+  scan: number
+  from: number
+  to: number
+}
+
 interface Segment {
   /** Literal bytes, or undefined for a run. */
   readonly literal: Uint8Array | undefined
-  readonly alphabet: Uint8Array
+  readonly alphabet: Alphabet
   readonly min: number
   readonly max: number
 }
@@ -58,10 +67,10 @@ const alphabets: Record<string, string> = {
   c: `${letters}./`,
 }
 const members = Object.fromEntries(
-  Object.entries(alphabets).map(([name, text]) => {
+  Object.entries(alphabets).map(([name, text]): [string, Alphabet] => {
     const table = new Uint8Array(256)
     for (const c of text) table[c.charCodeAt(0)] = 1
-    return [name, table]
+    return [name, { table, scan: 0, from: 0, to: 0 }]
   }),
 )
 
@@ -153,19 +162,34 @@ function match(s: Scan, format: Format, start: number): number {
       last = undefined
       continue
     }
-    const stop = Math.min(s.to, at + max)
     const from = at
     const next = i + 1 < segments.length ? segments[i + 1]!.literal : undefined
     // Where the run's alphabet holds the literal that follows, the run has one length.
-    const fixed = next && alphabet[next[0]!] === 1 && min === max
-    while (at < stop && alphabet[b[at]!] === 1) at++
-    s.hits.steps += at - from
+    const fixed = next && alphabet.table[next[0]!] === 1 && min === max
+    at = follow(s, alphabet, from, Math.min(s.to, from + max))
     if (at - from < min) return 0
-    last = fixed ? undefined : alphabet
+    last = fixed ? undefined : alphabet.table
   }
   const after = at < s.to ? b[at]! : 0
   if (classes[after]! & (alnum | joiner) && (last === undefined || last[after] === 1 || classes[after]! & alnum))
     return 0
+  return at
+}
+
+/** Where the run of an alphabet that begins at `from` ends, at `stop` at the latest. Each byte is read once a scan. */
+function follow(s: Scan, alphabet: Alphabet, from: number, stop: number): number {
+  const b = s.bytes
+  const { table } = alphabet
+  const isKnown = alphabet.scan === s.number && from >= alphabet.from && from < alphabet.to
+  let at = isKnown ? Math.min(stop, alphabet.to) : from
+  const known = at
+  while (at < stop && table[b[at]!] === 1) at++
+  s.hits.steps += at - known
+  if (!isKnown) {
+    alphabet.scan = s.number
+    alphabet.from = from
+    alphabet.to = at
+  } else if (at > alphabet.to) alphabet.to = at
   return at
 }
 
