@@ -2,15 +2,15 @@
  * Makes backups on schedule while the gateway runs, and deletes what is due.
  *
  * What was done is read from the place itself, so a restart repeats nothing and forgets nothing: a backup is due where
- * none was made since the last full hour, or since one in the morning (UTC), which is after the night's retention. A
- * failure is told, shows in health, and is tried again after `backupRepeatMs`.
+ * this gateway made none since the last full hour, or since one in the morning (UTC), which is after the night's
+ * retention. What fails is told and tried again after `backupRepeatMs`; health stays as it is, since a gateway without
+ * backups can still take records.
  */
 import { join } from 'node:path'
 import type { GatewayConfig } from '../../config/gateway_config.ts'
 import type { Log } from '../contract.ts'
 import { DouaneError } from '../errors.ts'
 import { limits } from '../limits.ts'
-import type { Health } from '../telemetry/health.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { type BackedUpStore, type BackupJob, backUp, backupJobs, promisesIn, shelvesIn } from './jobs.ts'
 import { sizeOf } from './manifest.ts'
@@ -35,7 +35,6 @@ export interface ScheduleParts {
   readonly worker: number | undefined
   readonly nowMs: () => number
   readonly log: Log
-  readonly health: Health
   readonly metrics: Metrics
 }
 
@@ -46,10 +45,12 @@ export class BackupSchedule {
   #config: GatewayConfig | undefined
   #timer: NodeJS.Timeout | undefined
   #running: Promise<void> | undefined
-  /** By extension and store: the slot that is done; by extension: when deleting or a failed try is next. */
+  /** By extension and store: the slot that is done, and when the newest backup was made. */
   readonly #doneMs = new Map<string, number>()
-  readonly #pruneMs = new Map<string, number>()
+  readonly #newestMs = new Map<string, number>()
+  /** By what failed: when the next try is. By extension: when deleting is next. */
   readonly #retryMs = new Map<string, number>()
+  readonly #pruneMs = new Map<string, number>()
 
   constructor(parts: ScheduleParts) {
     this.#parts = parts
@@ -59,12 +60,8 @@ export class BackupSchedule {
   apply(config: GatewayConfig): void {
     const { dataDir, worker = 1 } = this.#parts
     if (worker !== 1) return
-    const before = this.#jobs
     this.#config = config
     this.#jobs = backupJobs(config, dataDir)
-    for (const { id } of before) {
-      if (!this.#jobs.some((job) => job.id === id)) this.#parts.health.remove(`extension ${id}`)
-    }
     this.#retryMs.clear()
     clearInterval(this.#timer)
     if (this.#jobs.length === 0) return
@@ -88,41 +85,34 @@ export class BackupSchedule {
 
   async #work(): Promise<void> {
     for (const job of this.#jobs) {
-      if (this.#stop.signal.aborted || this.#parts.nowMs() < (this.#retryMs.get(job.id) ?? 0)) continue
-      try {
-        await this.#job(job)
-        this.#parts.health.set(`extension ${job.id}`, 'ok')
-      } catch (error) {
-        if (this.#stop.signal.aborted) return
-        this.#failed(job, error)
-      }
+      const nowMs = this.#parts.nowMs()
+      const slot = slotMs(job.options.schedule, nowMs)
+      const open = job.stores.filter(({ id }) => (this.#doneMs.get(nameOf(job, id)) ?? Number.NEGATIVE_INFINITY) < slot)
+      const mustPrune = nowMs >= (this.#pruneMs.get(job.id) ?? 0)
+      if (open.length === 0 && !mustPrune) continue
+      const place = job.open()
+      // A store that is away keeps no other one from being backed up, nor what is due from being deleted.
+      for (const store of open) await this.#tried(job, store.id, () => this.#store(job, place, store, slot))
+      await this.#tried(job, '', () => this.#prune(job, place))
+      await place.close()
     }
   }
 
-  #failed(job: BackupJob, error: unknown): void {
-    const { health, log, metrics, nowMs } = this.#parts
-    const reason = error instanceof DouaneError ? error.message : 'unknown error'
-    this.#retryMs.set(job.id, nowMs() + limits.backupRepeatMs)
-    metrics
-      .counter('douane_backups_failed', 'Backups that could not be made or looked after.', ['extension'])
-      .with(job.id)
-      .add(1)
-    health.set(`extension ${job.id}`, 'failing', reason)
-    log.error('backup_failed', { extension: job.id, reason })
-  }
-
-  async #job(job: BackupJob): Promise<void> {
-    const { nowMs } = this.#parts
-    const slot = slotMs(job.options.schedule, nowMs())
-    const open = job.stores.filter(({ id }) => (this.#doneMs.get(`${job.id} ${id}`) ?? Number.NEGATIVE_INFINITY) < slot)
-    const mustPrune = nowMs() >= (this.#pruneMs.get(job.id) ?? 0)
-    if (open.length === 0 && !mustPrune) return
-    const place = job.open()
+  async #tried(job: BackupJob, store: string, work: () => Promise<void>): Promise<void> {
+    const { log, metrics, nowMs } = this.#parts
+    const name = nameOf(job, store)
+    if (this.#stop.signal.aborted || nowMs() < (this.#retryMs.get(name) ?? 0)) return
     try {
-      for (const store of open) await this.#store(job, place, store, slot)
-      if (open.length > 0 || mustPrune) await this.#prune(job, place)
-    } finally {
-      await place.close()
+      await work()
+    } catch (error) {
+      if (this.#stop.signal.aborted) return
+      const reason = error instanceof DouaneError ? error.message : 'unknown error'
+      this.#retryMs.set(name, nowMs() + limits.backupRepeatMs)
+      metrics
+        .counter('douane_backups_failed', 'Backups that could not be made or looked after.', ['extension'])
+        .with(job.id)
+        .add(1)
+      log.error('backup_failed', { extension: job.id, ...(store !== '' && { store }), reason })
     }
   }
 
@@ -131,15 +121,29 @@ export class BackupSchedule {
     const keysDir = join(dataDir, 'keys')
     const shelf = new Shelf(place, store.id, [backupSigner(keysDir).publicKey])
     const newest = await shelf.newest()
-    if (newest === undefined || Date.parse(newest.made) < slot) {
+    let madeMs = newest ? Date.parse(newest.made) : Number.NEGATIVE_INFINITY
+    // One of the future was made by a clock that was wrong.
+    if (madeMs < slot || madeMs > nowMs() + hourMs) {
       const { signal } = this.#stop
       const made = await backUp(job, place, store, { config: this.#config!, keysDir, nowMs: nowMs(), signal })
-      // Another gateway is making one: the next look sees whether it was whole.
+      // Another gateway is at it: the next look makes this one's.
       if (made === undefined) return
+      madeMs = Date.parse(made.made)
       metrics.counter('douane_backups_made', 'Backups of stores that were made.', ['store']).with(store.id).add(1)
       log.info('backup_made', { extension: job.id, store: store.id, backup: made.id, ...sizeOf(made) })
     }
-    this.#doneMs.set(`${job.id} ${store.id}`, slot)
+    this.#doneMs.set(nameOf(job, store.id), slot)
+    this.#tellNewest(job, store, madeMs)
+  }
+
+  #tellNewest(job: BackupJob, store: BackedUpStore, madeMs: number): void {
+    const name = nameOf(job, store.id)
+    const isNew = !this.#newestMs.has(name)
+    this.#newestMs.set(name, madeMs)
+    if (!isNew) return
+    const labels = { extension: job.id, store: store.id }
+    const help = 'When the newest whole backup was made, Unix time in seconds.'
+    this.#parts.metrics.gauge('douane_backup_newest_seconds', help, labels, () => this.#newestMs.get(name)! / 1000)
   }
 
   async #prune(job: BackupJob, place: BackupPlace): Promise<void> {
@@ -157,3 +161,5 @@ export class BackupSchedule {
     this.#pruneMs.set(job.id, nowMs() + limits.backupPruneMs)
   }
 }
+
+const nameOf = (job: BackupJob, store: string): string => `${job.id} ${store}`

@@ -49,8 +49,8 @@ afterAll(cleanUp)
 describe('backups', () => {
   it('are made by the gateway, and the commands of the page do what it says', async () => {
     const gateway = await start(join(folder, 'gateway.yaml'), join(folder, 'data'), { waitMs: 90_000 })
-    const health = async () => JSON.parse((await getText(gateway.endpoints.health, '/')).text)
-    await until(async () => (await health()).components['extension backup/local']?.status === 'ok')
+    const metrics = async () => (await getText(gateway.endpoints.metrics, '/metrics')).text
+    await until(async () => /douane_backup_newest_seconds\{[^}]*"backup\/local"[^}]*\} \d{10}/.test(await metrics()))
     const [made] = readdirSync(join(folder, 'backups/postgres.eu_de')).filter((name) => name !== 'pruned.json')
     expect(readdirSync(join(folder, 'backups/postgres.eu_de', made!))).toContain('manifest.json')
     for (const [n, tenant] of ['acme', 'globex'].entries()) {
