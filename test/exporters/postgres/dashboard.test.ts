@@ -67,7 +67,9 @@ afterAll(() => server.close())
 
 /** What Grafana's PostgreSQL data source makes of a query. */
 function expand(sql: string, chosen: Record<string, string[]>): string {
-  const [from, to] = [nowMs - 6 * 86_400_000, nowMs + 36_500 * 86_400_000].map((ms) => `'${new Date(ms).toISOString()}'`)
+  const [from, to] = [nowMs - 6 * 86_400_000, nowMs + 36_500 * 86_400_000].map(
+    (ms) => `'${new Date(ms).toISOString()}'`,
+  )
   return sql
     .replaceAll('$__interval', "'5m'")
     .replace(/\$__timeGroupAlias\(([\w.:]+), '5m'\)/g, 'floor(extract(epoch from $1)/300)*300 AS "time"')

@@ -82,7 +82,7 @@ async function count(): Promise<number> {
 }
 
 test('a first start that is killed at any moment is made good by the next one', async () => {
-  for (const delayMs of [0, 100, 250, 400, 600]) {
+  for (const delayMs of [0, 150, 350, 600]) {
     const child = await hold('opening')
     await sleep(delayMs)
     await kill(child)

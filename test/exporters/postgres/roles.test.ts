@@ -3,6 +3,7 @@
  */
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { followStore } from '../../../exporters/postgres/follow.ts'
 import { queryStore, type StoreQuery } from '../../../exporters/postgres/query.ts'
 import { addReader, derivedPassword, listRoles, removeReader, roleName } from '../../../exporters/postgres/roles.ts'
 import { withStore } from '../../../exporters/postgres/session.ts'
@@ -177,6 +178,11 @@ describe('readers', () => {
     expect(await names()).toHaveLength(4)
     expect(await names('narrow')).toEqual(['acme.support'])
     expect(await names('purpose', { tenant: 'globex' })).toEqual(['globex.support'])
+    const stop = new AbortController()
+    const followed = followStore(place(), { limit: 9 }, stop.signal, 'narrow')
+    expect((await followed.next()).value?.event_name).toBe('acme.support')
+    stop.abort()
+    expect((await followed.next()).done).toBe(true)
     await expect(names('nobody')).rejects.toThrow('the store has no reader nobody')
   })
 
