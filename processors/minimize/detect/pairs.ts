@@ -6,7 +6,8 @@
  * value taken: quoted to its quote, unquoted to what ends it in that notation. All look-ahead is bounded.
  */
 import { limits } from '../../../src/limits.ts'
-import { alpha, classes, digit, quote, space, textOf, token } from './ascii.ts'
+import { alnum, alpha, classes, digit, quote, space, textOf, token } from './ascii.ts'
+import { commandLine } from './command_line.ts'
 import { isPlaceholder } from './placeholder.ts'
 import { isDrawn, looksRandom } from './random.ts'
 import { detector } from './registry.ts'
@@ -31,10 +32,13 @@ export function pair(s: Scan, start: number, end: number): number {
   while (to < s.to && to - from < keyMax && isKeyByte(b[to]!)) to++
   s.hits.steps += to - from
   if (from < to && b[to - 1] === 46) to--
+  if (from === start && to === end) {
+    if (schemeOf(b, start, end)) return credentials(s, end)
+    const next = commandLine(s, start, end)
+    if (next > 0) return next
+  }
   const kind = secretKeyIn(b, from, to)
   if (kind === SecretKey.None) return end
-  const scheme = schemeOf(b, start, end)
-  if (scheme && from === start && to === end) return credentials(s, end)
   if (comparedBefore(s, from, kind)) return to
   value.isBare = false
   const at = operator(s, from, to)
@@ -84,9 +88,14 @@ function operator(s: Scan, from: number, to: number): number {
     if (s.byte(close) !== 93 || (close > at + 1 && s.byte(close + 1) === 58)) return -1
     at = close + 1
   }
+  // `env[password]=x`, `env["password"] = x`
+  if (s.byte(at) === 93) at++
   if (s.byte(at) === 40) return classes[s.byte(at + 1)]! & quote ? at + 1 : -1
   const spaceFrom = at
   while (at - spaceFrom < 8 && (s.byte(at) === 32 || s.byte(at) === 9)) at++
+  // `password -> x`, `password|x`
+  if (s.byte(at) === 45 && s.byte(at + 1) === 62) return s.byte(at + 2) === 32 ? at + 3 : at + 2
+  if (s.byte(at) === 124 && at === spaceFrom && s.byte(at + 1) > 32) return at + 1
   const operatorFrom = at
   while (at - operatorFrom < 3 && (s.byte(at) === 61 || s.byte(at) === 58 || s.byte(at) === 33 || s.byte(at) === 62))
     at++
@@ -99,10 +108,12 @@ function operator(s: Scan, from: number, to: number): number {
   }
   if (closed) return besideQuoted(s, spaceFrom)
   if (at === spaceFrom) return -1
+  // A column of a table.
+  if (s.byte(spaceFrom) === 9) return at
   // Not after the verb: "Pass `context` through".
   if (classes[s.byte(at)]! & quote) return to - from === 4 ? -1 : at
   // `--password x`, `-Password x`
-  if (s.byte(from) === 45 && s.byte(from - 1) === 32) return at
+  if (s.byte(from) === 45 && (from === s.from || (classes[s.byte(from - 1)]! & alnum) === 0)) return at
   return isCopula(s, at)
 }
 
@@ -171,6 +182,8 @@ function ends(s: Scan, at: number, isQuery: boolean, isYaml: boolean): boolean {
   if (classes[c]! & space) return !isYaml
   if (c === 38) return isQuery || (classes[s.byte(at + 1)]! & alpha) !== 0
   if (c === 35) return isQuery
+  if (c === 60) return s.byte(at + 1) === 47
+  if (c === 124) return true
   if (c === 44 || c === 59) return (classes[s.byte(at + 1)]! & (alpha | quote)) !== 0
   if (c === 125 || c === 93) return at + 1 === s.to || s.byte(at + 1) === 44
   return c === 92 && (s.byte(at + 1) === 110 || s.byte(at + 1) === 34)

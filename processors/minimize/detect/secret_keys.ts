@@ -2,7 +2,9 @@
  * Which keys tell that their value is a secret, in the languages of topics.ts: `password`, `dbPasswd`, `x-api-key`,
  * `ibm_cloud_iamapikey`, `wachtwoord`. Whole words count, and the end of a word that was glued together.
  */
+
 import { textOf } from './ascii.ts'
+import { commandWords } from './command_line.ts'
 
 export const SecretKey = {
   None: 0,
@@ -141,5 +143,6 @@ export const anchorWords: readonly string[] = [
   ...'passwort wachtwoord kennwort apikey secret passphrase pass pwd accesskey secretkey authtoken apitoken token'.split(
     ' ',
   ),
+  ...commandWords,
   ...'authorization authorisation cookie cookies bearer basic'.split(' '),
 ]
