@@ -32,7 +32,7 @@ function options(...flags: string[]): CommandOptions {
   // Its complaints about what it cannot open belong to the test, not to the screen.
   writeFileSync(script, `process.on('uncaughtException', () => process.exit(1))\n${cloud}`)
   const run = (verb: string) => [process.execPath, script, verb, ...flags]
-  return { wrap: run('wrap'), unwrap: run('unwrap'), timeoutMs: 10_000 }
+  return { wrap: run('wrap'), unwrap: run('unwrap'), timeoutMs: 30_000 }
 }
 
 test('wraps and unwraps, bound to its context, and never sees the passphrase', async () => {
@@ -54,7 +54,7 @@ test('a command that ignores the context does not open a blob for another use', 
 
 test('failures are told by program and exit code', async () => {
   const wrap = (...command: string[]) =>
-    commandProvider('aws', { wrap: command, unwrap: command, timeoutMs: 5000 }).wrap(Buffer.from('x'), 'c')
+    commandProvider('aws', { wrap: command, unwrap: command, timeoutMs: 30_000 }).wrap(Buffer.from('x'), 'c')
   await expect(wrap('false')).rejects.toThrow('the command of the key provider aws ended with 1')
   await expect(wrap('true')).rejects.toThrow('answers with 0 bytes')
   await expect(wrap('no-such-program')).rejects.toThrow('no-such-program cannot be started (ENOENT)')

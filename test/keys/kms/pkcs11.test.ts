@@ -48,7 +48,7 @@ function token(): Pkcs11Options {
     pin,
     oaepHash: 'sha1',
     tool: 'pkcs11-tool',
-    timeoutMs: 10_000,
+    timeoutMs: 30_000,
   }
 }
 

@@ -17,7 +17,7 @@ function optionsFor(server: StandIn, more: Partial<VaultOptions> = {}): VaultOpt
     mount: 'transit',
     tokenFile: join(folder, 'token'),
     caFile: join(folder, 'ca.pem'),
-    timeoutMs: 3000,
+    timeoutMs: 20_000,
     ...more,
   }
 }
@@ -76,7 +76,13 @@ describe('Vault and OpenBao (stand-in)', () => {
       for (const text of [message, fix]) expect(text).not.toMatch(/secret half|hvs\./)
       return `${message}. ${fix}`
     }
-    expect(await failure({ timeoutMs: 300 }, 'silence')).toMatch(/within 300 ms\. Try it: douane keys providers/)
+    const silent = await startStandIn()
+    silent.faults.push('silence')
+    const waiting = vaultProvider('main', optionsFor(silent, { timeoutMs: 300 })).wrap(secret, 'c')
+    await expect(waiting).rejects.toMatchObject({
+      message: 'the key provider main did not answer within 300 ms',
+      fix: 'Try it: douane keys providers',
+    })
     expect(await failure({}, 503)).toMatch(/sealed or starting\. Run: vault operator unseal/)
     expect(await failure({ mount: 'other' })).toMatch(
       /no Transit engine at other\. Run: vault secrets enable -path=other/,
