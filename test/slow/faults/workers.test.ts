@@ -1,6 +1,6 @@
 /**
  * A gateway of three workers through kills: of any worker, of the process above them, of destinations, under load.
- * `WORKER_KILLS` sets how many (25 without it), `SEED` which and when.
+ * `WORKER_KILLS` sets how many (25 without it, 300 with `FAULTS=long`), `SEED` which and when.
  *
  * At the end: nothing acknowledged is missing anywhere; PostgreSQL holds nothing twice; the OTLP destination got a record
  * under one batch id only; the account of all workers together balances, also right after a kill.
@@ -18,7 +18,7 @@ import { seeded } from '../../pipeline/queue/support.ts'
 import { Senders } from './senders.ts'
 import { Sink } from './sink.ts'
 
-const kills = Number(process.env['WORKER_KILLS'] ?? 25)
+const kills = Number(process.env['WORKER_KILLS'] ?? (process.env['FAULTS'] === 'long' ? 300 : 25))
 const seed = Number(process.env['SEED'] ?? Date.now() % 100_000)
 const random = seeded(seed)
 
