@@ -37,6 +37,9 @@ export const limits = {
   irregularFieldsMax: 1_000_000,
   /** Bytes of all such bodies that are worked on or wait for it; beyond it senders are told to come back. */
   irregularBytesMax: 64 * MiB,
+  /** Requests that are complete at the same moment take turns: for so long at a time, and so many bytes of each sender. */
+  intakeSliceMs: 5,
+  intakeQuantumBytes: 256 * KiB,
   /** Requests that only some destinations took: how many are remembered, how many that are equal, and how long. */
   halfAcceptedMax: 10_000,
   halfAcceptedAlikeMax: 16,

@@ -5,6 +5,7 @@
 import type { GatewayConfig } from '../config/gateway_config.ts'
 import type { Log } from './contract.ts'
 import { withPath } from './generation.ts'
+import { IntakeTurns } from './pipeline/intake_turns.ts'
 import type { Accept } from './receive/accept.ts'
 import type { Authenticator } from './receive/authenticate/authenticator.ts'
 import { authenticators } from './receive/authenticate/open.ts'
@@ -32,6 +33,7 @@ interface Listening {
 export class Receivers {
   readonly #options: ReceiversOptions
   readonly #listening = new Map<string, Listening>()
+  readonly #turns = new IntakeTurns()
 
   constructor(options: ReceiversOptions) {
     this.#options = options
@@ -76,6 +78,14 @@ export class Receivers {
     await Promise.all([...this.#listening.keys()].map((id) => this.#stop(id)))
   }
 
+  /** Of requests that are complete each sender's have their turn; a sender is a credential or, without one, an address. */
+  #inTurns(accept: Accept): Accept {
+    return (received) => {
+      const { principal, address } = received.sender
+      return this.#turns.take(principal ?? address, received.body.length, () => accept(received))
+    }
+  }
+
   #used(config: GatewayConfig): string[] {
     return [...config.receivers.keys()].filter((id) => config.pipelines.some(({ receivers }) => receivers.includes(id)))
   }
@@ -96,7 +106,7 @@ export class Receivers {
     const authenticator = await this.#authenticator(config, id, options)
     const receiver = await withPathAsync(['receivers', id], () =>
       startReceiver(options, {
-        accept: accept(id),
+        accept: this.#inTurns(accept(id)),
         authenticator,
         nowUnixNano,
         monotonicNano,
