@@ -194,6 +194,21 @@ test('a worker that hangs is killed and starts again; what it said last is told 
   expect((await gateway.stop()).code).toBe(0)
 })
 
+test('a stop drains all within the bound of one, and tells what all of them leave', async () => {
+  const { url } = central
+  await central.close()
+  const text = withWorkers(passThrough({ otlp_http: `endpoint: "${url}", ${quickRetry}` }))
+  const gateway = await start(files(folder, { 'gateway.yaml': text }), dataDir)
+  for (const n of many(6)) expect(await sendOne(gateway.endpoints.http, 'acme', `n${n}`)).toBe(200)
+  const { code, stderr } = await gateway.stop()
+  expect([code, stderr]).toEqual([0, expect.stringContaining('6 records are left')])
+  central = await httpDestination()
+  files(folder, { 'gateway.yaml': text.replace(url, central.url) })
+  const next = await start(join(folder, 'gateway.yaml'), dataDir)
+  await until(() => arrived(central).length === 6)
+  expect((await next.stop()).code).toBe(0)
+})
+
 test('when the process above is killed its workers end, and the next start finds all that was acknowledged', async () => {
   await central.close()
   central = await httpDestination()
