@@ -208,6 +208,8 @@ export interface Sealer {
     field: string,
     binding?: SealBinding,
   ): SealedText
+  /** The record of the key store that opens the last token, as JSON; its key is sealed. */
+  sealedKey?(): string
   /** Makes sure that a key for this context can be had. Throws `KeyError` where it cannot. Missing: it always can. */
   ready?(context: SealContext): void
   /** Stands for a value in searches: equal values of a tenant's field in one month have one text, and nobody else's. */

@@ -45,37 +45,30 @@ export function prepare(): void {
   for (let n = 0; n < 4096; n++) store<u16>(LETTERS + (n << 1), (letter(n >> 6) | (letter(n & 63) << 8)) as u16)
 }
 
-// @ts-ignore: decorator
 @inline
 function rot16(x: v128): v128 {
   return i8x16.shuffle(x, x, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
 }
-// @ts-ignore: decorator
 @inline
 function rot8(x: v128): v128 {
   return i8x16.shuffle(x, x, 3, 0, 1, 2, 7, 4, 5, 6, 11, 8, 9, 10, 15, 12, 13, 14)
 }
-// @ts-ignore: decorator
 @inline
 function rot12(x: v128): v128 {
   return v128.or(i32x4.shl(x, 12), i32x4.shr_u(x, 20))
 }
-// @ts-ignore: decorator
 @inline
 function rot7(x: v128): v128 {
   return v128.or(i32x4.shl(x, 7), i32x4.shr_u(x, 25))
 }
-// @ts-ignore: decorator
 @inline
 function turn1(x: v128): v128 {
   return i8x16.shuffle(x, x, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3)
 }
-// @ts-ignore: decorator
 @inline
 function turn2(x: v128): v128 {
   return i8x16.shuffle(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
 }
-// @ts-ignore: decorator
 @inline
 function turn3(x: v128): v128 {
   return i8x16.shuffle(x, x, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
@@ -287,7 +280,6 @@ export function encrypt(key: usize, nonce: usize, ad: usize, adLength: i32, text
 }
 
 /** Sixteen letters for the twelve bytes at `from`; reads four more. */
-// @ts-ignore: decorator
 @inline
 function sixteen(from: usize, to: usize): void {
   const bytes = v128.load(from)

@@ -64,6 +64,10 @@ const config = z.strictObject({
     .boolean()
     .default(false)
     .describe('Adds a blind index of each sealed field: it can be searched for equal values, by month.'),
+  carry_keys: z
+    .boolean()
+    .default(false)
+    .describe('Each message that leaves carries the sealed keys of its tokens: the key store may get lost.'),
   on_key_failure: z
     .enum(['wait', 'reject', 'quarantine', 'drop'])
     .default('wait')
@@ -148,12 +152,13 @@ function pathOf(source: string, index: number): ReturnType<typeof parsePath> {
 
 /** How fields are sealed; undefined: as by default. */
 function styleOf(options: z.output<typeof config>): SealStyle | undefined {
-  const { bind_record: bindsRecord, encoding, pad_to: padTo, index: isIndexed } = options
+  const { bind_record: bindsRecord, encoding, pad_to: padTo, index: isIndexed, carry_keys: carriesKeys } = options
   if (padTo?.some((size, i) => i > 0 && size <= padTo[i - 1]!)) {
     throw new ConfigError('the lengths do not rise', ['pad_to'], 'Order them, such as [64, 256, 1024].')
   }
   const asBytes = encoding === 'bytes'
-  return bindsRecord || asBytes || padTo || isIndexed ? { bindsRecord, asBytes, padTo, isIndexed } : undefined
+  const isOwn = bindsRecord || asBytes || padTo !== undefined || isIndexed || carriesKeys
+  return isOwn ? { bindsRecord, asBytes, padTo, isIndexed, carriesKeys } : undefined
 }
 
 class Encrypt implements Processor {

@@ -11,6 +11,7 @@ import { hostname, userInfo } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { KeyError, WireError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { epochKeyAttribute } from '../otlp/field_sealer.ts'
 import { type AnyValue, decodeValue } from '../otlp/value.ts'
 import { type AccessEntry, AccessLog } from './audit.ts'
 import { placeAad } from './derive.ts'
@@ -19,7 +20,7 @@ import { type KmsProvider, openLocalKms } from './kms.ts'
 import { withoutPadding } from './padding.ts'
 import { RecipientFolder } from './recipients.ts'
 import { KeyRing, type MissingKey } from './ring.ts'
-import { findTokens, mayHoldTokens, parseRow, type Stated } from './row.ts'
+import { carriedKeys, findTokens, mayHoldTokens, parseRow, type Stated } from './row.ts'
 import { openSigner } from './signature.ts'
 import { openParsed, parseToken } from './token_reader.ts'
 
@@ -191,6 +192,7 @@ async function openLine(line: string, ring: KeyRing, counts: DecryptCounts): Pro
     counts.notJson++
     return { text: line, what: [] }
   }
+  if (line.includes(epochKeyAttribute)) for (const key of carriedKeys(row)) ring.learn(key)
   const what: Record<string, string | number>[] = []
   for (const site of findTokens(row)) {
     const opened = await openToken(site.token, site.stated, site.fields, ring)

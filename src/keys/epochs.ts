@@ -10,6 +10,7 @@ import type { KeyObject } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { KeyError } from '../errors.ts'
+import { limits } from '../limits.ts'
 import { canonical, commitment, kidBytes } from './derive.ts'
 import { eraseFile, fileError, LineFile, type Placed, placed } from './files.ts'
 import { hpkeOpen, hpkeSeal } from './hpke.ts'
@@ -107,6 +108,8 @@ export class EpochIndex {
   readonly #folders: readonly string[]
   readonly #records = new Map<string, { path: string; start: number; end: number }>()
   readonly #read = new Set<string>()
+  /** Records that came with rows, by kid. */
+  readonly #learned = new Map<string, EpochRecord>()
   /** Lines that are no record; whoever needs their keys is told that they are unknown. */
   damaged = 0
 
@@ -123,10 +126,21 @@ export class EpochIndex {
     )
   }
 
+  /** Takes in a record that came with a row; false for what is none. It is believed no more than one of a file. */
+  learn(text: string): string | undefined {
+    const record = parseRecord(text)
+    if (record === undefined) return undefined
+    if (this.#learned.size >= limits.openEpochsMax) this.#learned.delete(this.#learned.keys().next().value!)
+    this.#learned.set(record.kid, record)
+    return record.kid
+  }
+
   /** `nearMs` is about when the token was made, where that is known. */
   find(kid: string, nearMs?: number): EpochRecord | undefined {
     const known = this.#records.get(kid)
     if (known) return this.#load(known)
+    const learned = this.#learned.get(kid)
+    if (learned) return learned
     const distance = (dayMs: number): number => (nearMs === undefined ? -dayMs : Math.abs(dayMs - nearMs))
     for (const { path } of this.#files().sort((a, b) => distance(a.dayMs) - distance(b.dayMs))) {
       if (this.#read.has(path)) continue

@@ -64,6 +64,12 @@ export class KeyRing {
     return found
   }
 
+  /** Takes in a sealed epoch key that came with a row. */
+  learn(text: string): void {
+    const kid = this.#index.learn(text)
+    if (kid !== undefined && typeof this.#epochs.get(kid) === 'string') this.#epochs.delete(kid)
+  }
+
   async #epoch(name: string, nearMs?: number): Promise<OpenEpoch | MissingKey> {
     const known = this.#epochs.get(name)
     if (known !== undefined) return known

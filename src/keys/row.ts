@@ -8,6 +8,7 @@
  * Rows are parsed without losing anything: numbers keep their digits, keys such as `__proto__` are just keys.
  */
 import { attributeField } from '../contract.ts'
+import { epochKeyAttribute } from '../otlp/field_sealer.ts'
 import type { AnyValue } from '../otlp/value.ts'
 import { tokenPrefix } from './token.ts'
 
@@ -221,6 +222,14 @@ function fieldsAt(key: string, spot: Spot): readonly string[] {
   if (named !== undefined) return [named]
   if (spot.level !== 'log') return [attributeField(spot.level, key)]
   return (['log', 'resource', 'scope'] as const).map((level) => attributeField(level, key))
+}
+
+/** Sealed epoch keys that a row carries, anywhere in it. */
+export function carriedKeys(row: unknown, depth = 0): string[] {
+  if (depth > depthMax || typeof row !== 'object' || row === null) return []
+  const own = isObjekt(row) ? [row[epochKeyAttribute], row['key'] === epochKeyAttribute ? row['value'] : undefined] : []
+  const inner = Object.values(row).flatMap((value) => carriedKeys(value, depth + 1))
+  return [...own.map(text).filter((key) => key !== undefined), ...inner]
 }
 
 /** A value as plain JSON: bytes as base64, an int with all its digits. */

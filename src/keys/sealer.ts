@@ -54,8 +54,9 @@ interface Epoch {
   readonly kid: Buffer
   readonly key: SealingKey
   readonly recipient: Recipient
-  /** The file with its record. */
+  /** The file with its record, and the record as JSON. */
   readonly stored: Placed
+  readonly record: string
   readonly madeMs: number
   readonly endsMs: number
   readonly fields: Map<string, BoundField>
@@ -85,6 +86,7 @@ class EpochSealer {
   /** What was sealed last: the next value is of the same copy, as a rule. */
   #last: Epoch | undefined
   #lastContext: SealContext | undefined
+  #sealedWith: Epoch | undefined
   /** The same by the caller's context object, which is compared on every use: callers may reuse objects. */
   #recent = new WeakMap<SealContext, Epoch>()
   readonly #failures = new Map<string, { untilMs: number; error: KeyError }>()
@@ -115,11 +117,17 @@ class EpochSealer {
     const epoch = this.#epochOf(isOver ? shortened(context) : context, nowMs)
     const key = subject === undefined || isOver ? epoch.key : this.#personal(epoch, subject)
     epoch.messages++
+    this.#sealedWith = epoch
     const bound =
       binding?.recordUid === undefined
         ? (epoch.fields.get(field) ?? this.#bind(epoch, field))
         : new BoundField(placeAad({ ...epoch.context, field, recordUid: binding.recordUid }))
     return this.#writer.seal(key, bound, bytes, from, to, binding?.padTo)
+  }
+
+  /** The record of the key that was sealed with last. */
+  sealedKey(): string {
+    return this.#sealedWith?.record ?? ''
   }
 
   /** Throws `KeyError` unless something could be sealed in this context now. */
@@ -216,16 +224,21 @@ class EpochSealer {
       this.#parts.random(secret)
       const recipient = this.#parts.recipients.current(context.tenant, context.region, context.retention, nowMs)
       const worker = this.#parts.worker
-      const stored = this.#parts.keep(sealEpoch(secret, recipient, { ...context, worker, madeMs: nowMs }))
+      const record = sealEpoch(secret, recipient, { ...context, worker, madeMs: nowMs })
+      const stored = this.#parts.keep(record)
       this.#failures.delete(slot)
-      return this.#adopt(slot, { context, secret, recipient, stored }, nowMs)
+      return this.#adopt(slot, { context, secret, recipient, stored, record: JSON.stringify(record) }, nowMs)
     } catch (error) {
       secret.fill(0)
       throw this.#fail(slot, error, nowMs)
     }
   }
 
-  #adopt(slot: string, made: Pick<Epoch, 'context' | 'secret' | 'recipient' | 'stored'>, madeMs: number): Epoch {
+  #adopt(
+    slot: string,
+    made: Pick<Epoch, 'context' | 'secret' | 'recipient' | 'stored' | 'record'>,
+    madeMs: number,
+  ): Epoch {
     const { context, secret, recipient } = made
     const kid = commitment(secret).subarray(0, kidBytes)
     const epoch: Epoch = {
@@ -357,6 +370,7 @@ export async function openSealer(options: SealerOptions): Promise<OpenSealer> {
       return bytes.latin1Slice(from, to)
     },
     sealText: (bytes, from, to, context, field, binding) => sealer.seal(bytes, from, to, context, field, binding),
+    sealedKey: () => sealer.sealedKey(),
     ready: (context) => sealer.ready(context),
     index: (value, tenant, field) => indexes.of(value, tenant, field, nowMs()),
     of: (tenant, id) => subjects.of(tenant, id),

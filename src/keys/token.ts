@@ -156,6 +156,8 @@ export class TokenWriter {
   /** Where long tokens are put together: as bytes, then as text. */
   #long = nothing
   #longText = nothing
+  /** Of the text of a short token, by its length: to make one for each token costs more than to copy it. */
+  readonly #views: (Buffer | undefined)[] = []
   /** Filled anew with each token. */
   readonly #text: { -readonly [Key in keyof SealedText]: SealedText[Key] } = {
     bytes: this.#memory.bytes,
@@ -233,9 +235,15 @@ export class TokenWriter {
     const text = memory.text + tokenPrefix.length
     const { program, raw } = memory
     const letters = program.seal(memory.key, nonce, memory.ad, ad.length, raw, head.length, length, text)
-    this.#text.bytes = heap
-    this.#text.from = memory.text
-    this.#text.to = text + letters
+    const textLength = tokenPrefix.length + letters
+    let view = this.#views[textLength]
+    if (view === undefined) {
+      view = heap.subarray(memory.text, memory.text + textLength)
+      this.#views[textLength] = view
+    }
+    this.#text.bytes = view
+    this.#text.from = 0
+    this.#text.to = textLength
   }
 
   #sealLong(key: SealingKey, ad: Buffer, plaintext: Uint8Array, padding: number): void {
@@ -280,7 +288,7 @@ const headBytesMax = 64
 
 /** For short texts a loop is quicker than a call out of JavaScript. */
 function copyBytes(bytes: Uint8Array, from: number, to: number, out: Buffer, at: number): void {
-  if (to - from > 48) out.set(bytes.subarray(from, to), at)
+  if (to - from > 200) out.set(bytes.subarray(from, to), at)
   else for (let i = from, o = at; i < to; i++, o++) out[o] = bytes[i]!
 }
 

@@ -14,6 +14,8 @@ import { type SealBinding, type SealedText, type Subject, subjectRefAttribute } 
 import { encodeValue } from './value.ts'
 
 export const recordUidAttribute = 'log.record.uid'
+/** Sealed epoch keys that travel with the records: more than one in a message where it has several purposes. */
+export const epochKeyAttribute = 'douane.epoch_key'
 /** Before a field's path: the attribute with its blind index. */
 export const indexPrefix = 'douane.index.'
 
@@ -31,6 +33,13 @@ export class FieldSealer {
   #tag = 0
   /** Ranges of the arena with attributes to add. */
   readonly #added: number[] = []
+  /** Sealed epoch keys that the message has already. */
+  readonly #carried = new Set<string>()
+
+  /** A message begins. */
+  begin(): void {
+    if (this.#carried.size > 0) this.#carried.clear()
+  }
 
   /** A record, resource or scope begins, in this form. */
   enter(request: LogsRequest, form: Form, tag: number, subject: Subject | undefined, first = 0, end = 0): void {
@@ -42,7 +51,9 @@ export class FieldSealer {
     this.#end = end
     this.#added.length = 0
     const hasContent = form.content !== 'drop' && form.content !== 'original'
-    if (subject?.state === 'live' && hasContent) this.#add(subjectRefAttribute, subject.ref)
+    // A scope says nothing of its own about a person.
+    const isShown = hasContent && tag !== Tag.scope.attributes
+    if (subject?.state === 'live' && isShown) this.#add(subjectRefAttribute, subject.ref)
   }
 
   /**
@@ -62,12 +73,20 @@ export class FieldSealer {
       const plain = bytes.subarray(from, to)
       const token = form.seal(plain, path, binding)
       if (style?.isIndexed) this.#add(indexPrefix + path, form.index!(plain, path))
+      if (style?.carriesKeys) this.#carry(form.sealedKey?.() ?? '')
       return this.#write(slot, token, style)
     } catch (error) {
       if (!this.dropsUnsealed || !(error instanceof KeyError)) throw error
       this.unsealed++
       return -1
     }
+  }
+
+  /** Once a message for each epoch key: its tokens can be opened without the gateway's key store. */
+  #carry(key: string): void {
+    if (key === '' || this.#carried.has(key)) return
+    this.#carried.add(key)
+    this.#add(epochKeyAttribute, key)
   }
 
   #copy(slot: number, { bytes, from, to }: SealedText): number {

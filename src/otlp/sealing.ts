@@ -14,6 +14,8 @@ export interface SealStyle {
   readonly padTo: readonly number[] | undefined
   /** A copy with the sealed field gets a blind index beside it. */
   readonly isIndexed: boolean
+  /** Messages carry the sealed keys that their tokens need. */
+  readonly carriesKeys: boolean
 }
 
 export class Sealings {

@@ -214,7 +214,8 @@ export class Slots {
   /** The same for token[start, end): ASCII, or bytes, which only a body or an attribute can hold, as `tag` says. */
   encodeToken(slot: number, tag: number, token: Buffer, start = 0, end = token.length): number {
     const from = this.#openField(slot, end - start, tag)
-    token.copy(this.arena.bytes, this.#textFrom, start, end)
+    if (end - start === token.length) this.arena.bytes.set(token, this.#textFrom)
+    else token.copy(this.arena.bytes, this.#textFrom, start, end)
     this.arena.used = this.#textFrom + end - start
     return from
   }

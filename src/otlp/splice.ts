@@ -36,6 +36,8 @@ export interface Form {
   sealText?(bytes: Buffer, from: number, to: number, field: string, binding?: SealBinding): SealedText
   /** A blind index of an encoded AnyValue. Missing: there is none. */
   index?(value: Uint8Array, field: string): string
+  /** The sealed key that the last token was made with, as text. Missing: none can be had. */
+  sealedKey?(): string
   /** Throws `KeyError` where nothing could be sealed now. Missing: the form seals nothing. */
   ready?(): void
 }
@@ -67,6 +69,7 @@ export class Splicer {
   /** The ExportLogsServiceRequest of a plan: a view, valid until the next call. Throws what a form's `seal` throws. */
   splice(request: LogsRequest, plan: Plan): Buffer {
     this.#request = request
+    this.sealer.begin()
     this.#out.begin(request.body, request.scanner?.press)
     // Content in a resource or a scope follows the records' form: records of different forms then cannot share it.
     const isShared = request.sharedMarks === 0 && plan.forms.every((form) => form.allows === undefined)

@@ -68,6 +68,7 @@ export class DirectRoutes implements Routes {
       ...(this.#sealer.sealText && {
         sealText: (bytes, from, to, field, binding) => this.#sealer.sealText!(bytes, from, to, context, field, binding),
       }),
+      sealedKey: () => this.#sealer.sealedKey?.() ?? '',
       index: (value, field) => this.#sealer.index?.(value, tenant, field) ?? '',
       ready: () => this.#sealer.ready?.(context),
     }

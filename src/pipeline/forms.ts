@@ -58,6 +58,7 @@ export function buildForm(spec: FormSpec, policy: Policy, purposes: Purposes, se
     ...(sealer.sealText && {
       sealText: (bytes, from, to, field, binding) => sealer.sealText!(bytes, from, to, context, field, binding),
     }),
+    sealedKey: () => sealer.sealedKey?.() ?? '',
     index: (value, field) => sealer.index?.(value, spec.tenant, field) ?? '',
     ...(content === 'seal' && { ready: () => sealer.ready?.(context) }),
     ...(allows !== undefined && { allows }),

@@ -225,6 +225,30 @@ describe('tokens by choice', () => {
     expect(of((await indexes())[0])).not.toBe(of(records[0]))
   })
 
+  test('messages carry the sealed keys of their tokens: the key store of the gateway may get lost', async () => {
+    const dir = freshFolder()
+    const { send, sealer } = await encryptingPipeline(dir, { fields: ['log.body'], carry_keys: true })
+    const { records } = await send([written(undefined, 'one'), written(undefined, 'two'), written(undefined, 'three')])
+    const carried = records.flatMap((record) => attributeOf(record, 'douane.epoch_key')?.stringValue ?? [])
+    expect(carried).toHaveLength(1)
+    expect(JSON.parse(carried[0]!)).toMatchObject({ v: 1, tenant: 'acme', sealed: expect.any(String) })
+    const again = (await send([written(undefined, 'four')])).records
+    expect(attributeOf(again[0], 'douane.epoch_key')?.stringValue).toBe(carried[0])
+    sealer.close()
+    rmSync(join(dir, 'epochs'), { recursive: true })
+    const rows = records.map(({ body }) => ({ tenant: 'acme', body: body!.stringValue }))
+    expect((await decryptRows(dir, rows)).counts).toMatchObject({ opened: 0, unknown: 3 })
+    const carrier = { attributes: { 'douane.epoch_key': carried[0] } }
+    const otlp = { attributes: [{ key: 'douane.epoch_key', value: { stringValue: carried[0] } }] }
+    for (const first of [carrier, otlp]) {
+      const opened = await decryptRows(dir, [{ ...first, body: 'cose:' }, ...rows])
+      expect(opened.rows.slice(1).map(({ body }) => body)).toEqual(['one', 'two', 'three'])
+    }
+    const forged = JSON.stringify({ ...JSON.parse(carried[0]!), tenant: 'globex' })
+    const wrong = await decryptRows(dir, [{ attributes: { 'douane.epoch_key': forged }, body: 'cose:' }, ...rows])
+    expect(wrong.counts).toMatchObject({ opened: 0, damaged: 3 })
+  })
+
   test('lengths that do not rise are refused', () => {
     const host = { counter: () => ({ add() {} }) } as unknown as Host
     const create = () => encrypt.create(encrypt.config.parse({ fields: ['log.body'], pad_to: [64, 64] }), host)
