@@ -151,8 +151,9 @@ export class Gateway {
     try {
       const telemetry = new Telemetry(options.identity.nowMs)
       const { nowMs } = options.identity
-      const held = { dir: data.folder('keys'), dataDir: data.path, nowMs, log: log.log, env: options.env }
-      const keys = await locating(loaded, GatewayKeys.open({ ...held, worker: worker?.number }, config))
+      const place = { dir: data.folder('keys'), dataDir: data.path, worker: worker?.number }
+      const held = { ...place, nowMs, log: log.log, env: options.env, shown: telemetry }
+      const keys = await locating(loaded, GatewayKeys.open(held, config))
       const { cipher, hashKeys, sealer } = keys
       undo.push(() => keys.close())
       const ended = worker?.left ?? workersIn(data.path).filter((n) => n !== 1)

@@ -21,6 +21,8 @@ import type { Recipient, RecipientSource } from './keys/recipients.ts'
 import { localRecipients, type OpenSealer, openSealer } from './keys/sealer.ts'
 import { limits } from './limits.ts'
 import { keysInUse } from './pipeline/queue/keys_in_use.ts'
+import type { Health } from './telemetry/health.ts'
+import type { Metrics } from './telemetry/metrics.ts'
 
 export interface GatewayKeysOptions {
   /** The keys folder. */
@@ -30,6 +32,8 @@ export interface GatewayKeysOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Which worker of several. */
   readonly worker?: number | undefined
+  /** Where it shows how the keys are; left out: nowhere. */
+  readonly shown?: { readonly metrics: Metrics; readonly health: Health }
   /** Where files at rest lie, those of all workers; left out: no key of theirs is forgotten. */
   readonly dataDir?: string
 }
@@ -91,11 +95,29 @@ export class GatewayKeys {
     this.#chunks = chunks
     const { dir, nowMs, log } = options
     this.#expiry = new KeyExpiry({ dir, nowMs, log })
+    const what = 'When the bundle of keys ends, in seconds since 1970; 0 without a bundle.'
+    const read = (): number => (this.#bundleEndsMs ?? 0) / 1000
+    options.shown?.metrics.gauge('douane_keys_bundle_expires', what, {}, read, 'first')
+    this.#show()
     this.#looking = setInterval(() => this.#look(), limits.chunkKeyLookMs)
     this.#looking.unref()
   }
 
+  /** When the bundle in force ends; undefined: there is none. */
+  get #bundleEndsMs(): number | undefined {
+    const { source } = this.#recipients
+    return source instanceof BundleRecipients ? source.expiresMs : undefined
+  }
+
+  #show(): void {
+    const endsMs = this.#bundleEndsMs
+    const isOver = endsMs !== undefined && this.#options.nowMs() >= endsMs
+    if (isOver) this.#options.shown?.health.set('keys', 'failing', 'the bundle of keys has expired')
+    else this.#options.shown?.health.remove('keys')
+  }
+
   async #look(): Promise<void> {
+    this.#show()
     await this.#chunks.look()
     if (this.#stores !== undefined && isLeading(this.#options)) await this.#expiry.look(this.#stores)
   }
@@ -132,6 +154,7 @@ export class GatewayKeys {
     return () => {
       this.#stores = storesBefore(config)
       this.#recipients.use(next)
+      this.#show()
       this.#chunks.use(rules)
       void this.#chunks.look()
     }

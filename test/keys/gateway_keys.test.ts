@@ -9,6 +9,8 @@ import { GatewayKeys } from '../../src/gateway_keys.ts'
 import { exportBundle } from '../../src/keys/bundle.ts'
 import { initKeys, makeAhead } from '../../src/keys/operations.ts'
 import { locating } from '../../src/refusals.ts'
+import { Health } from '../../src/telemetry/health.ts'
+import { Metrics } from '../../src/telemetry/metrics.ts'
 import { acme, decryptRows, freshFolder, keptLog, noonMs, text } from './support.ts'
 
 const use = { tenant: 'acme', region: 'eu-de', retention: '1mo' }
@@ -116,6 +118,30 @@ describe('service.keys.bundle', () => {
     expect(await bodies(one.dir, rows)).toEqual(['to the first', 'still to the first', 'not before it is adopted'])
     expect(await bodies(two.dir, later)).toEqual(['to the second'])
     expect(await bodies(dir, own)).toEqual(['to keys of its own'])
+  })
+
+  test('that has expired shows in health and metrics, until there is a new one', async () => {
+    const { folder, dir, clock, prepare, problems } = place()
+    const { keys, write } = await bundleAt(join(folder, 'bundle.json'))
+    expect(problems(keys)).toEqual([])
+    const health = new Health(() => clock.ms)
+    const metrics = new Metrics()
+    const loaded = loadConfig([join(folder, 'gateway.yaml')], { env: {}, registries: builtIn })
+    const shown = { metrics, health }
+    const opened = await GatewayKeys.open(
+      { dir, nowMs: () => clock.ms, log: keptLog(), env: {}, shown },
+      loaded.config!,
+    )
+    expect(health.report().components).toEqual({})
+    expect(await metrics.text()).toContain(`douane_keys_bundle_expires ${noonMs / 1000 + 3600}`)
+    clock.ms += 3_600_000
+    await opened.retentionRan('nothing', [])
+    expect(health.report().components).toMatchObject({ keys: { status: 'failing' } })
+    await expect(prepare(opened, keys)).rejects.toThrow()
+    write(7_200_000)
+    ;(await prepare(opened, keys))()
+    expect(health.report().components).toEqual({})
+    opened.close()
   })
 
   test('a gateway with a bundle makes no private key', async () => {
