@@ -75,6 +75,8 @@ export class ChunkKeys implements ChunkCipher {
   #rules: ChunkKeyRules
   readonly #held = new Map<string, Held>()
   #tidiedMs = Number.NEGATIVE_INFINITY
+  /** The key file was read: it never changes. */
+  #hasKeyFile = false
 
   private constructor(options: ChunkKeysOptions, rules: ChunkKeyRules) {
     this.#options = options
@@ -156,8 +158,7 @@ export class ChunkKeys implements ChunkCipher {
     const names = existsSync(this.#folder()) ? readdirSync(this.#folder()) : []
     const ids = names.flatMap((name) => /^([0-9a-f]{16})\.json$/.exec(name)?.[1] ?? [])
     for (const id of ids) if (this.#held.get(id)?.provider === undefined) await this.#take(id)
-    const clear = this.#held.size === 0 || existsSync(chunkKeyFile(this.#options.dir))
-    if (clear) await this.#takeKeyFile(false)
+    if (!this.#hasKeyFile) await this.#takeKeyFile(false)
   }
 
   async #take(id: string): Promise<void> {
@@ -191,6 +192,7 @@ export class ChunkKeys implements ChunkCipher {
   /** The key file of the default; `make`: also where there is none. */
   async #takeKeyFile(make: boolean): Promise<void> {
     const found = await openKeyFile(this.#options.dir, make)
+    this.#hasKeyFile = found !== undefined
     if (found && !this.#held.has(found.id.toString('hex'))) {
       this.#hold({ id: found.id.toString('hex'), madeMs: found.madeMs, fromMs: 0, provider: undefined }, found.key)
     }
