@@ -328,3 +328,28 @@ describe('query', () => {
     expect(bodies().filter((body) => body !== 'probe')).toEqual(['one', 'two'])
   })
 })
+
+it('the gateway itself deletes what is due, and signs the receipt', async () => {
+  const reloaded = gateway.hears('reloaded')
+  writeFileSync(join(folder, 'residency.yaml'), policy('180d', '2w', '1h'))
+  await reloaded
+  const dueMs = Date.now() + 5000
+  const timeUnixNano = BigInt(dueMs - 3_600_000) * 1_000_000n
+  const body = bytes(request('stranger', [record('short', { eventName: 'document.opened', timeUnixNano })]))
+  expect((await send(gateway.endpoints.http, body)).status).toBe(200)
+  await until(async () => (await status()).total.in_flight === 0, 30_000)
+  expect(await kept('short')).toEqual(['stranger usage 1h'])
+  await gateway.stop()
+  await until(() => Date.now() > dueMs)
+  gateway = await start(shared[1]!, gateway.dataDir, { waitMs: 90_000 })
+  const receipts = async () => (await runHere(['retention', 'receipts', '--data-dir', gateway.dataDir])).stdout
+  await until(async () => (await receipts()).includes('"retention":"1h"'))
+  const last = JSON.parse((await receipts()).trim().split('\n').at(-1)!)
+  expect(last).toMatchObject({
+    purpose: 'usage',
+    retention: '1h',
+    records: 1,
+    policy_version: (await status()).policy_version,
+  })
+  expect(await kept('short')).toEqual([])
+})
