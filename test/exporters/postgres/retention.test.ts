@@ -331,4 +331,24 @@ describe('receipts', () => {
     await expect.poll(() => kept).toMatchObject([{ store: 'postgres/test', policy_version: 'abc', records: 1 }])
     await opened.close()
   })
+
+  test('the nightly run tells its host that it has been, and whose keys a legal hold keeps', async () => {
+    await fill('holding', 'usage', '6d', [nowMs], nowMs)
+    const hold = (of: { tenant?: string; purpose?: string }, untilMs: number) =>
+      withStore({ options: optionsFor('holding'), folder: server.folder }, (client, schema) =>
+        addHold(client, schema, { ...of, reason: 'case 7', until: new Date(untilMs), who: 'lawyer' }),
+      )
+    await hold({ tenant: 'acme', purpose: 'usage' }, nowMs + 9 * dayMs)
+    await hold({ tenant: 'globex' }, nowMs + dayMs / 2)
+    await hold({ purpose: 'security' }, nowMs + 9 * dayMs)
+    const told: unknown[] = []
+    const retentionRan = (holds: readonly unknown[]) => void told.push(holds)
+    const opened = await openStore(server, 'holding', {
+      ...makeHost(server.folder),
+      nowMs: () => nowMs + dayMs,
+      retentionRan,
+    })
+    await expect.poll(() => told).toEqual([[{ tenant: 'acme' }, { tenant: null }]])
+    await opened.close()
+  })
 })
