@@ -7,7 +7,7 @@ import { ConfigError, exitCodes } from '../errors.ts'
 import { readmitSubject } from '../keys/erasure.ts'
 import { openKeyHolder } from '../keys/operations.ts'
 import { erase, openErasure } from '../subjects/erase.ts'
-import { exportRows } from '../subjects/export.ts'
+import { type ExportFormat, exportRows } from '../subjects/export.ts'
 import { rectify } from '../subjects/rectify.ts'
 import { type RequestEntry, readRequests, readSteps, verifyRequests } from '../subjects/register.ts'
 import { begin, type Request } from '../subjects/request.ts'
@@ -26,8 +26,10 @@ export function subjectCommand(program: Command): void {
     ['text', 'json'],
     'text',
   ).action(summary)
-  withPerson(
-    subject.command('export').description("everything about a person as JSON lines, each region's in its region"),
+  withFormat(
+    withPerson(subject.command('export').description("everything about a person, each region's in its region")),
+    ['jsonl', 'otlp'],
+    'jsonl',
   ).action(exportAll)
   withPerson(subject.command('rectify').description('store a note beside a person’s records, and lead to it from each'))
     .requiredOption('--note <text>', 'what is right')
@@ -72,9 +74,9 @@ async function summary(flags: SubjectFlags & { format: string }): Promise<void> 
   await request.keep('done', 'told', { records: kept.reduce((sum, { records }) => sum + records, 0) })
 }
 
-async function exportAll(flags: SubjectFlags): Promise<void> {
+async function exportAll(flags: SubjectFlags & { format: ExportFormat }): Promise<void> {
   const request = await begin(await askedOf(flags), 'export')
-  const exported = await exportRows(request, await keyOptions(flags))
+  const exported = await exportRows(request, { ...(await keyOptions(flags)), format: flags.format })
   for (const each of exported) print({ request: request.head.request, ...each })
   await request.keep('done', 'exported all', { records: exported.reduce((sum, { records }) => sum + records, 0) })
 }

@@ -1,5 +1,5 @@
 /**
- * Everything that is stored about a person, as JSON lines: each region's rows go to a place in that region.
+ * Everything that is stored about a person, as lines of JSON or OTLP/JSON: each region's rows go to a place in that region.
  *
  * A place is a folder or bucket of the extension `subject_requests`, or the data directory for embedded stores, whose
  * rows are there already. A store by URL without a place in its region is refused: its rows would end up where this
@@ -8,8 +8,9 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { jsonLine } from '../../exporters/postgres/format.ts'
+import { otlpLines } from '../../exporters/postgres/otlp_lines.ts'
 import { type PersonRows, personCondition } from '../../exporters/postgres/people.ts'
-import { queryStore } from '../../exporters/postgres/query.ts'
+import { queryRows, toRecord } from '../../exporters/postgres/query.ts'
 import { FolderPlace } from '../backup/folder_place.ts'
 import { type BackupPlace, openPlace } from '../backup/place.ts'
 import { ConfigError } from '../errors.ts'
@@ -18,8 +19,12 @@ import { limits } from '../limits.ts'
 import { optionsOf, type RegionStore, type Request } from './request.ts'
 import { summarize, summaryText } from './summary.ts'
 
-/** What opens the keys here. */
-type KeyOptions = Pick<DecryptOptions, 'passphrase' | 'providers'>
+/** `jsonl`: as `query` shows them. `otlp`: OTLP/JSON requests that any OTLP receiver takes. */
+export type ExportFormat = 'jsonl' | 'otlp'
+/** How rows are written, and what opens the keys here. */
+export interface ExportOptions extends Pick<DecryptOptions, 'passphrase' | 'providers'> {
+  readonly format: ExportFormat
+}
 
 export interface Exported {
   readonly store: string
@@ -49,12 +54,12 @@ function placeOf({ asked }: Request, store: RegionStore): BackupPlace {
 }
 
 /** Before anything is read: every store has a place. */
-export async function exportRows(request: Request, keys: KeyOptions): Promise<Exported[]> {
+export async function exportRows(request: Request, options: ExportOptions): Promise<Exported[]> {
   const places = request.stores.map((store) => ({ store, place: placeOf(request, store) }))
   const done: Exported[] = []
   try {
     for (const { store, place } of places) {
-      const exported = await exportStore(request, store, place, keys)
+      const exported = await exportStore(request, store, place, options)
       await request.keep('open', 'exported', { ...exported })
       done.push(exported)
     }
@@ -68,7 +73,7 @@ async function exportStore(
   request: Request,
   store: RegionStore,
   place: BackupPlace,
-  keys: KeyOptions,
+  { format, ...keys }: ExportOptions,
 ): Promise<Exported> {
   const { asked, head, rows, keysFolders } = request
   const folder = `${head.request}/${store.id.replaceAll('/', '.')}`
@@ -85,13 +90,14 @@ async function exportStore(
     text = []
     bytes = 0
   }
-  const nextName = () => `rows-${String(files.length + 1).padStart(4, '0')}.jsonl`
-  for await (const line of decryptStream(storedLines(store, rows), options)) {
+  const ending = format === 'otlp' ? 'otlp.jsonl' : 'jsonl'
+  const nextName = () => `rows-${String(files.length + 1).padStart(4, '0')}.${ending}`
+  const lines = storedLines(store, rows, format, () => records++)
+  for await (const line of decryptStream(lines, options)) {
     const content = Buffer.from(`${line}\n`)
     if (bytes > 0 && bytes + content.length > limits.exportFileBytesMax) await put(nextName(), Buffer.concat(text))
     text.push(content)
     bytes += content.length
-    records++
   }
   if (bytes > 0) await put(nextName(), Buffer.concat(text))
   const kept = await summarize({ ...request, stores: [store] })
@@ -110,6 +116,20 @@ async function exportStore(
 const closedIn = ({ refused, unknown, destroyed, damaged }: DecryptCounts): number =>
   refused + unknown + destroyed + damaged
 
-async function* storedLines(store: RegionStore, rows: PersonRows): AsyncGenerator<string> {
-  for await (const record of queryStore(store, { where: personCondition(rows) })) yield jsonLine(record)
+/** The rows as lines; `counted` is told of each. */
+async function* storedLines(
+  store: RegionStore,
+  person: PersonRows,
+  format: ExportFormat,
+  counted: () => void,
+): AsyncGenerator<string> {
+  const query = { where: personCondition(person) }
+  const rows = async function* () {
+    for await (const row of queryRows(store, query)) {
+      counted()
+      yield row
+    }
+  }
+  if (format === 'otlp') yield* otlpLines(rows())
+  else for await (const row of rows()) yield jsonLine(toRecord(row))
 }

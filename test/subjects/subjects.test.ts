@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { StoredRecord } from '../../exporters/postgres/query.ts'
 import { loadAccepted } from '../../src/commands/common.ts'
+import { jsonToWire } from '../../src/otlp/json.ts'
 import { ErasedSweep } from '../../src/subjects/sweep.ts'
 import { fill } from '../backup/fixture.ts'
 import { examplesOf, followsExample } from '../docs/worked_example.ts'
@@ -77,6 +78,19 @@ describe('a person asks', () => {
       expect(rows.match(/"region":"[\w-]+"/g)).toEqual(Array(6).fill(`"region":"${regions[i]}"`))
       expect(summary).toContain(`Stored in ${regions[i]} `)
     }
+  })
+  test('for all of it as OTLP/JSON, opened too', async () => {
+    const [exported] = await asked<{ place: string; files: { name: string }[]; records: number; opened: number }>(
+      'export',
+      mary,
+      ...['--format', 'otlp', '--region', 'eu-de'],
+    )
+    expect(exported).toMatchObject({ records: 6, opened: 3 })
+    expect(exported!.files[0]!.name).toMatch(/rows-0001\.otlp\.jsonl$/)
+    const requests = readFileSync(join(exported!.place, exported!.files[0]!.name), 'utf8').trim().split('\n')
+    const bodies = requests.flatMap((line) => JSON.stringify(JSON.parse(line)).match(/canary-\w+-\d/g) ?? [])
+    expect(bodies.toSorted()).toEqual([0, 0, 1, 1, 2, 2].map((n) => canaryOf(mary, n)))
+    for (const line of requests) expect(jsonToWire(Buffer.from(line)).length).toBeGreaterThan(0)
   })
   test('to be corrected: a note, and every row leads to it', async () => {
     const note = 'the login on 3 May was not hers'
