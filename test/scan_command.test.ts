@@ -1,5 +1,5 @@
 /** `douane scan`: one line out for one line in, whatever the notation, and never what was found. */
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
@@ -127,6 +127,12 @@ describe('scan', () => {
       [files[1], 1],
     ])
     expect(summary).toMatchObject({ lines: 5, linesWithFindings: 3, findings: 3 })
+  })
+  test('the example of docs/detectors.md', async () => {
+    const page = readFileSync(join(import.meta.dirname, '../docs/detectors.md'), 'utf8')
+    const [, input, output] = /\$ cat app\.jsonl\n([\s\S]*?)\n\$ douane scan [^\n]*\n([\s\S]*?)\n```/.exec(page)!
+    const { printed } = await run(written(`${input}\n`), { format: 'table' })
+    expect(printed.replace(/ +$/gm, '').trimEnd()).toBe(output)
   })
   test('progress: on a terminal, a few times a second, and gone at the end', () => {
     const shown: string[] = []

@@ -1,4 +1,6 @@
 /** `douane explain --path`: the rules in force for a field, and who says so. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import minimize from '../../processors/minimize/index.ts'
 import { loadAccepted } from '../../src/commands/common.ts'
@@ -60,6 +62,11 @@ describe('the whole', () => {
     expect(text).toContain('metadata rule: content, sealed')
     expect(text).toContain('copy for billing: left out, not in its allowed_keys')
     expect(text).not.toContain('copy for support')
+  })
+  test('the example of docs/minimize.md', () => {
+    const page = readFileSync(join(import.meta.dirname, '../../docs/minimize.md'), 'utf8')
+    const [, path, told] = /\$ douane explain [^\n]*--path '([^\n]*)'\n([\s\S]*?)\n```/.exec(page)!
+    expect(fieldText(explainField(config, path!, 'acme', ['billing'], 0))).toBe(told)
   })
   test('a path that is none and a purpose that nobody knows are refused', () => {
     expect(() => explainField(config, 'log.nothing', '', [], 0)).toThrow(ConfigError)

@@ -61,7 +61,7 @@ function foldTable(): Uint8Array {
     ['αοντιΑΒΕΖΗΙΚΜΝΟΡΤΥΧ', 'aovtiABEZHIKMNOPTYX'],
     ['‐‑‒–—―−⁃﹣', '---------'],
     ['’‘“”«»′', '\'\'""""\''],
-    ['․。｡∶', '...:'],
+    ['․。｡·•‧∙⋅・∶', '.........:'],
   ]
   for (const [source, target] of pairs)
     for (let i = 0; i < source.length; i++) table[source.charCodeAt(i)] = target.charCodeAt(i)

@@ -21,6 +21,30 @@ describe('keys that were glued together or written in camelCase', () => {
   ])('%s', (text, expected) => expect(found(text)).toEqual([expected]))
 })
 
+describe('odd writing', () => {
+  test.each([
+    ['card 4111·1111·1111·1111', 'credit_card[4111·1111·1111·1111]'],
+    ['card 4111–1111–1111–1111', 'credit_card[4111–1111–1111–1111]'],
+    ['card 4111\u00a01111\u20091111\u202f1111', 'credit_card[4111\u00a01111\u20091111\u202f1111]'],
+    ['bsn ١٢٣٤٥٦٧٨٢', 'nl_bsn[١٢٣٤٥٦٧٨٢]'],
+    ['BSN 123.456.782', 'nl_bsn[123.456.782]'],
+    ['j\u0430ne@example.com', 'email[j\u0430ne@example.com]'],
+    ['jane＠example．com', 'email[jane＠example．com]'],
+    ['ja\u200bne@exam\u200bple.com', 'email[ja\u200bne@exam\u200bple.com]'],
+    ['p\u0430ssw\u043erd=hunter22', 'secret[hunter22]'],
+    ['𝐩𝐚𝐬𝐬𝐰𝐨𝐫𝐝=hunter22', 'secret[hunter22]'],
+    ['CONTRASEÑA=Clave2020', 'secret[Clave2020]'],
+    ['gh\u200bp_wWPw5k4aXcaT4fNP0UcnZwJUVFk6LO0pINUx', 'secret[gh\u200bp_wWPw5k4aXcaT4fNP0UcnZwJUVFk6LO0pINUx]'],
+    ['192․168․7․9', 'ip[192․168․7․9]'],
+  ])('%s', (text, expected) => expect(found(text)).toEqual([expected]))
+  test.each([
+    'order 4111_1111_1111_1111',
+    'values 4111,1111,1111,1111',
+    'jane[at]example[dot]com',
+    'личный номер 123456782',
+  ])('decided against: %s', (text) => expect(found(text)).toEqual([]))
+})
+
 describe('a value belongs to its own key', () => {
   test.each([
     ['PhoneStatusBar: setVisibility vis=40000500 mask=7'],

@@ -1,5 +1,7 @@
 /** What minimize does with whole records: where it looks, what it leaves, what it counts. Chain and splice are real. */
 import { createHmac } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import minimize from '../../../processors/minimize/index.ts'
@@ -11,6 +13,25 @@ import { attribute, hashKey, minimizeRecord, runOnce, testHost, text } from './s
 const email = 'jane.doe@example.com'
 const hmac = (tenant: string, value: string): string =>
   `hmac:0badcafe:${createHmac('sha256', hashKey(tenant)).update(value).digest('hex')}`
+
+test('the first example of docs/minimize.md', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../../docs/minimize.md'), 'utf8')
+  const [, block] = /A record before and after[^`]*```\n([\s\S]*?)```/.exec(page)!
+  const lines = block!
+    .trim()
+    .split('\n')
+    .map((line) => /^(\S+) +(.*)$/.exec(line)!.slice(1) as [string, string])
+  expect(lines.length).toBeGreaterThan(6)
+  for (let i = 0; i < lines.length; i += 2) {
+    const [key, before] = lines[i]!
+    const [other, after] = lines[i + 1]!
+    expect(other).toBe(key)
+    const left = key === 'body' ? minimizeRecord({ body: text(before) }).body : attribute(key, text(before))
+    // Of a hash the page shows its form.
+    if (after.startsWith('hmac:')) expect(left).toMatch(/^hmac:[0-9a-f]{8}:[0-9a-f]{64}$/)
+    else expect(left).toBe(after)
+  }
+})
 
 describe('where it looks', () => {
   test('a body, with several findings', () => {
