@@ -18,6 +18,7 @@ import { DirectRoutes } from './pipeline/direct.ts'
 import type { Routes } from './pipeline/fan_out.ts'
 import { Inbound, type Incoming, type Result } from './pipeline/inbound.ts'
 import type { Share, Target } from './pipeline/offers.ts'
+import { mayDrop } from './pipeline/queue_config.ts'
 import { Router, type RouteTarget } from './pipeline/residency.ts'
 import { parseTenantSources } from './pipeline/tenant.ts'
 import type { TenantLimits } from './pipeline/tenant_limits.ts'
@@ -143,8 +144,9 @@ class Builder {
     const targets: Target[] = []
     const indexOf = (exporter: string): number => {
       const known = targets.findIndex(({ id }) => id === exporter)
-      const isUncertain = !this.#config.exporters.get(exporter)!.queue.enabled
-      return known !== -1 ? known : targets.push({ ...this.#targetOf(exporter), isUncertain }) - 1
+      const { queue } = this.#config.exporters.get(exporter)!
+      const target = { ...this.#targetOf(exporter), isUncertain: !queue.enabled, mayDrop: mayDrop(queue) }
+      return known !== -1 ? known : targets.push(target) - 1
     }
     const { routes, policyVersion } = this.#routes(pipeline, indexOf)
     const failures = metrics.counter(

@@ -123,8 +123,39 @@ export class OpenPlan implements Plan {
   /** What is in it, by tenant, purposes and form. */
   get holdings(): Holding[] {
     return this.forms.flatMap(({ holding }, i) =>
-      holding === undefined ? [] : { ...holding, records: this.#uses[i]! },
+      holding === undefined || this.#uses[i] === 0 ? [] : { ...holding, records: this.#uses[i]! },
     )
+  }
+
+  /** Leaves copies out. Gives, by tenant, the records whose one counting copy that was. */
+  drop(isDropped: (tenant: string, form: CopyForm) => boolean, tenantOf: (record: number) => string): TenantCounts {
+    const gone = new Map<string, number>()
+    let kept = 0
+    for (let i = 0; i < this.count; i++) {
+      const [record, place] = [this.records[i]!, this.formOf[i]!]
+      const { counts, form } = this.#copies[place]!
+      const tenant = tenantOf(record)
+      if (!isDropped(tenant, form)) {
+        this.records[kept] = record
+        this.formOf[kept++] = place
+        continue
+      }
+      this.#uses[place]!--
+      if (counts) gone.set(tenant, (gone.get(tenant) ?? 0) + 1)
+    }
+    this.count = kept
+    for (const [tenant, records] of gone) this.#uncount(tenant, records)
+    return [...gone]
+  }
+
+  #uncount(tenant: string, records: number): void {
+    let left = records
+    for (let i = 0; i < this.#tenants.length; i++) {
+      if (this.#tenants[i] !== tenant) continue
+      const taken = Math.min(left, this.#counts[i]!)
+      this.#counts[i]! -= taken
+      left -= taken
+    }
   }
 
   #grow(): void {

@@ -1,10 +1,11 @@
 /**
  * Brings the plans of one request to where they go: spliced once for all destinations that get the very same bytes.
  */
-import type { LogsRequest } from '../otlp/request.ts'
+import { type LogsRequest, RECORD_ROW, RecordCol, SCOPE_ROW, ScopeCol } from '../otlp/request.ts'
 import { Splicer } from '../otlp/splice.ts'
 import type { Account, Tally } from './account.ts'
 import { type FanOut, isSamePlan, type OpenPlan } from './fan_out.ts'
+import type { CopyForm } from './forms.ts'
 import type { Held } from './half_accepted.ts'
 import type { Incoming } from './inbound.ts'
 import type { Parcel, QueueRefusal, TenantCounts } from './parcel.ts'
@@ -14,6 +15,8 @@ export interface Target {
   readonly id: string
   /** The destination itself has to answer: there is no queue that a copy is safe in. */
   readonly isUncertain?: boolean
+  /** Copies that may be dropped where there is no room for them. */
+  readonly mayDrop?: ((tenant: string, purposes: readonly string[]) => boolean) | undefined
   offer(parcel: Parcel): Promise<void>
   /** Whether it would refuse a parcel of about this size now, as far as it knows beforehand. */
   refusal?(records: number, bytes: number, owner?: string): QueueRefusal | undefined
@@ -77,15 +80,20 @@ export class Offers {
   }
 
   /** Asks every destination for room before any gets its copy. The longest wait of those that have none. */
-  refusal(request: LogsRequest, { incoming, held }: Try): QueueRefusal | undefined {
+  refusal(request: LogsRequest, one: Try): QueueRefusal | undefined {
+    const { incoming, held } = one
     const { targets, quarantine } = this.#options
     let longest: QueueRefusal | undefined
     for (let i = 0; i < targets.length; i++) {
       const target = targets[i]!
       const plan = this.#fanOut.plans[i]!
       if (plan.count === 0 || has(held, target.id, plan)) continue
-      const bytes = Math.ceil((incoming.body.length * plan.count) / request.records.count)
-      const refused = target.refusal?.(plan.count, bytes, plan.owner)
+      const bytesOf = (count: number) => Math.ceil((incoming.body.length * count) / request.records.count)
+      let refused = target.refusal?.(plan.count, bytesOf(plan.count), plan.owner)
+      if (refused !== undefined && target.mayDrop !== undefined && isForRoom(refused)) {
+        drop(request, plan, target.mayDrop, one)
+        refused = plan.count === 0 ? undefined : target.refusal?.(plan.count, bytesOf(plan.count), plan.owner)
+      }
       if (refused !== undefined && refused.retryAfterMs > (longest?.retryAfterMs ?? -1)) longest = refused
     }
     const { quarantine: aside } = this.#fanOut
@@ -176,6 +184,21 @@ export class Offers {
       isAdmitted: true,
       ...(tellsHoldings && !isQuarantine && { holdings: plan.holdings }),
     }
+  }
+}
+
+const isForRoom = ({ reason }: QueueRefusal): boolean => reason === 'full' || reason === 'share'
+
+/** Leaves out of a plan what may be, and tells it in the tallies of the request. */
+function drop(request: LogsRequest, plan: OpenPlan, mayDrop: NonNullable<Target['mayDrop']>, { tallies }: Try): void {
+  const { records, scopes, tenants } = request
+  const tenantOf = (record: number): string => {
+    const scope = records.at[record * RECORD_ROW + RecordCol.Scope]!
+    return tenants[scopes.at[scope * SCOPE_ROW + ScopeCol.Resource]!]!
+  }
+  const isDropped = (tenant: string, form: CopyForm) => mayDrop(tenant, form.holding?.purposes ?? [])
+  for (const [tenant, dropped] of plan.drop(isDropped, tenantOf)) {
+    tallies.push([tenant, { received: 0, dropped, rejected: 0, quarantined: 0 }])
   }
 }
 

@@ -39,6 +39,19 @@ export const sendingQueue = z
       .max(1)
       .default(0.8)
       .describe('How much of the queue a tenant alone may fill; with others in it, less. 1: all. Beyond it: 429.'),
+    drop_when_full: z
+      .array(
+        z.strictObject({
+          tenants: z.array(z.string()).min(1).optional().describe('Of these tenants; left out: of all.'),
+          purposes: z
+            .array(z.string())
+            .min(1)
+            .optional()
+            .describe('That are kept for no other purposes than these; left out: whatever for.'),
+        }),
+      )
+      .default([])
+      .describe('Copies that are dropped, and counted, where the queue has no room, so that senders need not wait.'),
     batch: z
       .strictObject({
         flush_timeout: duration()
@@ -86,6 +99,20 @@ export const sendTimeout = duration()
 
 /** The output of `sendingQueue`; sizes in bytes (or records, or requests, by `sizer`). */
 export type QueueConfig = z.output<typeof sendingQueue>
+/** Which copies may be dropped where the queue is full; undefined: none. */
+export function mayDrop({
+  drop_when_full: rules,
+}: QueueConfig): ((tenant: string, purposes: readonly string[]) => boolean) | undefined {
+  if (rules.length === 0) return undefined
+  return (tenant, purposes) =>
+    rules.some(
+      (rule) =>
+        (rule.tenants === undefined || rule.tenants.includes(tenant)) &&
+        (rule.purposes === undefined ||
+          (purposes.length > 0 && purposes.every((purpose) => rule.purposes!.includes(purpose)))),
+    )
+}
+
 /** The output of `retryOnFailure`; durations in milliseconds. */
 export type RetryConfig = z.output<typeof retryOnFailure>
 

@@ -11,6 +11,7 @@ test('defaults keep everything: a queue on disk, retries for ever', () => {
     sizer: 'bytes',
     queue_size: 2 ** 30,
     tenant_share: 0.8,
+    drop_when_full: [],
     batch: { flush_timeout: 0 },
   })
   expect(options.retry_on_failure).toMatchObject({
