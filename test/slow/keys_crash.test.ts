@@ -34,7 +34,7 @@ async function tokensUntilKilled(
   return rows
 }
 
-test('200 kills lose no key', { timeout: 300_000 }, async () => {
+test('200 kills lose no key', { timeout: 900_000 }, async () => {
   let seed = 20261121
   const random = (): number => {
     seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
