@@ -97,7 +97,7 @@ export class GatewayKeys {
     this.#expiry = new KeyExpiry({ dir, nowMs, log })
     const what = 'When the bundle of keys ends, in seconds since 1970; 0 without a bundle.'
     const read = (): number => (this.#bundleEndsMs ?? 0) / 1000
-    options.shown?.metrics.gauge('douane_keys_bundle_expires', what, {}, read, 'first')
+    options.shown?.metrics.gauge('douane_keys_bundle_expires_seconds', what, {}, read, 'first')
     this.#show()
     this.#looking = setInterval(() => this.#look(), limits.chunkKeyLookMs)
     this.#looking.unref()

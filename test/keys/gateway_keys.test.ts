@@ -133,7 +133,7 @@ describe('service.keys.bundle', () => {
       loaded.config!,
     )
     expect(health.report().components).toEqual({})
-    expect(await metrics.text()).toContain(`douane_keys_bundle_expires ${noonMs / 1000 + 3600}`)
+    expect(await metrics.text()).toContain(`douane_keys_bundle_expires_seconds ${noonMs / 1000 + 3600}`)
     clock.ms += 3_600_000
     await opened.retentionRan('nothing', [])
     expect(health.report().components).toMatchObject({ keys: { status: 'failing' } })
