@@ -90,7 +90,7 @@ export async function startGateway(files: Record<string, string>, folder = tempo
     env: {},
     load: () => loadConfigApart([join(folder, 'config.yaml')], { env: {}, registries: builtIn }),
   })
-  const admin = (await startAdmin(administered(gateway)))!
+  const admin = (await startAdmin(administered(gateway), () => []))!
   writeFileSync(
     join(dataDir, 'gateway.json'),
     JSON.stringify({ pid: process.pid, endpoints: { admin: admin.endpoint } }),
