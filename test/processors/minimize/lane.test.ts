@@ -174,6 +174,32 @@ test.each(configs.map((config, i) => [i, config] as const))('both ways come to t
   expect(Object.fromEntries(quick.counts)).toEqual(Object.fromEntries(ordinary.counts))
 })
 
+test('hashes that outgrow their room, and a memory that is made anew after a huge request', () => {
+  const quick = new Way(scan, {}, before())
+  const ordinary = new Way(twin, {}, before())
+  const request = (records: number, attributes: number): Buffer =>
+    encodeRequest({
+      resourceLogs: [
+        {
+          scopeLogs: [
+            {
+              logRecords: Array.from({ length: records }, (_, i) => ({
+                attributes: Array.from({ length: attributes }, (_each, k) => ({
+                  key: ['user.id', 'session.id', 'note'][k % 3]!,
+                  value: { stringValue: `${i % 9}` },
+                })),
+              })),
+            },
+          ],
+        },
+      ],
+    })
+  const [small, wide, huge] = [request(40, 3), request(5_000, 3), request(4_500, 60)]
+  for (const bytes of [small, small, small, small, wide, huge, small, small, small])
+    expect(quick.run(bytes).equals(ordinary.run(bytes))).toBe(true)
+  expect(Object.fromEntries(quick.counts)).toEqual(Object.fromEntries(ordinary.counts))
+})
+
 test('the program is what its source builds', () => {
   const folder = mkdtempSync(join(tmpdir(), 'douane-wasm-'))
   try {
