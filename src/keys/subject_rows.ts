@@ -125,7 +125,10 @@ export function subjectRoot(keysFolder: string, make: boolean): Buffer | undefin
   const path = join(keysFolder, 'subjects.json')
   let document = readDocument<SubjectRoot>(path, 'douane-subject-keys/1')
   if (!document && make) {
-    if (rowFiles(keysFolder).length > 0) {
+    const hasRows = rowFiles(keysFolder).length > 0
+    // Another worker may have made both since: the root always comes first.
+    document = readDocument<SubjectRoot>(path, 'douane-subject-keys/1')
+    if (!document && hasRows) {
       throw new KeyError(`${path} is missing, and there are rows that need it`, 'Restore it from a backup.')
     }
     const root = randomBytes(32).toString('base64url')
