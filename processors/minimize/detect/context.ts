@@ -37,6 +37,7 @@ export const far = 255
 const phraseWordsMax = 4
 /** Topics of a key are equals: which of its words named them was not kept. */
 const keyWeight = 0
+const shortWordBytesMax = 20
 const wordsMax = 20
 
 const starts = new Int32Array(wordsMax)
@@ -102,6 +103,8 @@ export class Context {
   }
 
   #name(topic: number, distance: number, weight: number): void {
+    // Short words mean many things: they must be near.
+    if (weight > 0 && weight < 4 && distance > shortWordBytesMax && topic < topicIds.c_us) return
     if (this.distance[topic] === far) this.#named.push(topic)
     if (distance > this.distance[topic]!) return
     if (distance < this.distance[topic]! || weight > this.weight[topic]!) this.weight[topic] = weight

@@ -49,12 +49,14 @@ export function mixed(s: Scan, start: number, end: number): number {
   for (let k = chunks - 1; k >= 0; k--) {
     const length = offsets[k]!
     const candidate = text.slice(0, length)
-    if (ibanLength.get(candidate.slice(0, 2)) === length && !isLeftGlued && iban(candidate)) {
+    // Not the beginning of a UUID.
+    const isAlone = !isLeftGlued && !isRightGlued(s, ends[k]!)
+    if (ibanLength.get(candidate.slice(0, 2)) === length && isAlone && iban(candidate)) {
       s.hits.add(start, ends[k]!, ibanId, 97)
       return ends[k]!
     }
   }
-  if (isLower && (cases & upper) !== 0) return end
+  if (isLower && ((cases & upper) !== 0 || isLeftGlued)) return end
   const context = s.look(start)
   const own = context.isSilent ? 0 : ownKey(s, start)
   if (context.isSilent && (isLower || isLeftGlued)) return end

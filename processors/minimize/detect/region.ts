@@ -28,6 +28,11 @@ export function gather(s: Scan, start: number, end: number): void {
   let at = start
   let to = end
   for (;;) {
+    if (region.chunks > 0 && total + to - at > digitsMax) {
+      // A part of a number is none.
+      region.separator[region.chunks - 1] = 0
+      return
+    }
     const i = region.chunks++
     region.from[i] = at
     region.to[i] = to

@@ -32,7 +32,7 @@ const randomWords =
 const codeWords = 'pin otp cvv cvc cvv2 cvc2 totp mfa tan pincode pinkode geheimzahl pinnummer 2fa'
 /** After these a key speaks about a secret, and does not hold one. */
 const aboutWords = new Set(
-  'type types count counts length policy expires expiry expired expiration at ttl age min max required enabled disabled url uri endpoint path file filename field attempts changed reset status valid invalid version index size limit usage used date time timestamp method provider algorithm algo scheme manager prompt hint ref arn name names id ids strength format error errors code message msg state mode duration seconds ms bytes number nummer nr no vault store storage rotation rotated updated created count_total total per bucket generation kind source issuer audience scope scopes space count store'.split(
+  'type types count counts length policy expires expiry expired expiration at ttl age min max required enabled disabled url uri endpoint path file filename field attempts changed reset status valid invalid version index size limit usage used date time timestamp method provider algorithm algo scheme manager prompt hint ref arn name names id ids strength format error errors code message msg state mode duration seconds ms bytes number nummer nr no java kt js ts py go rb cs cpp php scala rs html md log txt class vault store storage rotation rotated updated created count_total total per bucket generation kind source issuer audience scope scopes space count store'.split(
     ' ',
   ),
 )

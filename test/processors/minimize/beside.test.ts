@@ -70,5 +70,9 @@ test.each([
   'established sessionid = 0x14f05578bd80006, timeout 10000',
   'listening on :[akka.tcp://sparkExecutorActorSystem@worker-07:55904]',
   'dl-debug.example.com:443 close, 163539 bytes (159 KB) sent',
+  'RequestId: be346393-a0c6-4289-bc83-371347310cc7 Duration: 7 ms',
+  'flight D49798 seat 86I pnr RSSZP5 gate H49 bag 6208121407',
+  'columns 527730593 34674348835 2152031450786181 1030396129361',
+  'at com.example.Zoepwd.find(Zoepwd.java:132)',
   'exit rc=7, sin(x)=0.707106781, FIN 1234567 ACK 7654321',
 ])('no finding: %s', (line) => expect(found(line)).toEqual([]))

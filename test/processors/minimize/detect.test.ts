@@ -223,6 +223,12 @@ describe('work grows linearly with the input', () => {
     'SG.a.',
     '0x',
     'AKIA',
+    'curl ',
+    'mysql -',
+    'a8Q~',
+    '%40x',
+    'k v=1 ',
+    '+1(0)2',
   ]
   test.each(hostile)('%j repeated', (piece) => {
     const steps = (bytes: number): number => {
