@@ -97,6 +97,10 @@ class Selection {
     return this.#roleBits === 0 && this.keys.size === 0
   }
 
+  hasRole(role: number): boolean {
+    return (this.#roleBits & (1 << -role)) !== 0
+  }
+
   addRole(role: number): void {
     this.#roleBits |= 1 << -role
   }
@@ -189,6 +193,16 @@ class Encrypt implements Processor {
 
   begin(request: LogsRequest): void {
     this.#request = request
+  }
+
+  explainPath(path: string): readonly string[] {
+    const { of, field, keys } = parsePath(path.startsWith('log.body.') ? 'log.body' : path)
+    const role = roles[`${of}.${field}`]
+    const { [of]: selection } = this.#selections
+    const isChosen = role === undefined ? selection.keys.has(String(keys[0])) : selection.hasRole(role)
+    if (!isChosen) return ['not among its fields']
+    const isAlways = (this.#marks & Mark.AlwaysSeal) !== 0
+    return [`content, sealed${isAlways ? ', also where a purpose says keep' : ''} (fields)`]
   }
 
   resource({ slots, first, end, index, tenant }: Resource): void {

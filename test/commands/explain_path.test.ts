@@ -62,6 +62,7 @@ describe('the whole', () => {
     expect(text).toContain('metadata rule: content, sealed')
     expect(text).toContain('copy for billing: left out, not in its allowed_keys')
     expect(text).not.toContain('copy for support')
+    expect(fieldText(explainField(config, 'log.body.x', '', [], 0))).toContain('content, sealed')
   })
   test('the example of docs/minimize.md', () => {
     const page = readFileSync(join(import.meta.dirname, '../../docs/minimize.md'), 'utf8')
