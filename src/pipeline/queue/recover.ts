@@ -75,9 +75,11 @@ export async function recover(options: Omit<Context, 'reader'> & { readonly acks
   )
   const kept: Segment[] = []
   try {
-    for (const segment of segments) {
+    const { cursor } = remembered
+    const isBefore = ({ no }: Segment) => cursor !== undefined && no < cursor.segmentNo
+    const readTotals = async (segment: Segment) => (isBefore(segment) ? undefined : totalsAt(context.disk, segment))
+    for await (const [segment, totals] of together(segments, readTotals)) {
       await takeOutstanding(context, segment, remembered, found)
-      const cursor = remembered.cursor
       if (cursor && segment.no < cursor.segmentNo) {
         if (segment.outstanding === 0) await removeSegment(context, segment)
         else kept.push(segment)
@@ -87,6 +89,7 @@ export async function recover(options: Omit<Context, 'reader'> & { readonly acks
       await takeRest(
         context,
         segment,
+        totals,
         isCursor ? cursor.offset : segmentHeaderBytes,
         isCursor || touched.has(segment.no),
         remembered,
@@ -129,16 +132,12 @@ async function openSegments(context: Context): Promise<{ segments: Segment[]; co
   const segments: Segment[] = []
   let corruptBytes = 0
   let noMax = 0
-  for (const name of (await disk.list(dir)).sort()) {
-    const no = segmentNo(name)
-    if (no === undefined) continue
+  const names = (await disk.list(dir)).sort().filter((name) => segmentNo(name) !== undefined)
+  for await (const [name, { size, bytes }] of together(names, (one) => headOf(disk, join(dir, one)))) {
+    const no = segmentNo(name)!
     noMax = no
     const path = join(dir, name)
-    const file = await disk.read(path)
-    const size = await file.size().catch(() => 0)
-    const bytes = Buffer.alloc(segmentHeaderBytes)
-    const read = await file.read(bytes, 0).finally(() => file.close())
-    const header = readSegmentHeader(bytes.subarray(0, read))
+    const header = readSegmentHeader(bytes)
     if (header === 'newer') {
       throw new DependencyError(`${path} was written by a newer version`, 'Start that version, or move the file away.')
     }
@@ -159,6 +158,27 @@ async function openSegments(context: Context): Promise<{ segments: Segment[]; co
   }
   return { segments, corruptBytes, noMax }
 }
+
+async function headOf(disk: Disk, path: string): Promise<{ size: number; bytes: Buffer }> {
+  const file = await disk.read(path)
+  try {
+    const size = await file.size().catch(() => 0)
+    const bytes = Buffer.alloc(segmentHeaderBytes)
+    return { size, bytes: bytes.subarray(0, await file.read(bytes, 0)) }
+  } finally {
+    await file.close()
+  }
+}
+
+/** Does `work` for several at a time, and gives what came of each in order: a long queue has many files. */
+async function* together<Item, Result>(items: readonly Item[], work: (item: Item) => Promise<Result>) {
+  for (let i = 0; i < items.length; i += atOnce) {
+    const group = items.slice(i, i + atOnce)
+    const results = await Promise.all(group.map(work))
+    for (const [j, item] of group.entries()) yield [item, results[j] as Result] as const
+  }
+}
+const atOnce = 16
 
 /** The chunks of this segment that were being delivered when the last checkpoint was written. */
 async function takeOutstanding(
@@ -197,12 +217,12 @@ async function takeOutstanding(
 async function takeRest(
   context: Context,
   segment: Segment,
+  totals: Awaited<ReturnType<typeof totalsAt>>,
   offset: number,
   walk: boolean,
   remembered: Remembered,
   found: Found,
 ): Promise<void> {
-  const totals = await totalsAt(context.disk, segment)
   if (totals) segment.bytes = totals.start
   if (totals && !walk) {
     const { chunks, records, requests, bytes } = totals.value

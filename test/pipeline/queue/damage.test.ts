@@ -147,6 +147,19 @@ test('without its key a queue does not start, and nothing is touched', async () 
   expect(segments(disk).map((path) => disk.names.get(path)!.content)).toEqual(before)
 })
 
+test('a queue of the version before is delivered', async () => {
+  const disk = await queued(20)
+  const { crc32 } = await import('node:zlib')
+  for (const path of segments(disk)) {
+    const { content } = disk.names.get(path)!
+    content.writeUInt16LE(1, 8)
+    content.writeUInt32LE(crc32(content.subarray(0, 124)), 124)
+  }
+  const { arrived, destination } = await deliver(disk)
+  expect(arrived.size).toBe(20)
+  expect(destination.state().queuedBatches).toBe(0)
+})
+
 test('a segment of a newer version of the program is refused, and not touched', async () => {
   const disk = await queued(20)
   const { content } = disk.names.get(segments(disk)[0]!)!
