@@ -18,6 +18,9 @@ const BUCKET_BATCHES_MIN = 4
 const SUPPORT = 2 * SECOND
 const SUPPORT_YOUNG = 10 * SECOND
 const YOUNG = 12
+/** Further from the receive time than any batch in time. */
+const FAR = 30 * SECOND
+const ON_TIME_BELOW = 150e6
 
 const scratch = new Float64Array(2 * BUCKETS + 8)
 
@@ -133,9 +136,22 @@ function raise(sources: Sources, row: number): void {
   const sorted = scratch.subarray(0, length).sort()
   const gap = i32[row * I_ROW + I.WindowCount]! < YOUNG ? SUPPORT_YOUNG : SUPPORT
   let at = length - 1
-  while (at >= 0 && !isSupported(sources, row, sorted, at, gap, known)) at--
-  f64[row * F_ROW + F.Envelope] = sorted[at >= 0 ? at : length - 1]! + f64[row * F_ROW + F.Anchor]!
+  const isOnTime = u8[row * B_ROW + B.State] !== State.fast && isMostlyOnTime(sources, row, known)
+  const anchor = f64[row * F_ROW + F.Anchor]!
+  while (at >= 0 && !(isSupported(sources, row, sorted, at, gap, known) && !(isOnTime && sorted[at]! + anchor > FAR)))
+    at--
+  f64[row * F_ROW + F.Envelope] = sorted[at >= 0 ? at : length - 1]! + anchor
   sources.setFlag(row, Flag.Supported, at >= 0)
+}
+
+/** Half of the last batches came when they should: what others are far ahead by is an application's, not a clock's. */
+function isMostlyOnTime(sources: Sources, row: number, known: number): boolean {
+  let onTime = 0
+  for (let back = 0; back < known; back++) {
+    const level = recent(sources, row, back)
+    if (level > -FAR && level < ON_TIME_BELOW) onTime++
+  }
+  return known >= 3 && 2 * onTime >= known
 }
 
 function isSupported(

@@ -28,7 +28,7 @@ const UNSET_BEFORE = 1_420_070_400e9
 /** What is left of a relayed source's lag, besides a time zone of an hour at most. */
 const RELAYED_ZONE_SLACK = 500e6
 /** How much a clock may drift, with room for what a window is longer than it is taken for. */
-const DRIFT_MAX = 130e-6
+const DRIFT_MAX = 200e-6
 
 /** Time zones: half hours, and the quarters that exist (+5:45, +8:45, +12:45, +13:45 and their mistakes). */
 const QUARTER = 15 * MINUTE
