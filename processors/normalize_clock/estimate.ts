@@ -178,7 +178,7 @@ export class Estimate {
     const ofDate = evidence === Evidence.sentAt + 1 ? SECOND / 4 : 0
     const batches = sources.i32[row * I_ROW + I.WindowCount]!
     const window = batches * (recentAge(sources, row, Math.min(7, batches - 1)) / Math.max(1, Math.min(7, batches - 1)))
-    const young = 1 + 8 / batches
+    const young = 1 + 16 / batches
     return (
       spread +
       3 * young * bias +
