@@ -36,16 +36,11 @@ export class OpenPlan implements Plan {
   readonly #tenants: string[] = []
   readonly #counts: number[] = []
   #hasRepeats = false
-  /** The first tenant with records here, counting or not, with their number; those of others; up to where it is known. */
-  #owner = ''
-  #owned = 0
-  readonly #othersOwn = new Map<string, number>()
-  #ownedTo = 0
+  /** Once it was asked for. */
+  #owner: string | undefined
 
   clear(): void {
-    this.#owned = 0
-    this.#ownedTo = 0
-    if (this.#othersOwn.size > 0) this.#othersOwn.clear()
+    this.#owner = undefined
     this.count = 0
     this.forms.length = 0
     this.#copies.length = 0
@@ -80,21 +75,23 @@ export class OpenPlan implements Plan {
     }
   }
 
-  /** What was pushed since the last call is a tenant's. */
-  own(tenant: string): void {
-    const records = this.count - this.#ownedTo
-    if (records === 0) return
-    if (this.#ownedTo === 0) this.#owner = tenant
-    this.#ownedTo = this.count
-    if (tenant === this.#owner) this.#owned += records
-    else this.#othersOwn.set(tenant, (this.#othersOwn.get(tenant) ?? 0) + records)
+  /** The tenant with most of the records, counting or not. Where copies do not say whose they are: of those that count. */
+  get owner(): string {
+    this.#owner ??= this.#findOwner()
+    return this.#owner
   }
 
-  /** The tenant with most of the records. */
-  get owner(): string {
-    let [owner, most] = [this.#owner, this.#owned]
-    for (const [tenant, records] of this.#othersOwn) if (records > most) [owner, most] = [tenant, records]
-    return most === 0 ? '' : owner
+  #findOwner(): string {
+    const sums = new Map<string, number>()
+    const add = (tenant: string, records: number) => void sums.set(tenant, (sums.get(tenant) ?? 0) + records)
+    for (let i = 0; i < this.forms.length; i++) {
+      const { holding } = this.forms[i]!
+      if (holding !== undefined) add(holding.tenant, this.#uses[i]!)
+    }
+    if (sums.size === 0) for (const [tenant, records] of this.tenants) add(tenant, records)
+    let [owner, most] = ['', 0]
+    for (const [tenant, records] of sums) if (records > most) [owner, most] = [tenant, records]
+    return owner
   }
 
   /**
@@ -144,6 +141,7 @@ export class OpenPlan implements Plan {
       if (counts) gone.set(tenant, (gone.get(tenant) ?? 0) + 1)
     }
     this.count = kept
+    this.#owner = undefined
     for (const [tenant, records] of gone) this.#uncount(tenant, records)
     return [...gone]
   }
@@ -271,7 +269,6 @@ export class FanOut {
         this.#reason ??= route.reason
       } else this.#copy(record, route.copies)
     }
-    for (const plan of this.plans) plan.own(tenant)
     this.quarantine.account(tenant, tally.quarantined, isRepeated)
     for (const destination of this.#counted) {
       this.plans[destination]!.account(tenant, this.#counts[destination]!, isRepeated)

@@ -1,6 +1,7 @@
 /** A plan counts its records by tenant, however the tenants' resources come. */
 import { expect, it } from 'vitest'
 import { OpenPlan } from '../../src/pipeline/fan_out.ts'
+import { RoutedCopy } from '../../src/pipeline/residency.ts'
 
 it('joins a tenant whose resources stand apart in the request', () => {
   const plan = new OpenPlan()
@@ -15,4 +16,34 @@ it('joins a tenant whose resources stand apart in the request', () => {
   ])
   plan.clear()
   expect(plan.tenants).toEqual([])
+})
+
+const copyOf = (tenant: string, purpose: string): RoutedCopy => {
+  const holding = { tenant, purposes: [purpose], content: 'drop' as const }
+  return new RoutedCopy(0, { content: 'drop', appendix: Buffer.alloc(0), seal: () => '', holding }, true)
+}
+
+it('belongs to the tenant with most of the records, over all its purposes, and to the next one when these are dropped', () => {
+  const plan = new OpenPlan()
+  const [billing, support, other] = [copyOf('acme', 'billing'), copyOf('acme', 'support'), copyOf('globex', 'usage')]
+  // As `sort` does before it fills a plan: what was noted elsewhere does not count.
+  for (const copy of [billing, support, other]) copy.sorting = -1
+  for (const [record, copy] of [billing, other, support, other, billing].entries()) plan.push(record, copy)
+  expect(plan.owner).toBe('acme')
+  plan.drop(
+    (tenant) => tenant === 'acme',
+    (record) => (record % 2 === 0 ? 'acme' : 'globex'),
+  )
+  expect([plan.owner, plan.count]).toEqual(['globex', 2])
+  plan.clear()
+  expect(plan.owner).toBe('')
+})
+
+it('belongs to whom its records are counted for where its copies do not say whose they are', () => {
+  const plan = new OpenPlan()
+  const aside = new RoutedCopy(-1, { content: 'original', appendix: Buffer.alloc(0), seal: () => '' }, false)
+  aside.sorting = -1
+  plan.push(0, aside)
+  plan.account('acme', 1, false)
+  expect(plan.owner).toBe('acme')
 })
