@@ -3,13 +3,14 @@
  * `status --watch`, and options that are refused instead of being ignored.
  */
 
+import { once } from 'node:events'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { GatewayStatus } from '../../src/status.ts'
 import { type HttpDestination, httpDestination } from '../exporters/servers.ts'
 import { callOnce } from '../receive/grpc_client.ts'
 import { passThrough, quickRetry } from './configs.ts'
-import { cleanUp, files, type Gateway, later, run, start, temporaryFolder, until } from './gateway.ts'
+import { cleanUp, files, type Gateway, launch, start, temporaryFolder, until } from './gateway.ts'
 import { bytes, getText, record, request, send } from './requests.ts'
 
 afterAll(cleanUp)
@@ -148,13 +149,16 @@ describe('metrics', () => {
   })
 
   it('status --watch tells again and again, and ends with the gateway', async () => {
-    const watching = run(['status', '--watch', '1', '--format', 'json', '--data-dir', gateway.dataDir])
-    await later(3500)
+    const watching = launch(['status', '--watch', '1', '--format', 'json', '--data-dir', gateway.dataDir])
+    const ended = once(watching, 'close')
+    let stdout = ''
+    watching.stdout!.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    await until(() => stdout.split('\n').length > 2, 60_000)
     await gateway.kill()
-    const { code, stdout } = await watching
-    expect(code).toBe(3)
+    expect((await ended)[0]).toBe(3)
     const told = stdout.trim().split('\n')
-    expect(told.length).toBeGreaterThan(1)
     for (const line of told) expect((JSON.parse(line) as GatewayStatus).total.received).toBe(1)
   })
 })

@@ -65,12 +65,17 @@ describe('under load', () => {
     const big = (version: number) => policy(tenants(version).join('\n'))
     const one = await startGateway({ 'config.yaml': config(home.url, central.url), 'residency.yaml': big(0) })
     await one.send('t1', ['auth.warm'])
-    // The longest time for which this thread did nothing else: less the machine's own noise, measured the same way.
+    // The longest that this thread worked without looking at anything else, in its own time: what the machine does for
+    // others meanwhile is no pause of ours.
+    const workedMs = () => {
+      const { user, system } = process.threadCpuUsage()
+      return (user + system) / 1000
+    }
     const longest = async (during: () => Promise<unknown>): Promise<number> => {
-      let last = performance.now()
+      let last = workedMs()
       let pause = 0
       const timer = setInterval(() => {
-        const now = performance.now()
+        const now = workedMs()
         pause = Math.max(pause, now - last)
         last = now
       }, 1)
@@ -83,7 +88,7 @@ describe('under load', () => {
       one.write('residency.yaml', big(version))
       pauses.push(await longest(() => one.gateway.reload()))
     }
-    // A machine that is busy with other things only ever adds to a pause.
+    // The first times are slower: code that is not compiled yet.
     expect(Math.min(...pauses)).toBeLessThan(50)
     expect(await one.send('t9999', ['auth.after'])).toBe(200)
   })

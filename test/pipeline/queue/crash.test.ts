@@ -7,7 +7,7 @@ import { crashes } from './crash.ts'
 import { seeded } from './support.ts'
 
 test('nothing that was acknowledged is lost by a killed process, and a batch stays one batch', async () => {
-  const result = await crashes(6, 120, seeded(7))
+  const result = await crashes(6, 200, seeded(7))
   expect(result.lost).toEqual([])
   expect(result.contradictions).toEqual([])
   expect(result.inTheClear).toEqual([])

@@ -15,8 +15,11 @@ export interface CrashResult {
   readonly inTheClear: string[]
 }
 
-/** `kills` rounds of load, each ended by SIGKILL after up to `lifeMsMax` of work, then one that delivers the rest. */
-export async function crashes(kills: number, lifeMsMax: number, random: () => number): Promise<CrashResult> {
+/**
+ * `kills` rounds of load, each ended by SIGKILL a moment after up to `acknowledgedMax` records were acknowledged in it (some
+ * while they start), then one that delivers the rest.
+ */
+export async function crashes(kills: number, acknowledgedMax: number, random: () => number): Promise<CrashResult> {
   const dir = await mkdtemp(join(tmpdir(), 'douane-crash-'))
   const seen = new Seen()
   let startMsMax = 0
@@ -34,6 +37,8 @@ export async function crashes(kills: number, lifeMsMax: number, random: () => nu
       ])
       let rest = ''
       let errors = ''
+      let left = isLast ? Number.POSITIVE_INFINITY : Math.ceil(random() * acknowledgedMax)
+      const restMs = random() * 20
       child.stderr.on('data', (text) => {
         errors += text
       })
@@ -42,9 +47,8 @@ export async function crashes(kills: number, lifeMsMax: number, random: () => nu
         rest = lines.pop()!
         for (const line of lines) {
           seen.note(line)
-          if (!line.startsWith('R')) continue
-          startMsMax = Math.max(startMsMax, performance.now() - startMs)
-          if (!isLast) setTimeout(() => child.kill('SIGKILL'), random() * lifeMsMax)
+          if (line.startsWith('R')) startMsMax = Math.max(startMsMax, performance.now() - startMs)
+          if (line.startsWith('A') && --left === 0) setTimeout(() => child.kill('SIGKILL'), restMs)
         }
       })
       // Some die while they start.

@@ -2,26 +2,41 @@
  * The whole gateway through faults: kill -9 under load of all of it or of one of its workers, its PostgreSQL killed,
  * destinations that go down, refuse, or take a batch and cut the line. Three OTLP destinations (one with a small queue, one without any, so that they often
  * refuse what the others take) and a PostgreSQL. `FAULT_SECONDS` sets how long (25 without it, 600 with `FAULTS=long`),
- * `SEED` what happens when, `WORKERS` how many processes (2 without it).
+ * `GATEWAY_KILLS` instead how often all of the gateway is killed, half of all faults then, `SEED` what happens when,
+ * `WORKERS` how many processes (2 without it). In a tenth of its kills it is killed once more while it starts.
  *
  * At the end: nothing acknowledged is missing anywhere; PostgreSQL holds nothing twice; an OTLP destination got a record
  * under one batch id only, and a batch id always with the same records. Without a queue nobody can know what a
  * destination took when the line is cut: there only the first is held.
  */
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import type { StoredRecord } from '../../../exporters/postgres/query.ts'
 import type { GatewayStatus } from '../../../src/status.ts'
 import { passThrough, quickRetry } from '../../e2e/configs.ts'
-import { cleanUp, files, type Gateway, later, runJson, start, temporaryFolder, until } from '../../e2e/gateway.ts'
+import {
+  cleanUp,
+  files,
+  type Gateway,
+  later,
+  launch,
+  runJson,
+  start,
+  temporaryFolder,
+  until,
+} from '../../e2e/gateway.ts'
 import { bytes, getText, record, request, send } from '../../e2e/requests.ts'
 import { seeded } from '../../pipeline/queue/support.ts'
 import { Senders } from './senders.ts'
 import { Sink } from './sink.ts'
 
 const seconds = Number(process.env['FAULT_SECONDS'] ?? (process.env['FAULTS'] === 'long' ? 600 : 25))
+const gatewayKills = Number(process.env['GATEWAY_KILLS'] ?? 0)
+/** Long, so that it may run beside other work, and be stopped for a while. */
+const waitMs = 600_000
 const workers = Number(process.env['WORKERS'] ?? 2)
 const seed = Number(process.env['SEED'] ?? Date.now() % 100_000)
 const random = seeded(seed)
@@ -55,7 +70,67 @@ function killPostgres(dataDir: string): boolean {
   }
 }
 
-test(`whatever is killed in ${seconds} s (seed ${seed}), what was acknowledged is everywhere, once`, async () => {
+interface Rig {
+  readonly config: string
+  readonly dataDir: string
+  readonly sinks: readonly Sink[]
+  readonly senders: Senders
+}
+
+/** Starts the gateway, and kills it and what is around it until it is enough. */
+async function breakThings({ config, dataDir, sinks, senders }: Rig) {
+  const killed = { gateway: 0, starting: 0, workers: 0, postgres: 0, destinations: 0 }
+  const [untilWorker, untilGateway, untilPostgres] = gatewayKills > 0 ? [0.15, 0.65, 0.85] : [0.2, 0.45, 0.7]
+  let startMsMax = 0
+  let life = 0
+  const begin = async () => {
+    const startMs = performance.now()
+    const begun = await start(config, dataDir, { waitMs })
+    startMsMax = Math.max(startMsMax, Math.round(performance.now() - startMs))
+    senders.place = { http: begun.endpoints.http, life: ++life }
+    return begun
+  }
+  let gateway = await begin()
+  const endMs = performance.now() + seconds * 1000
+  const isOver = () => (gatewayKills > 0 ? killed.gateway >= gatewayKills : performance.now() > endMs)
+  while (!isOver()) {
+    for (const sink of sinks) sink.faultsPercent = random() < 0.5 ? 20 : 0
+    await later(100 + random() * 1200)
+    const chance = random()
+    if (chance < untilWorker!) {
+      if (await killWorker(gateway)) killed.workers++
+    } else if (chance < untilGateway!) {
+      await gateway.kill()
+      senders.place = undefined
+      killed.gateway++
+      if (random() < 0.1) killed.starting += await killStarting(config, dataDir)
+      gateway = await begin()
+    } else if (chance < untilPostgres!) {
+      if (killPostgres(dataDir)) killed.postgres++
+    } else {
+      const sink = sinks[Math.floor(random() * 3)]!
+      await sink.down()
+      killed.destinations++
+      await later(random() * 800)
+      await sink.up()
+    }
+  }
+  return { gateway, killed, startMsMax }
+}
+
+/** Kills a gateway within its first two seconds, ready or not. */
+async function killStarting(config: string, dataDir: string): Promise<number> {
+  const child = launch(['run', '--config', config, '--data-dir', dataDir])
+  child.stdout!.resume()
+  child.stderr!.resume()
+  const ended = once(child, 'exit')
+  await later(random() * 2000)
+  child.kill('SIGKILL')
+  await ended
+  return 1
+}
+
+test(`whatever is killed in ${gatewayKills || seconds} ${gatewayKills > 0 ? 'kills' : 's'} (seed ${seed}), what was acknowledged is everywhere, once`, async () => {
   const [a, b, unqueued] = [new Sink(random), new Sink(random), new Sink(random)]
   const sinks = [a, b, unqueued]
   await Promise.all(sinks.map((sink) => sink.up()))
@@ -70,42 +145,16 @@ test(`whatever is killed in ${seconds} s (seed ${seed}), what was acknowledged i
   })
   const dataDir = join(folder, 'data')
   const senders = new Senders(8, 5)
-  const killed = { gateway: 0, workers: 0, postgres: 0, destinations: 0 }
-  let gateway = await start(config, dataDir, { waitMs: 90_000 })
-  let life = 0
-  const shown = () => {
-    senders.place = { http: gateway.endpoints.http, life: ++life }
-  }
-  shown()
-  const endMs = performance.now() + seconds * 1000
-  while (performance.now() < endMs) {
-    for (const sink of sinks) sink.faultsPercent = random() < 0.5 ? 20 : 0
-    await later(100 + random() * 1200)
-    const chance = random()
-    if (chance < 0.2) {
-      if (await killWorker(gateway)) killed.workers++
-    } else if (chance < 0.45) {
-      await gateway.kill()
-      senders.place = undefined
-      killed.gateway++
-      gateway = await start(config, dataDir, { waitMs: 90_000 })
-      shown()
-    } else if (chance < 0.7) {
-      if (killPostgres(dataDir)) killed.postgres++
-    } else {
-      const sink = sinks[Math.floor(random() * 3)]!
-      await sink.down()
-      killed.destinations++
-      await later(random() * 800)
-      await sink.up()
-    }
-  }
+  const startedMs = performance.now()
+  const { gateway, killed, startMsMax } = await breakThings({ config, dataDir, sinks, senders })
   await senders.stop()
   for (const sink of sinks) sink.faultsPercent = 0
   const idle = async () => Object.values((await statusOf(gateway)).destinations).every((one) => one.queuedRecords === 0)
-  await until(idle, 90_000)
-  const { received, ...became } = (await statusOf(gateway)).total
-  expect(received).toBe(Object.values(became).reduce((sum, records) => sum + records, 0))
+  await until(idle, waitMs)
+  const { total, tenants } = await statusOf(gateway)
+  for (const { received, ...became } of [total, ...Object.values(tenants)]) {
+    expect(received).toBe(Object.values(became).reduce((sum, records) => sum + records, 0))
+  }
   const rows = await runJson<StoredRecord>([
     'query',
     '--store',
@@ -119,7 +168,9 @@ test(`whatever is killed in ${seconds} s (seed ${seed}), what was acknowledged i
   await gateway.stop()
   await Promise.all(sinks.map((sink) => sink.down()))
 
-  const told = { seed, seconds, killed, answers: senders.answers, acknowledged: senders.acknowledged.size }
+  const tookSeconds = Math.round((performance.now() - startedMs) / 1000)
+  const { answers, acknowledged } = senders
+  const told = { seed, tookSeconds, killed, startMsMax, answers, acknowledged: acknowledged.size }
   console.log(JSON.stringify({ ...told, repeats: [a.repeats, b.repeats], rows: stored.length }))
   expectEverywhere(senders, [a, b], unqueued, stored)
 }, 7_200_000)
