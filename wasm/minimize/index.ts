@@ -49,6 +49,7 @@ export {
   literalRow,
   literals,
   literalsMax,
+  loudBits,
   outerState,
   roleClasses,
   roundConstants,

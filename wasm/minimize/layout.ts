@@ -11,8 +11,10 @@ export const guest: i32 = 65536
 export const classes: i32 = guest
 /** One bit a place of the anchor table (anchors.ts). */
 export const anchorBits: i32 = classes + 256
+/** The same of the words that need nothing behind them. */
+export const loudBits: i32 = anchorBits + 2048
 /** One bit a hash of the first three bytes of a token. */
-export const tokenBits: i32 = anchorBits + 2048
+export const tokenBits: i32 = loudBits + 2048
 /** Open addressing: three bytes + 1 (u32), first literal (u16), literals (u16). */
 export const tokenKeys: i32 = tokenBits + 4096
 export const tokenKeysMask: i32 = 4095

@@ -8,7 +8,7 @@
 
 // biome-ignore-all lint: AssemblyScript, not TypeScript.
 
-import { anchorBits, classes, literalRow, literals, tokenBits, tokenKeys, tokenKeysMask } from './layout'
+import { anchorBits, classes, literalRow, literals, loudBits, tokenBits, tokenKeys, tokenKeysMask } from './layout'
 
 const digit: i32 = 1
 const upper: i32 = 2
@@ -18,6 +18,7 @@ const space: i32 = 16
 const quote: i32 = 32
 const alpha: i32 = upper | lower
 const alnum: i32 = digit | alpha
+const token: i32 = alnum | joiner
 
 @inline function classAt(at: i32): i32 {
   return <i32>load<u8>(classes + <i32>load<u8>(at))
@@ -70,17 +71,70 @@ export function nextStop(start: i32, from: i32, to: i32): i32 {
 }
 
 /** Four letters in lower case, packed as in anchors.ts, that begin or end a word to stop at. */
-@inline function isMarked(packed: i32): bool {
+@inline function isMarked(bits: i32, packed: i32): bool {
   const place = <u32>(packed * <i32>0x9e3779b1) >>> 18
-  return ((<i32>load<u8>(anchorBits + <i32>(place >>> 3)) >>> <i32>(place & 7)) & 1) != 0
+  return ((<i32>load<u8>(bits + <i32>(place >>> 3)) >>> <i32>(place & 7)) & 1) != 0
 }
-function isAnchor(start: i32, end: i32): bool {
+@inline function firstOf(start: i32): i32 {
+  return bswap<i32>(load<i32>(start)) | 0x20202020
+}
+@inline function endIsMarked(bits: i32, start: i32, end: i32): bool {
   const length = end - start
-  const first = bswap<i32>(load<i32>(start)) | 0x20202020
-  if (length >= 4) return isMarked(first) || isMarked(bswap<i32>(load<i32>(end - 4)) | 0x20202020)
+  if (length >= 4) return isMarked(bits, firstOf(end - 4))
   // Shorter words are packed without what follows them.
-  if (length == 3) return isMarked(first >>> 8)
-  return length == 2 && isMarked(first >>> 16)
+  return length == 3 ? isMarked(bits, firstOf(start) >>> 8) : length == 2 && isMarked(bits, firstOf(start) >>> 16)
+}
+@inline function isAnchor(start: i32, end: i32): bool {
+  return (end - start >= 4 && isMarked(anchorBits, firstOf(start))) || endIsMarked(anchorBits, start, end)
+}
+
+/**
+ * Whether an anchor in [run, end) is a key with something to bind a value to it, or needs none. As `pair` of pairs.ts: a
+ * word that is the whole key, with neither an operator nor a value in quotes behind it, tells nothing unless it is loud.
+ * `session ok`, `user logged in` and the like are what logs are full of.
+ */
+function mayTell(run: i32, end: i32, seen: i32, from: i32, to: i32): bool {
+  if (endIsMarked(loudBits, run, end)) return true
+  // Capitals inside: several words.
+  if ((seen & upper) != 0 && (seen & lower) != 0 && hasHump(run, end)) return true
+  const before = byte(run - 1, from, to)
+  if (isKeyByte(before)) return true
+  // `"x" == session`
+  const second = byte(run - 2, from, to)
+  if (before == 32 && (second == 61 || second == 33)) return true
+  return mayBind(end, from, to)
+}
+@inline function isKeyByte(c: i32): bool {
+  return (<i32>load<u8>(classes + c) & token) != 0 || c == 46
+}
+function hasHump(run: i32, end: i32): bool {
+  for (let i = run + 1; i < end; i++) if ((classAt(i) & upper) != 0) return true
+  return false
+}
+
+/** Whether what stands at `end`, behind a key, may bind a value to it: `operator` of pairs.ts. */
+function mayBind(end: i32, from: i32, to: i32): bool {
+  const c = byte(end, from, to)
+  // The key goes on: `session.id`, `session-id`.
+  if (isKeyByte(c)) return c != 46 || isKeyByte(byte(end + 1, from, to))
+  if (c == 9 || c == 92 || c == 40 || c == 91 || c == 93 || isOperator(c)) return true
+  if (c != 32) return false
+  let at = end + 1
+  while (at - end < 8 && (byte(at, from, to) == 32 || byte(at, from, to) == 9)) at++
+  const d = byte(at, from, to)
+  return isOperator(d) || d == 45 || mayBeCopula(d, byte(at + 1, from, to))
+}
+/** `=`, `:`, `!`, `>`, `|`, and quotes. */
+@inline function isOperator(c: i32): bool {
+  return c == 61 || c == 58 || c == 33 || c == 62 || c == 124 || (<i32>load<u8>(classes + c) & quote) != 0
+}
+/** The first two letters of `is`, `ist`, `est`, `es`, `e`, `to`, `was`, `op`, `jest`. */
+@inline function mayBeCopula(c: i32, next: i32): bool {
+  if (c == 105) return next == 115
+  if (c == 101) return next == 115 || next == 32
+  if (c == 116) return next == 111
+  if (c == 119) return next == 97
+  return (c == 111 && next == 112) || (c == 106 && next == 101)
 }
 
 /** Whether a vendor's token or a JWT may begin here: all literal bytes of a format, up to eight, and room for the rest. */
@@ -115,7 +169,7 @@ function fitsLiteral(at: i32, to: i32, key: i32): bool {
 
 /** Letters: a word to stop at, or the capitals of a code with digits behind them. */
 @inline function stopsAtLetters(run: i32, end: i32, seen: i32, from: i32, to: i32): bool {
-  if (isAnchor(run, end)) return true
+  if (isAnchor(run, end) && mayTell(run, end, seen, from, to)) return true
   if (end - run == 2 && byte(end, from, to) == 45 && byte(end + 3, from, to) == 45) return true
   return (
     (seen & lower) == 0 &&

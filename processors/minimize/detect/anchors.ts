@@ -3,10 +3,12 @@
  * passed with two loads, however many words there are.
  */
 import { forwardWords } from './forward.ts'
-import { anchorWords, gluedEndings } from './secret_keys.ts'
+import { anchorWords, gluedEndings, loudWords } from './secret_keys.ts'
 
 /** 16 KiB: stays in the first-level cache; about one in thirty other words hits by chance, and is then looked up. */
 export const anchors = new Uint8Array(16384)
+/** The same by the last four letters alone, of the words that need no operator behind them. */
+export const loudAnchors = new Uint8Array(16384)
 
 /** Four letters in lower case, packed, to a place in `anchors`; `| 0x20202020` makes them lower case. */
 export const anchorHash = (packed: number): number => Math.imul(packed, 0x9e3779b1) >>> 18
@@ -16,15 +18,18 @@ const pack = (text: string): number => {
   for (const c of text) packed = (packed << 8) | (c.charCodeAt(0) | 0x20)
   return packed
 }
-const mark = (text: string): void => {
-  anchors[anchorHash(pack(text))] = 1
+const mark = (table: Uint8Array, text: string): void => {
+  table[anchorHash(pack(text))] = 1
 }
 
 for (const word of [...anchorWords, ...forwardWords]) {
-  mark(word.slice(0, 4))
-  mark(word.slice(-4))
+  mark(anchors, word.slice(0, 4))
+  mark(anchors, word.slice(-4))
 }
-for (const ending of gluedEndings) for (const c of 'abcdefghijklmnopqrstuvwxyz') mark(`${c}${ending}`.slice(-4))
+for (const word of [...loudWords, ...forwardWords]) mark(loudAnchors, word.slice(-4))
+for (const ending of gluedEndings)
+  for (const c of 'abcdefghijklmnopqrstuvwxyz')
+    for (const table of [anchors, loudAnchors]) mark(table, `${c}${ending}`.slice(-4))
 
 /** Whether the word in bytes[start, end) may be one to stop at. */
 export function isAnchor(b: Uint8Array, start: number, end: number): boolean {

@@ -2,7 +2,7 @@
  * Passwords on command lines whose options do not say so by name: `sshpass -p x`, `mysql -px`, `curl -u user:x`.
  */
 import { limits } from '../../../src/limits.ts'
-import { classes, quote, textOf } from './ascii.ts'
+import { classes, lowered, quote, textOf } from './ascii.ts'
 import { isPlaceholder } from './placeholder.ts'
 import { detector } from './registry.ts'
 import type { Scan } from './state.ts'
@@ -26,12 +26,14 @@ const commands = new Map<string, Command>([
 ])
 /** Words at which the scan must stop. */
 export const commandWords: readonly string[] = [...commands.keys()]
+/** The letters that they begin with: most words are none of them. */
+const initials = new Set(commandWords.map((word) => word.charCodeAt(0)))
 /** How far behind the command its options are looked for. */
 const optionsBytesMax = 160
 
 /** The word in [start, end) may be such a command. Returns where to go on, or 0. */
 export function commandLine(s: Scan, start: number, end: number): number {
-  if (end - start < 4 || end - start > 10) return 0
+  if (end - start < 4 || end - start > 10 || !initials.has(lowered[s.bytes[start]!]!)) return 0
   const command = commands.get(textOf(s.bytes, start, end).toLowerCase())
   if (command === undefined) return 0
   const last = Math.min(s.to, end + optionsBytesMax)

@@ -69,14 +69,19 @@ export class Context {
     this.#named.length = 0
     const first = Math.max(from, at - limits.contextBytesMax)
     const words = cut(bytes, first, at, first > from)
-    for (let w = 0; w < words; w++) this.#phrasesFrom(bytes, w, words, at)
+    for (let w = 0; w < words; w++)
+      if (ends[w]! - starts[w]! < openingLength || mayOpen(bytes, starts[w]!)) this.#phrasesFrom(bytes, w, words, at)
     for (const topic of this.keyTopics) this.#name(topic, 0, keyWeight)
     return at - first
   }
 
+  /** Adds what the words in bytes[from, to) say, which stand behind the candidate and speak about it (after.ts). */
+  nameBehind(bytes: Uint8Array, from: number, to: number): void {
+    const words = Math.min(cut(bytes, from, to, false), behindWordsMax)
+    for (let w = 0; w < words; w++) this.#phrasesFrom(bytes, w, words, isBehind)
+  }
+
   #phrasesFrom(bytes: Uint8Array, first: number, words: number, at: number): void {
-    const start = starts[first]!
-    if (ends[first]! - start >= openingLength && !mayOpen(bytes, start)) return
     let hash = seed
     // The same without the gaps of camelCase: `organisationsNummer` is `organisationsnummer`.
     let glued = seed
@@ -150,10 +155,15 @@ function cut(bytes: Uint8Array, from: number, to: number, isCut: boolean): numbe
       continue
     }
     const start = i++
-    while (i < to && classes[bytes[i]!]! & alpha && !isHump(bytes, i, to)) i++
+    let kind = 0
+    while (i < to) {
+      kind = classes[bytes[i]!]!
+      if ((kind & alpha) === 0 || ((kind & upper) !== 0 && isHump(bytes, i, to))) break
+      i++
+    }
     // Letters among digits are hexadecimal, not words.
     if (start > from && classes[bytes[start - 1]!]! & digit) continue
-    if (i - start < 5 && i < to && classes[bytes[i]!]! & digit) continue
+    if (i - start < 5 && i < to && kind & digit) continue
     if (count === wordsMax) {
       starts.copyWithin(0, 1)
       ends.copyWithin(0, 1)
@@ -165,9 +175,8 @@ function cut(bytes: Uint8Array, from: number, to: number, isCut: boolean): numbe
   return count
 }
 
-/** Whether a word of camelCase begins at `i`: aB, or the last capital of ABc. */
+/** Whether a word of camelCase begins at the capital at `i`: aB, or the last capital of ABc. */
 function isHump(bytes: Uint8Array, i: number, to: number): boolean {
-  if ((classes[bytes[i]!]! & upper) === 0) return false
   if (classes[bytes[i - 1]!]! & (lower | digit)) return true
   return i + 1 < to && (classes[bytes[i + 1]!]! & lower) !== 0
 }

@@ -6,7 +6,7 @@
  * value taken: quoted to its quote, unquoted to what ends it in that notation. All look-ahead is bounded.
  */
 import { limits } from '../../../src/limits.ts'
-import { alnum, alpha, classes, digit, quote, space, textOf, token } from './ascii.ts'
+import { alnum, alpha, classes, digit, lowered, quote, space, textOf, token } from './ascii.ts'
 import { commandLine } from './command_line.ts'
 import { isPlaceholder } from './placeholder.ts'
 import { isDrawn, looksRandom } from './random.ts'
@@ -54,7 +54,9 @@ const isKeyByte = (c: number): boolean => (classes[c]! & token) !== 0 || c === 4
 
 /** `Bearer` and `Basic` are words on their own. */
 const schemeOf = (b: Uint8Array, start: number, end: number): boolean =>
-  /^(?:bearer|basic)$/i.test(textOf(b, start, Math.min(end, start + 8)))
+  lowered[b[start]!] === 98 &&
+  (end - start === 5 || end - start === 6) &&
+  /^(?:bearer|basic)$/i.test(textOf(b, start, end))
 
 /** The word `Bearer` or `Basic` ends at `end`: what follows is a token of some length. */
 export function credentials(s: Scan, end: number): number {

@@ -23,40 +23,42 @@ export const region = {
 
 /** Gathers the region that begins with the digits in [start, end). */
 export function gather(s: Scan, start: number, end: number): void {
+  const { from, to, separator, offset, compact } = region
+  const b = s.bytes
   region.chunks = 0
   let total = 0
   let at = start
-  let to = end
+  let last = end
   for (;;) {
-    if (region.chunks > 0 && total + to - at > digitsMax) {
+    if (region.chunks > 0 && total + last - at > digitsMax) {
       // A part of a number is none.
-      region.separator[region.chunks - 1] = 0
+      separator[region.chunks - 1] = 0
       return
     }
     const i = region.chunks++
-    region.from[i] = at
-    region.to[i] = to
-    region.offset[i] = total
-    const length = Math.min(to - at, digitsMax - total)
-    for (let k = 0; k < length; k++) region.compact[total + k] = s.bytes[at + k]!
-    total = to - at > digitsMax - total ? digitsMax : total + length
-    region.offset[i + 1] = total
-    region.separator[i] = 0
+    from[i] = at
+    to[i] = last
+    offset[i] = total
+    const length = Math.min(last - at, digitsMax - total)
+    for (let k = 0; k < length; k++) compact[total + k] = b[at + k]!
+    total += length
+    offset[i + 1] = total
+    separator[i] = 0
     if (region.chunks === chunksMax || total >= digitsMax) return
-    const c = s.byte(to)
+    const c = s.byte(last)
     // "+32(0)88"
-    const isTrunk = c === 40 && s.byte(to + 1) === 48 && s.byte(to + 2) === 41 && s.byte(start - 1) === 43
+    const isTrunk = c === 40 && s.byte(last + 1) === 48 && s.byte(last + 2) === 41 && s.byte(start - 1) === 43
     if (c !== 32 && c !== 46 && c !== 45 && c !== 47 && c !== 41 && !isTrunk) return
-    let next = to + 1
+    let next = last + 1
     // ") 688", " (0)96", "-(12": one more of these.
     const d = s.byte(next)
     if ((c === 41 && (d === 32 || d === 45)) || (c === 32 && d === 40)) next++
     if ((classes[s.byte(next)]! & digit) === 0) return
     let after = next
-    while (after < s.to && classes[s.bytes[after]!]! & digit) after++
-    if (after < s.to && classes[s.bytes[after]!]! & alpha && s.bytes[after] !== 120) return
-    region.separator[i] = c
+    while (after < s.to && classes[b[after]!]! & digit) after++
+    if (after < s.to && classes[b[after]!]! & alpha && b[after] !== 120) return
+    separator[i] = c
     at = next
-    to = after
+    last = after
   }
 }

@@ -134,15 +134,22 @@ function endsNear(words: string[], phrase: string[]): boolean {
 /** Endings of three letters that are glued to other words: `dbpwd`. */
 export const gluedEndings: readonly string[] = ['pwd']
 
+/**
+ * Words that may give a value away without an operator in between: `password hunter2`, `curl -u …`, `Basic …`. Only these
+ * do where they stand alone: the prefilter passes all other words with nothing behind them that binds a value.
+ */
+export const loudWords: readonly string[] = [
+  ...strong,
+  ...'passwort wachtwoord kennwort apikey secret passphrase pass pwd accesskey secretkey authtoken apitoken'.split(' '),
+  ...commandWords,
+  ...'bearer basic'.split(' '),
+]
+
 /** Words that the scan must stop at: the first or last four letters of all of these. */
 export const anchorWords: readonly string[] = [
-  ...strong,
+  ...loudWords,
   ...random,
   ...code,
   ...phrases.map((phrase) => phrase.at(-1)!),
-  ...'passwort wachtwoord kennwort apikey secret passphrase pass pwd accesskey secretkey authtoken apitoken token'.split(
-    ' ',
-  ),
-  ...commandWords,
-  ...'authorization authorisation cookie cookies bearer basic'.split(' '),
+  ...'token authorization authorisation cookie cookies'.split(' '),
 ]

@@ -6,7 +6,7 @@
  */
 import type { LogsRequest } from '../../../src/otlp/request.ts'
 import { type Places, program, type Scanner } from '../../../src/otlp/scan.ts'
-import { anchors } from '../detect/anchors.ts'
+import { anchors, loudAnchors } from '../detect/anchors.ts'
 import { classes } from '../detect/ascii.ts'
 import { tokenStarts } from '../detect/vendor_tokens.ts'
 import { type HmacKey, roundConstants } from '../hmac.ts'
@@ -30,6 +30,7 @@ type ConstantName =
   | 'literalRow'
   | 'literals'
   | 'literalsMax'
+  | 'loudBits'
   | 'outerState'
   | 'roleClasses'
   | 'roundConstants'
@@ -141,8 +142,8 @@ export class FastMemory {
 export function fillTables(bytes: Buffer, words: Int32Array, starts: typeof tokenStarts): void {
   bytes.set(classes, constants.classes)
   words.set(roundConstants, constants.roundConstants >> 2)
-  for (const [place, isAnchor] of anchors.entries())
-    if (isAnchor === 1) bytes[constants.anchorBits + (place >> 3)]! |= 1 << (place & 7)
+  setBits(bytes, constants.anchorBits, anchors)
+  setBits(bytes, constants.loudBits, loudAnchors)
   let row = 0
   for (const [key, formats] of starts) {
     const place = (((key >> 16) << 10) ^ (((key >> 8) & 255) << 5) ^ (key & 255)) & 32767
@@ -163,4 +164,9 @@ export function fillTables(bytes: Buffer, words: Int32Array, starts: typeof toke
       words[(literalAt + 16) >> 2] = lengthMin
     }
   }
+}
+
+/** One bit for each byte of a table that is 1. */
+function setBits(bytes: Buffer, at: number, table: Uint8Array): void {
+  for (const [place, isMarked] of table.entries()) if (isMarked === 1) bytes[at + (place >> 3)]! |= 1 << (place & 7)
 }

@@ -8,6 +8,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { forwardWords } from '../../../processors/minimize/detect/forward.ts'
+import { anchorWords } from '../../../processors/minimize/detect/secret_keys.ts'
 import { vendorFormats } from '../../../processors/minimize/detect/vendor_tokens.ts'
 import minimize from '../../../processors/minimize/index.ts'
 import type { Processor } from '../../../src/contract.ts'
@@ -172,6 +174,46 @@ test.each(configs.map((config, i) => [i, config] as const))('both ways come to t
       expect(actual.toString('latin1'), `seed ${SEED + i * 1000 + run}`).toBe(expected.toString('latin1'))
   }
   expect(Object.fromEntries(quick.counts)).toEqual(Object.fromEntries(ordinary.counts))
+})
+
+/** What may stand before a telling word, between it and a value, and the values. */
+const leads = ['', 'a ', 'the ', '"hunter2secret" == ', 'x != ', 'db_', 'x.', '/', '--', 'my', '"', '\n', '9']
+const joins =
+  ' |  |=|: |:| = | == | != |!|::| -> |->|||.|. |..|.b |_|-|- |/|,|\t|\n|"| "|": "|\\": \\"|(|(\'|[0]=|] = | is | ist | est | es | e | to | was | op | jest | in | ok |  to |         |[12]: |> | > |;|1=|Key=|Hash '.split(
+    '|',
+  )
+const values = [
+  '',
+  'hunter2!x',
+  'aB3xQ9zL7mK2pW8vT4',
+  '"aB3xQ9zL7mK2"',
+  '4821',
+  'AB-12-CD',
+  'DEUTDEFF500',
+  'logged',
+  '=b',
+]
+
+test('a telling word with anything around it is seen by both ways', () => {
+  const random = seeded(SEED)
+  const words = [...new Set([...anchorWords, ...forwardWords, 'user', 'session', 'com'])]
+  const cased = (word: string): string =>
+    pick(random, [word, word, word.toUpperCase(), word[0]!.toUpperCase() + word.slice(1), `${word}s`, `my${word}`])
+  const texts = words.flatMap((word) =>
+    joins.map(
+      (join) => `${pick(random, leads)}${cased(word)}${join}${pick(random, values)}${pick(random, ['', ' ok'])}`,
+    ),
+  )
+  const quick = new Way(scan, {}, { record: () => 'keep' })
+  const ordinary = new Way(twin, {}, { record: () => 'keep' })
+  for (let at = 0; at < texts.length; at += 1000) {
+    const logRecords = texts.slice(at, at + 1000).map((text) => ({ body: { stringValue: text } }))
+    const bytes = encodeRequest({ resourceLogs: [{ scopeLogs: [{ logRecords }] }] })
+    const [expected, actual] = [ordinary.run(bytes), quick.run(bytes)]
+    if (!actual.equals(expected)) expect(actual.toString('latin1')).toBe(expected.toString('latin1'))
+  }
+  expect(Object.fromEntries(quick.counts)).toEqual(Object.fromEntries(ordinary.counts))
+  expect(quick.counts.size).toBeGreaterThan(3)
 })
 
 test('hashes that outgrow their room, and a memory that is made anew after a huge request', () => {
