@@ -57,8 +57,8 @@ async function demo({ http, status, query, decrypt }: DemoGateway): Promise<void
   process.stdout.write(title('Where the records went (a store keeps one row a purpose)'))
   process.stdout.write(overview(tenants, recordsPerTenant, { 'eu-de': local, central }, quarantined))
 
-  const sent = eventsOf('acme').find(({ eventName }) => eventName === 'document.save')!
   const stored = local.find(({ tenant, event_name }) => tenant === 'acme' && event_name === 'document.save')!
+  const sent = eventsOf('acme')[Number(stored.attributes['demo.event'])]!
   const [opened] = await decrypt([stored], 'demo: shows that who has the key can read it')
   process.stdout.write(title('One record: as it was sent, as it is stored, and opened by who holds the keys'))
   process.stdout.write(comparison(sent, stored, opened!))
@@ -71,8 +71,7 @@ async function send(endpoint: string, tenant: string): Promise<void> {
     processors: [new BatchLogRecordProcessor({ exporter })],
   })
   const logger = provider.getLogger('editor.http', '4.2.0')
-  for (const event of eventsOf(tenant)) {
-    logger.emit({ ...event, attributes: { ...event.attributes, 'demo.run': run } })
-  }
+  for (const [n, event] of eventsOf(tenant).entries())
+    logger.emit({ ...event, attributes: { ...event.attributes, 'demo.run': run, 'demo.event': n } })
   await provider.shutdown()
 }

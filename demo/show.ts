@@ -45,7 +45,7 @@ export function comparison(sent: Sent, stored: StoredRecord, opened: StoredRecor
   })
   table.push(['body', shown(sent.body), cut(stored.body), shown(opened.body)])
   const keys = new Set([...Object.keys(sent.attributes ?? {}), ...Object.keys(stored.attributes)])
-  keys.delete('demo.run')
+  for (const key of ['demo.run', 'demo.event']) keys.delete(key)
   for (const key of [...keys].sort()) {
     const [before, after, open] = [sent.attributes?.[key], stored.attributes[key], opened.attributes[key]]
     const isChanged = shown(before) !== shown(after)

@@ -2,8 +2,10 @@
  * The quickstart as it is shipped, with its embedded PostgreSQL, on free ports: whose records land where, in which
  * form, what `query`, `decrypt` and `status` tell, and that all of it outlives kill -9.
  */
+import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { StoredRecord } from '../../exporters/postgres/query.ts'
 import type { GatewayStatus } from '../../src/status.ts'
@@ -199,6 +201,20 @@ describe('query', () => {
   })
 })
 
+describe('npm run demo', () => {
+  it('shows where four tenants’ records went, and the same record as it was sent, is stored and was opened', async () => {
+    const demo = join(import.meta.dirname, '../../demo/demo.ts')
+    const { stdout } = await promisify(execFile)(process.execPath, [demo, '--data-dir', gateway.dataDir])
+    for (const line of [/acme +│ 80 /, /globex +│ 80 /, /initech +│ 80 /, /umbrella +│ 80 +│ - +│ - +│ 80 /])
+      expect(stdout).toMatch(line)
+    const [, ...times] = /db\.response\.time_ms +│ (\d+) +│ (\d+) +│ (\d+) /.exec(stdout)!
+    expect(new Set(times).size).toBe(1)
+    const [, sent, stored, opened] = /body +│ (could not save.*?) +│ (cose:\S+) +│ (could not save.*?) +│/.exec(stdout)!
+    expect(opened).toBe(sent)
+    expect(stored).toMatch(/^cose:/)
+  }, 60_000)
+})
+
 describe('at rest and afterwards', () => {
   it('outside the stores the data directory holds nothing in the clear, quarantine included', () => {
     const found: string[] = []
@@ -228,7 +244,7 @@ describe('at rest and afterwards', () => {
     await until(isDelivered, 60_000)
     const { code, stderr } = await gateway.stop()
     expect([code, /left in the queues/.test(stderr)]).toEqual([0, false])
-    const marks = (await query('postgres/eu_de')).map(({ attributes }) => attributes['mark'])
+    const marks = (await query('postgres/eu_de')).map(({ attributes }) => attributes['mark']).filter(Boolean)
     expect(marks.length).toBe(rows.eu_de.length + 5)
     expect(marks.filter((mark) => mark === 'last').length).toBe(5)
   }, 180_000)
