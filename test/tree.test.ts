@@ -44,6 +44,32 @@ const rules: readonly Rule[] = [
     may: [...kept, 'src/contract.ts', 'src/merkle/', 'src/otlp/', 'src/units.ts', 'libsodium-wrappers', 'node:'],
   },
   {
+    // What left is witnessed, signed and proven; whoever sends or queues is told nothing by it.
+    part: 'src/ledger/',
+    may: [...kept, 'src/keys/', 'src/merkle/', 'node:'],
+    types: ['src/contract.ts', 'src/pipeline/parcel.ts', 'src/telemetry/health.ts', 'config/gateway_config.ts'],
+  },
+  {
+    // Backups and people's requests work on stores and keys, whether a gateway runs or not.
+    part: 'src/backup/',
+    may: [...kept, 'src/keys/', 'src/policy.ts', 'src/units.ts', 'exporters/postgres/', 'node:', 'pg', 'undici'],
+    types: ['src/contract.ts', 'src/telemetry/metrics.ts', 'config/'],
+  },
+  {
+    part: 'src/subjects/',
+    may: [
+      ...kept,
+      'src/keys/',
+      'src/backup/',
+      'src/otlp/',
+      'src/ottl/',
+      'src/policy.ts',
+      'src/units.ts',
+      'node:',
+    ].concat('exporters/postgres/', 'config/subject_options.ts'),
+    types: ['src/contract.ts', 'src/pipeline/quarantine.ts', 'config/', 'pg'],
+  },
+  {
     part: 'src/pipeline/',
     may: [...kept, 'src/contract.ts', 'src/otlp/', 'src/units.ts', 'src/clock.ts', 'src/policy.ts', 'src/parcel.ts']
       // What waits on disk is sealed, so the queue knows the cipher of chunks, and nothing else of the keys.
