@@ -171,6 +171,7 @@ function fitsLiteral(at: i32, to: i32, key: i32): bool {
 @inline function stopsAtLetters(run: i32, end: i32, seen: i32, from: i32, to: i32): bool {
   if (isAnchor(run, end) && mayTell(run, end, seen, from, to)) return true
   if (end - run == 2 && byte(end, from, to) == 45 && byte(end + 3, from, to) == 45) return true
+  if (end - run == 4 && byte(end, from, to) == 46 && byte(end + 5, from, to) == 46) return true
   return (
     (seen & lower) == 0 &&
     end - run < 5 &&
@@ -201,6 +202,8 @@ function fitsLiteral(at: i32, to: i32, key: i32): bool {
   const second = classIn(end + 2, from, to)
   if (((after | second) & digit) != 0)
     if (isCodeJoin(c) || c == 47 || c == 41 || c == 43) return true
+  // `85%2007%2030`
+  if (c == 37 && byte(end + 1, from, to) == 50 && byte(end + 2, from, to) == 48) return (classIn(end + 3, from, to) & digit) != 0
   return ((after & upper) != 0 && isCodeJoin(c)) || mayBeMac(run, end, from, to)
 }
 
@@ -220,7 +223,7 @@ function stopsAtMixed(run: i32, end: i32, from: i32, to: i32): bool {
   if (length < 5 && !isCodeJoin(byte(end, from, to))) return false
   if (isTime(run, end, from, to)) return false
   if (length > 34) return false
-  return !isHopeless(run, end, from, to) || startsWithAnchor(run, end)
+  return !isHopeless(run, end, from, to) || (length == 16 && isTaxCode(run)) || startsWithAnchor(run, end)
 }
 /** As in wallets.ts: hexadecimal, base58 or bech32. */
 function mayBeWallet(run: i32, end: i32, first: i32, length: i32): bool {
@@ -236,6 +239,13 @@ function isTime(run: i32, end: i32, from: i32, to: i32): bool {
   if (load<u8>(run) == 48 && load<u8>(run + 1) == 120) return true
   const before = byte(run - 1, from, to)
   return (before == 46 || before == 58) && (classIn(run - 2, from, to) & digit) != 0
+}
+/** The letters and digits of an Italian tax code, as in `isTaxCode` of mixed.ts. */
+function isTaxCode(run: i32): bool {
+  return (
+    (classAt(run + 5) & classAt(run + 8) & classAt(run + 11) & classAt(run + 15) & lower) != 0 &&
+    (classAt(run + 6) & classAt(run + 7) & classAt(run + 9) & classAt(run + 10) & classAt(run + 12) & digit) != 0
+  )
 }
 function isHopeless(run: i32, end: i32, from: i32, to: i32): bool {
   let lowers = 0
@@ -285,7 +295,8 @@ function afterColons(colon: i32, from: i32, to: i32): i32 {
   while (start > from && colon - start < 4 && isHex(load<u8>(start - 1))) start--
   if (start == colon) return colon + 1
   const before = start > from ? <i32>load<u8>(start - 1) : 0
-  if (before == 58 || (<i32>load<u8>(classes + before) & alnum) != 0) return colon + 1
+  if ((<i32>load<u8>(classes + before) & alnum) != 0) return colon + 1
+  if (before == 58 && isGroup(start - 1, from)) return colon + 1
   let groups = 1
   let at = colon
   while (byte(at, from, to) == 58 && groups <= 8) {
@@ -296,7 +307,15 @@ function afterColons(colon: i32, from: i32, to: i32): i32 {
     groups++
     at = end
   }
-  return groups == 6 || groups == 8 ? -1 : at
+  // `0:0:0:0:0:ffff:203.0.113.9`
+  return groups == 6 || groups == 8 || (groups == 7 && byte(at, from, to) == 46) ? -1 : at
+}
+
+/** Whether up to four hexadecimal digits end at `end`, and no name: `db8` in `2001:db8:`, not `ip` in `ip:2001:`. */
+function isGroup(end: i32, from: i32): bool {
+  let at = end
+  while (at > from && end - at < 5 && isHex(load<u8>(at - 1))) at--
+  return end > at && end - at < 5 && (at == from || (classAt(at - 1) & alnum) == 0)
 }
 
 /** Whether `-----BEGIN ` stands here. */

@@ -14,32 +14,64 @@ interface Command {
   readonly options: readonly string[]
   /** The value is `user:password`. */
   readonly hasUser: boolean
+  /** Only with this word between the command and its option. */
+  readonly after?: string
+  /** A clause of SQL: the option stands right behind the word, the value in quotes. */
+  readonly isClause?: true
 }
 const client: Command = { options: [' -p'], hasUser: false }
+const mongo: Command = { options: [' -p ', ' --password '], hasUser: false }
+const ldap: Command = { options: [' -w '], hasUser: false }
+const psexec: Command = { options: [' -p '], hasUser: false }
+const login: Command = { options: [' -p '], hasUser: false, after: ' login ' }
 const commands = new Map<string, Command>([
   ['sshpass', { options: [' -p ', ' -p'], hasUser: false }],
   ['mysql', client],
   ['mysqldump', client],
   ['mysqladmin', client],
   ['mariadb', client],
+  ['redis-cli', { options: [' -a ', ' --pass '], hasUser: false }],
+  ['mongo', mongo],
+  ['mongosh', mongo],
+  ['mongodump', mongo],
+  ['mongorestore', mongo],
+  ['ldapsearch', ldap],
+  ['ldapmodify', ldap],
+  ['ldapadd', ldap],
+  ['sqlcmd', { options: [' -P ', ' -P'], hasUser: false }],
+  ['psexec', psexec],
+  ['psexec.exe', psexec],
+  ['docker', login],
+  ['podman', login],
+  ['helm', login],
+  // CREATE USER jane IDENTIFIED BY 'x'
+  ['identified', { options: [' by ', ' BY '], hasUser: false, isClause: true }],
   ['curl', { options: [' -u ', ' --user '], hasUser: true }],
 ])
 /** Words at which the scan must stop. */
 export const commandWords: readonly string[] = [...commands.keys()]
 /** The letters that they begin with: most words are none of them. */
 const initials = new Set(commandWords.map((word) => word.charCodeAt(0)))
+const commandMax = Math.max(...commandWords.map((word) => word.length))
 /** How far behind the command its options are looked for. */
 const optionsBytesMax = 160
 
 /** The word in [start, end) may be such a command. Returns where to go on, or 0. */
 export function commandLine(s: Scan, start: number, end: number): number {
-  if (end - start < 4 || end - start > 10 || !initials.has(lowered[s.bytes[start]!]!)) return 0
+  if (end - start < 4 || end - start > commandMax || !initials.has(lowered[s.bytes[start]!]!)) return 0
   const command = commands.get(textOf(s.bytes, start, end).toLowerCase())
   if (command === undefined) return 0
   const last = Math.min(s.to, end + optionsBytesMax)
   s.hits.steps += last - end
+  if (command.isClause) {
+    const by = command.options.find((text) => isAt(s, end, text))
+    return by !== undefined && classes[s.byte(end + by.length)]! & quote ? value(s, end + by.length, false) : 0
+  }
+  let isReady = command.after === undefined
   for (let at = end; at < last && s.bytes[at] !== 10; at++) {
-    if (s.bytes[at] !== 32 || s.bytes[at + 1] !== 45) continue
+    if (s.bytes[at] !== 32) continue
+    if (!isReady && isAt(s, at, command.after!)) isReady = true
+    if (s.bytes[at + 1] !== 45 || !isReady) continue
     const option = command.options.find((text) => isAt(s, at, text))
     if (option === undefined) continue
     const found = value(s, at + option.length, command.hasUser)

@@ -1,5 +1,5 @@
 /**
- * What stands near a candidate: the words before it (and a few after it), and the key of the attribute that holds it.
+ * What stands near a candidate: the words before it, those behind it that speak about it, and the key of the attribute that holds it.
  *
  * `Context.look` walks back over at most `contextBytesMax` bytes, cuts them into words, and looks up every run of one to
  * four words. The result is, for each topic, how far away it was last named: the nearest topic is the likeliest.
@@ -38,6 +38,9 @@ const phraseWordsMax = 4
 /** Topics of a key are equals: which of its words named them was not kept. */
 const keyWeight = 0
 const shortWordBytesMax = 20
+/** Words behind a candidate count as if they stood two bytes before it. */
+const isBehind = -2
+const behindWordsMax = 5
 const wordsMax = 20
 
 const starts = new Int32Array(wordsMax)
@@ -102,7 +105,7 @@ export class Context {
       if (entry === 0 && w === first) entry = stem(bytes, starts[first]!, ends[first]!)
       if (entry > 0)
         for (const topic of phrases.meanings[entry]!)
-          this.#name(topic, Math.min(far - 1, 1 + at - ends[w]!), ends[w]! - starts[first]!)
+          this.#name(topic, at < 0 ? -at : Math.min(far - 1, 1 + at - ends[w]!), ends[w]! - starts[first]!)
       if (!phrases.continues(hash) && !isGlued) return
     }
   }

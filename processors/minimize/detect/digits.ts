@@ -67,7 +67,7 @@ export function digits(s: Scan, start: number, end: number): number {
   region.isGlued =
     ((classes[before]! & joiner || before === 46 || before === 58) && (classes[s.byte(start - 2)]! & alnum) !== 0) ||
     ((classes[s.byte(last)]! & joiner) !== 0 && (classes[s.byte(last + 1)]! & alnum) !== 0)
-  const context = s.look(start)
+  const context = s.lookAround(start, last)
   const own = context.isSilent ? 0 : ownKey(s, start)
   let next = last
   let isTaken = false
@@ -220,7 +220,7 @@ function date(s: Scan): number {
   if (!isMonthDay(m, d) && !isMonthDay(d, m)) return 0
   const start = region.from[0]!
   const end = region.to[2]!
-  const distance = s.look(start).distance[birthTopic]!
+  const distance = s.lookAround(start, end).distance[birthTopic]!
   if (distance < 24) s.hits.add(start, end, birthDate, distance === 0 ? 95 : 85)
   return end
 }

@@ -7,7 +7,7 @@
  * look at a bounded number of bytes each: the whole is linear in the value's length.
  */
 import { isAnchor } from './anchors.ts'
-import { alnum, alpha, classes, digit, high, lower, space, upper } from './ascii.ts'
+import { alnum, alpha, classes, digit, high, lower, lowered, space, upper } from './ascii.ts'
 import { digits } from './digits.ts'
 import { forward } from './forward.ts'
 import { mixed } from './mixed.ts'
@@ -88,6 +88,8 @@ function mayBegin(b: Uint8Array, start: number, end: number, seen: number): bool
   if (isAnchor(b, start, end) || mayBeToken(b, start)) return true
   // `BA-CF-5A-A6-E2-90`
   if (end - start === 2 && b[end] === 45 && b[end + 3] === 45) return true
+  // `badd.15f8.ffe9`
+  if (end - start === 4 && b[end] === 46 && b[end + 5] === 46) return true
   return (seen & lower) === 0 && end - start < 5 && end + 1 < b.length && (classes[b[end + 1]!]! & digit) !== 0
 }
 
@@ -96,7 +98,7 @@ function mayBeNumber(b: Uint8Array, start: number, end: number): boolean {
   // `%40` is an `@`.
   if (end - start > 5 || (b[start] === 52 && b[start + 1] === 48 && b[start - 1] === 37)) return true
   const next = end < b.length ? b[end]! : 0
-  if (next === 58 || next === 45) return true
+  if (next === 58 || next === 45 || next === 37) return true
   if (end + 2 >= b.length) return end - start > 3
   return ((classes[b[end + 1]!]! | classes[b[end + 2]!]!) & (digit | upper)) !== 0 || mayBeToken(b, start)
 }
@@ -183,6 +185,15 @@ function lettersAndDigits(s: Scan, start: number, end: number): number {
     if (next > 0) return next
   }
   if (length < 5 && !isCodeJoin(s.byte(end))) return end
+  // `%2B32470123456`: a plus, and digits.
+  if (
+    b[start - 1] === 37 &&
+    b[start] === 50 &&
+    lowered[b[start + 1]!] === 98 &&
+    length < 20 &&
+    isDigits(b, start + 2, end)
+  )
+    return Math.max(end, digits(s, start + 2, end))
   if (isTime(s, start, end)) return end
   // A telling word may end in digits, or begin a key: `pass2=`, `key1`.
   if (length > 34) return end
@@ -198,6 +209,10 @@ function isTime(s: Scan, start: number, end: number): boolean {
   if (b[start] === 48 && b[start + 1] === 120) return true
   const before = s.byte(start - 1)
   return (before === 46 || before === 58) && (classes[s.byte(start - 2)]! & digit) !== 0
+}
+function isDigits(b: Uint8Array, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if ((classes[b[i]!]! & digit) === 0) return false
+  return start < end
 }
 function wordBefore(b: Uint8Array, start: number, end: number): number {
   let at = start

@@ -57,7 +57,7 @@ export function mixed(s: Scan, start: number, end: number): number {
     }
   }
   if (isLower && ((cases & upper) !== 0 || isLeftGlued)) return end
-  const context = s.look(start)
+  const context = s.lookAround(start, ends[chunks - 1]!)
   const own = context.isSilent ? 0 : ownKey(s, start)
   if (context.isSilent && (isLower || isLeftGlued)) return end
   for (let k = chunks - 1; k >= 0; k--) {
@@ -92,11 +92,17 @@ function isHopeless(s: Scan, start: number, end: number): boolean {
   }
   if (lowers === 0) return false
   if (uppers > 0) return true
+  if (end - start === 16 && isTaxCode(s.bytes, start)) return false
   const mayBeIban =
     classes[s.bytes[start]!]! & classes[s.bytes[start + 1]!]! & lower &&
     classes[s.byte(start + 2)]! & classes[s.byte(start + 3)]! & digit
   return !mayBeIban && (lowers > 4 || count < 5 || count < lowers)
 }
+
+/** The letters and digits of an Italian tax code: `rssmra85t10a562s`. */
+const isTaxCode = (b: Uint8Array, at: number): boolean =>
+  [5, 8, 11, 15].every((i) => (classes[b[at + i]!]! & lower) !== 0) &&
+  [6, 7, 9, 10, 12].every((i) => (classes[b[at + i]!]! & digit) !== 0)
 
 function gather(s: Scan, start: number, end: number): void {
   chunks = 0

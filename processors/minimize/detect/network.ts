@@ -24,7 +24,7 @@ for (const c of '0123456789abcdefABCDEF') hexadecimal[c.charCodeAt(0)] = 1
 
 /** Last labels that are file names and systemd units, not domains. */
 const noDomains = new Set(
-  'service socket target timer mount slice scope swap path automount device js ts css png jpg jpeg gif svg webp map json yaml yml html txt log conf gz tgz zip jar lock local localdomain'.split(
+  'service socket target timer mount slice scope swap path automount device js ts css png jpg jpeg gif svg webp map json yaml yml html txt log conf gz tgz zip jar lock local localdomain internal lan intranet invalid so dll exe cpp hpp rs go rb php class'.split(
     ' ',
   ),
 )
@@ -37,6 +37,7 @@ export function mail(s: Scan, at: number, width = 1): number {
   while (start > first && local[b[start - 1]!]) start--
   s.hits.steps += at - start
   while (start < at && (classes[b[start]!]! & alnum) === 0) start++
+  if (b[at - 1] === 34 && start === at) start = quotedLocal(s, at)
   if (start === at || b[at - 1] === 46) return at + 1
   let end = at + width
   let label = end
@@ -52,9 +53,21 @@ export function mail(s: Scan, at: number, width = 1): number {
   s.hits.steps += end - at
   while (end > label && b[end - 1] === 45) end--
   if (s.byte(end) === 64 || s.byte(start - 1) === 64) return at + 1
+  // `git@github.com:acme/x.git` names a repository.
+  if (at - start === 3 && s.byte(end) === 58 && b[start] === 103 && b[start + 1] === 105 && b[start + 2] === 116)
+    return end
   if (dots === 0 || end - label < 2 || !isTopDomain(b, label, end)) return at + 1
   s.hits.add(start, end, email, 95)
   return end
+}
+
+/** `"jane doe"@example.com` (RFC 5321): where the quoted name before the `@` at `at` begins; `at` if there is none. */
+function quotedLocal(s: Scan, at: number): number {
+  let open = at - 2
+  while (open >= s.from && at - open < 64 && s.bytes[open] !== 34 && s.bytes[open] !== 10) open--
+  s.hits.steps += at - open
+  const isWhole = s.byte(open) === 34 && at - open > 2 && !'=:,{['.includes(String.fromCharCode(s.byte(open + 1)))
+  return isWhole ? open : at
 }
 
 function isTopDomain(b: Uint8Array, start: number, end: number): boolean {
@@ -118,13 +131,21 @@ function wholeUrl(s: Scan, colon: number, from: number): void {
   if (start < colon && end > colon + 4) s.hits.add(start, end, url, 60)
 }
 
-/** An IPv6 or MAC address whose first `:` is at `colon`. Returns where to go on. */
-export function colons(s: Scan, colon: number): number {
+/** An IPv6 or MAC address whose first `:` is at `from`. Returns where to go on. */
+export function colons(s: Scan, from: number): number {
   const b = s.bytes
+  let colon = from
   let start = colon
   while (start > s.from && colon - start < 4 && hexadecimal[b[start - 1]!]) start--
-  const before = start > s.from ? b[start - 1]! : 0
-  if (classes[before]! & alnum || before === 58 || (start === colon && s.byte(colon + 1) !== 58)) return colon + 1
+  if (s.byte(start - 1) === 58) {
+    if (start === colon) return colon + 1
+    // `ip:2001:db8::1`: what stands before the groups is a name, and not a group.
+    const first = firstGroup(s, start)
+    if (first < start && s.byte(colon + 1) !== 58) return colon + 1
+    start = first
+    colon = b.indexOf(58, start)
+  }
+  if (classes[s.byte(start - 1)]! & alnum || (start === colon && s.byte(colon + 1) !== 58)) return from + 1
   let groups = start < colon ? 1 : 0
   let short = colon - start === 2
   let hasDigit = false
@@ -142,17 +163,57 @@ export function colons(s: Scan, colon: number): number {
       if (gaps > 0 && s.byte(at - 1) === 58) at++
       break
     }
+    // `…::1:dst=x`: a name follows, not a group.
+    if (gaps === 1 && isWordAt(s, at + 1)) break
     if (next - at !== 3) short = false
     groups++
     at = next
   }
   s.hits.steps += at - start
   if (at === colon) return colon + 1
-  if (classes[s.byte(at)]! & alnum || (s.byte(at) === 58 && classes[s.byte(at + 1)]! & alnum)) return at
+  if (s.byte(at) === 46 && (gaps > 0 ? groups < 8 : groups === 7)) return embedded(s, start, at)
+  const isFollowed = s.byte(at) === 58 && classes[s.byte(at + 1)]! & alnum
+  if (classes[s.byte(at)]! & alnum || (isFollowed && !(gaps === 1 && isWordAt(s, at + 1)))) return at
   if (short && groups === 6 && gaps === 0) return macHit(s, start, at)
   const isWhole = gaps === 0 ? groups === 8 : groups >= 2 && groups < 8 && (hasDigit || groups >= 4)
   if (!isWhole || (gaps === 1 && at - start <= 3) || s.byte(at) === 46) return at
   if (isLinkUp(b, start, at)) s.hits.add(start, at, ip, 90)
+  return at
+}
+/** Where the groups begin that end before `start`, over at most six of them. */
+function firstGroup(s: Scan, start: number): number {
+  let first = start
+  for (let group = 0; group < 6 && s.byte(first - 1) === 58; group++) {
+    let at = first - 1
+    while (at > s.from && first - at < 6 && hexadecimal[s.bytes[at - 1]!]) at--
+    if (at === first - 1 || first - at > 5 || (classes[s.byte(at - 1)]! & alnum) !== 0) break
+    first = at
+  }
+  s.hits.steps += start - first
+  return first
+}
+function isWordAt(s: Scan, at: number): boolean {
+  for (let i = at; i < at + 5; i++) {
+    if ((classes[s.byte(i)]! & alnum) === 0) return false
+    if (!hexadecimal[s.byte(i)]) return true
+  }
+  return false
+}
+
+/** `::ffff:203.0.113.9`: the last group, which ends at `dot`, begins an IPv4 address. Returns where to go on. */
+function embedded(s: Scan, start: number, dot: number): number {
+  let from = dot
+  while (from > start && s.bytes[from - 1] !== 58) from--
+  let at = from
+  for (let part = 0; part < 4; part++) {
+    let value = 0
+    const first = at
+    while (at - first < 3 && classes[s.byte(at)]! & digit) value = value * 10 + s.byte(at++) - 48
+    if (at === first || value > 255 || (part === 0 && value === 127)) return from
+    if (part < 3 && s.byte(at++) !== 46) return from
+  }
+  if (classes[s.byte(at)]! & alnum || (s.byte(at) === 46 && classes[s.byte(at + 1)]! & digit)) return from
+  s.hits.add(start, at, ip, 90)
   return at
 }
 /** `::1` and `::` are this machine. */

@@ -8,7 +8,7 @@
 import { limits } from '../../../src/limits.ts'
 import { alnum, alpha, classes, digit, lowered, quote, space, textOf, token } from './ascii.ts'
 import { commandLine } from './command_line.ts'
-import { isPlaceholder } from './placeholder.ts'
+import { isExpression, isPlaceholder } from './placeholder.ts'
 import { isDrawn, looksRandom } from './random.ts'
 import { detector } from './registry.ts'
 import { SecretKey, secretKeyIn } from './secret_keys.ts'
@@ -32,9 +32,9 @@ export function pair(s: Scan, start: number, end: number): number {
   while (to < s.to && to - from < keyMax && isKeyByte(b[to]!)) to++
   s.hits.steps += to - from
   if (from < to && b[to - 1] === 46) to--
-  if (from === start && to === end) {
-    if (schemeOf(b, start, end)) return credentials(s, end)
-    const next = commandLine(s, start, end)
+  if (from === start) {
+    if (to === end && schemeOf(b, start, end)) return credentials(s, end)
+    const next = commandLine(s, start, to)
     if (next > 0) return next
   }
   const kind = secretKeyIn(b, from, to)
@@ -196,6 +196,7 @@ function take(s: Scan, kind: SecretKey): boolean {
   const { from, to, isQuoted, isNatural } = value
   const length = to - from
   if (length < 3 || isPlaceholder(s.bytes, from, to)) return false
+  if (!isQuoted && isExpression(s.bytes, from, to)) return false
   if (kind === SecretKey.Code) {
     if (length < 3 || length > 8 || !allDigits(s.bytes, from, to)) return false
     s.hits.add(from, to, generic, 85)

@@ -30,13 +30,14 @@ export function phone(s: Scan, context: Context, own: number): number {
   let end = region.to[last]!
   const total = region.offset[region.chunks]!
   const before = s.byte(start - 1)
-  let hasPlus = before === 43
+  const isEncoded = lowered[before] === 98 && s.byte(start - 2) === 50 && s.byte(start - 3) === 37
+  let hasPlus = before === 43 || isEncoded
   if (before === 40) {
     // "(044)688", "+(32)"
     if (s.byte(start - 2) === 43) hasPlus = true
     start--
   }
-  if (hasPlus) start--
+  if (hasPlus) start -= isEncoded ? 3 : 1
   if (
     total < 6 ||
     (total === 6 && region.chunks < 2) ||

@@ -2,13 +2,13 @@
  * Values beside a telling key that are no secret: empty, masked already, templates, sample words.
  */
 const words = new Set(
-  'your my the a an insert enter put fake dummy sample example placeholder changeme change me here real key keys secret secrets password passwd pass token tokens api apikey value string text test todo none null nil true false undefined empty redacted masked hidden removed filtered sensitive not long enough short too xxx xxxx default required optional env var variable config name this is of for to in on and or with invalid incorrect wrong expired missing failed failure success accepted rejected denied changed reset updated valid unknown user username error yes no ok disabled enabled'.split(
+  'files sss systemd compat ldap nis winbind your my the a an insert enter put fake dummy sample example placeholder changeme change me here real key keys secret secrets password passwd pass token tokens api apikey value string text test todo none null nil true false undefined empty redacted masked hidden removed filtered sensitive not long enough short too xxx xxxx default required optional env var variable config name this is of for to in on and or with invalid incorrect wrong expired missing failed failure success accepted rejected denied changed reset updated valid unknown user username error yes no ok disabled enabled'.split(
     ' ',
   ),
 )
 
 const template =
-  /^(?:\$\{|\$\(|\$[A-Z_]+$|\{\{|<[^>]*>$|%[({]|#\{|%[A-Za-z_]+%$|\[[A-Za-z_ ]+\]$|@@|process\.env|os\.environ|\*+$|x{4,}$|X{4,}$|\.{3,}|-+$|…)/
+  /^(?:!(?:vault|Ref|Sub|GetAtt|ENV|env|secret|reference)\b|\[(?:FILTERED|REDACTED|MASKED|HIDDEN|SECRET|PASSWORD)\b|\$\{|\$\(|\$[A-Z_]+$|\{\{|<[^>]*>$|%[({]|#\{|%[A-Za-z_]+%$|\[[A-Za-z_ ]+\]$|@@|process\.env|os\.environ|\*+$|x{4,}$|X{4,}$|\.{3,}|-+$|…)/
 const already = /^(?:hmac:[0-9a-f]{8}:|cose:|<[a-z_]+>|%3C[a-z_]+%3E)/
 
 /** Whether bytes[start, end) stand for a secret instead of being one. */
@@ -31,6 +31,7 @@ export function isPlaceholderText(text: string): boolean {
   if (template.test(text) || already.test(text) || !/[A-Za-z0-9\x1a]/.test(text)) return true
   // A version.
   if (/^[\^~]?v?\d+\.\d+\.\d+(?:-[a-z.\d]+)?$/.test(text)) return true
+  if (isPath(text)) return true
   const low = text.toLowerCase()
   if (low.includes('fake') || low.includes('placeholder') || low.includes('changeme')) return true
   if (/^[a-z_\-. ]+$/.test(low)) {
@@ -38,4 +39,20 @@ export function isPlaceholderText(text: string): boolean {
     return parts.length === 0 || parts.every((part) => words.has(part))
   }
   return false
+}
+
+/** `/run/secrets/db`, `C:\\keys\\db`, `kubernetes.io/tls`: where a secret lies, or of which kind it is. */
+const path =
+  /^(?:(?:\/|\.{1,2}\/|~\/)[a-z_.][\w.-]*(?:\/[a-z_.][\w.-]*)*\/?|[A-Za-z]:\\[\w\\ .-]+|[a-z\d.-]+\.[a-z]{2,3}\/[a-z-]+)$/
+const isPath = (text: string): boolean => path.test(text) && !/[\da-z]{20}/i.test(text)
+
+/** A call, or a type: `getpass.getpass()`, `os.getenv("X")`, `Optional[str]`, `Option<String>`, `*string`, `[]byte`. */
+const call = /^(?:await |new )?[A-Za-z_$][\w$]*(?:(?:\.|->|::)[A-Za-z_$][\w$]*)*\((?!["'][^"']{6,}["']\)?$)/
+const type =
+  /^(?:[&*?]*(?:Optional|Option|Maybe|List|Vec|Secret|SecretStr|SecretString|string|str|String|StrictStr|text|bytes|char|varchar|Buffer|Uint8Array|any|unknown|object|number|int|boolean|bool)(?:[<[(|?!;,) ].*|\*?)|\[\](?:byte|string|rune).*|(?:Self|self|this|cls|args|opts|options|config|cfg|params|settings|env|req|request|process|secrets|vars?|data|local|module|each|github|inputs|credentials)\.[A-Za-z_$][\w$.]*[;,)]?)$/
+/** Whether bytes[start, end), which are not in quotes, are an expression of a program instead of a secret. */
+export function isExpression(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start > 128) return false
+  const text = String.fromCharCode(...bytes.subarray(start, end))
+  return call.test(text) || type.test(text)
 }

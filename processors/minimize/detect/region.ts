@@ -48,8 +48,9 @@ export function gather(s: Scan, start: number, end: number): void {
     const c = s.byte(last)
     // "+32(0)88"
     const isTrunk = c === 40 && s.byte(last + 1) === 48 && s.byte(last + 2) === 41 && s.byte(start - 1) === 43
-    if (c !== 32 && c !== 46 && c !== 45 && c !== 47 && c !== 41 && !isTrunk) return
-    let next = last + 1
+    const isEncoded = isEncodedSpace(s, last)
+    if (c !== 32 && c !== 46 && c !== 45 && c !== 47 && c !== 41 && !isTrunk && !isEncoded) return
+    let next = isEncoded ? last + 3 : last + 1
     // ") 688", " (0)96", "-(12": one more of these.
     const d = s.byte(next)
     if ((c === 41 && (d === 32 || d === 45)) || (c === 32 && d === 40)) next++
@@ -57,8 +58,12 @@ export function gather(s: Scan, start: number, end: number): void {
     let after = next
     while (after < s.to && classes[b[after]!]! & digit) after++
     if (after < s.to && classes[b[after]!]! & alpha && b[after] !== 120) return
-    separator[i] = c
+    separator[i] = isEncoded ? 32 : c
     at = next
     last = after
   }
 }
+
+/** `%20` between groups of digits, in a URL. */
+export const isEncodedSpace = (s: Scan, at: number): boolean =>
+  s.byte(at) === 37 && s.byte(at + 1) === 50 && s.byte(at + 2) === 48 && (classes[s.byte(at + 3)]! & digit) !== 0

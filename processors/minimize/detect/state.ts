@@ -1,4 +1,5 @@
 /** What every verifier of a scan shares: the bytes of one value, where it begins and ends, what was found so far. */
+import { lookBehind } from './after.ts'
 import { Context } from './context.ts'
 import { Hits } from './hits.ts'
 
@@ -21,6 +22,12 @@ export class Scan {
   /** Reads the words before `at`, and counts the work. */
   look(at: number): Context {
     this.hits.steps += this.context.look(this.bytes, this.from, at)
+    return this.context
+  }
+  /** The same, with the words behind a candidate that ends at `end`. */
+  lookAround(at: number, end: number): Context {
+    this.look(at)
+    lookBehind(this, end)
     return this.context
   }
 }
