@@ -214,7 +214,7 @@ function take(s: Scan, kind: SecretKey): boolean {
   }
   // No more than a space between them: `password 3fG9…`.
   if (value.isBare && !isQuoted && !isDrawn(s.bytes, from, to)) return false
-  if (isNatural && !isQuoted && isPlainWord(s.bytes, from, to) && !hasSpace(s.bytes, from, to)) return false
+  if ((isNatural || s.byte(from - 1) === 9) && !isQuoted && isPlainWord(s.bytes, from, to) && !hasSpace(s.bytes, from, to)) return false
   s.hits.add(from, to, password, 85)
   return true
 }

@@ -43,13 +43,15 @@ export function phone(s: Scan, context: Context, own: number): number {
     (total === 6 && region.chunks < 2) ||
     total > 17 ||
     classes[s.byte(start - 1)]! & alnum ||
-    hasFloat()
+    hasFloat() ||
+    (!hasPlus && !isGrouped(s, start))
   )
     return end
   const isInternational = (hasPlus && isE164(0)) || (!hasPlus && isPrefixed())
   const distance = context.distance[topic]!
   const isOfOther = (own > 0 && distance > own) || isCounted(s, end)
-  const isNamed = (distance < context.distance[notPhone]! && distance < 60 && !isOfOther) || isNamedAfter(s, end)
+  const isNear = distance < context.distance[notPhone]! && distance < 60 && !isOfOther
+  const isNamed = (isNear && isNext(s, start, distance)) || isNamedAfter(s, end)
   const isNorthAmerican = !region.isGlued && isNanp(before)
   if (!isInternational && !isNorthAmerican && !isFrench() && !(isNamed && total <= 15 && isPlausible(total))) return end
   if (region.isGlued && !hasPlus && (!isNamed || isPartOfName(s, start))) return end
@@ -96,6 +98,32 @@ function isPartOfName(s: Scan, start: number): boolean {
   if (before === 46) return (classes[s.byte(start - 2)]! & digit) !== 0
   return before === 45 && (classes[s.byte(start - 2)]! & upper) !== 0 && (classes[s.byte(start - 3)]! & upper) !== 0
 }
+/**
+ * Whether the groups are those of a number that is dialled: none but the first of one digit, `/` once at most. Versions and
+ * rows of counters are not: `Chrome/66.0.3359.158 Mobile`, `0/0/1/37/38 200 306`.
+ */
+function isGrouped(s: Scan, start: number): boolean {
+  let slashes = 0
+  for (let i = 0; i < region.chunks; i++) {
+    if (i > 0 && lengthAt(i) < 2) return false
+    if (region.separator[i] === 47) slashes++
+  }
+  const isProduct = s.byte(start - 1) === 47 && (classes[s.byte(start - 2)]! & alpha) !== 0 && region.separator[0] === 46
+  return slashes < 2 && !isProduct
+}
+/** Whether no other number stands between the word, `distance` bytes before, and this one: unless it is a phone's too. */
+function isNext(s: Scan, start: number, distance: number): boolean {
+  const { hits } = s
+  let first = start - Math.max(0, distance - 1)
+  for (let i = hits.count - 1; i >= 0 && hits.end[i]! > first; i--)
+    if (hits.detector[i] === phoneId) first = Math.max(first, hits.end[i]!)
+  for (let i = Math.max(s.from, first); i < start; i++)
+    if (classes[s.bytes[i]!]! & digit && (classes[s.byte(i - 1)]! & (digit | alpha)) === 0 && isNumber(s, i)) return false
+  return true
+}
+/** A number of its own, and not the 2 of `tel 2:`. */
+const isNumber = (s: Scan, at: number): boolean =>
+  (classes[s.byte(at + 1)]! & digit) !== 0 || './'.includes(String.fromCharCode(s.byte(at + 1)))
 const lengthAt = (i: number): number => region.to[i]! - region.from[i]!
 
 /** Dates, floats and millisecond times are no phone numbers, whatever stands before them. */

@@ -28,7 +28,7 @@ const strongWords =
 const strongPhrases =
   'api key|api token|api secret|apikey|access key|access token|secret key|secret access key|private key|auth token|auth key|refresh token|client secret|session token|bearer token|id token|security token|signing key|signing secret|encryption key|master key|shared key|account key|storage key|webhook secret|unseal key|recovery key|preshared key|pre shared key|app secret|consumer secret|consumer key|mot de passe|palavra passe|connection string|service key|license key|deploy key|subscription key|functions key|host key|shared access signature|sas token|personal access token'
 const randomWords =
-  'token tokens key auth session sid sessionid sess jwt signature sig sessid jsessionid phpsessid csrf xsrf nonce_secret ticket hash salt seed mnemonic otpauth'
+  'token tokens key auth session sid sessionid sess jwt signature sig sessid jsessionid phpsessid csrf xsrf nonce_secret ticket salt seed mnemonic otpauth'
 const codeWords = 'pin otp cvv cvc cvv2 cvc2 totp mfa tan pincode pinkode geheimzahl pinnummer 2fa'
 /** After these a key speaks about a secret, and does not hold one. */
 const aboutWords = new Set(
