@@ -260,6 +260,9 @@ export const limits = {
   copyPieceBytesMax: 1 * MiB,
   /** An encoder keeps its buffer between batches up to this size. */
   copyBufferBytesMax: 8 * MiB,
+  /** Records and batches up to this size are made into rows by the program in WebAssembly, larger ones without it. */
+  quickRecordBytesMax: 64 * KiB,
+  quickBatchBytesMax: 4 * MiB,
   /** So long a store knows a batch that comes again. */
   batchIdsKeptMs: 90 * 86_400_000,
   /** How long the admin API's answer about a tenant's usage is given again, and how many such are kept. */

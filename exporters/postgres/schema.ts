@@ -18,6 +18,7 @@
 import pg from 'pg'
 import { DependencyError } from '../../src/errors.ts'
 import { rightsAndUsage } from './schema_3.ts'
+import { traceSummaries } from './schema_4.ts'
 
 /** The columns of `logs`, in the order in which rows are sent. */
 export const logColumns = [
@@ -170,7 +171,12 @@ CREATE INDEX logs_stored ON logs USING brin (stored) WITH (pages_per_range = 32,
 `
 
 /** One entry a version, never changed once released. */
-const migrations: readonly string[] = [logsTable + bookTables + ensurePartition, receiptsAndHolds, rightsAndUsage]
+const migrations: readonly string[] = [
+  logsTable + bookTables + ensurePartition,
+  receiptsAndHolds,
+  rightsAndUsage,
+  traceSummaries,
+]
 
 export const schemaVersion = migrations.length
 

@@ -48,6 +48,8 @@ export class Pile {
   readonly sheet: Sheet
   /** The columns purpose, retention, tenant, region of its rows. */
   readonly columns: Buffer
+  /** Where the program of row_memory.ts has these columns; 0: not there. */
+  keptAt = 0
   readonly #day: Day
   readonly #counter: Counter
   readonly #counts = new Map<string, Count>()
