@@ -71,6 +71,9 @@ export function chunkOf(segment: Segment, offset: number, header: FrameHeader, p
 export const partsOf = (chunk: Chunk, divided: Divided | undefined): Range[] | undefined =>
   divided && partsLeft(chunk.records, divided)
 
+/** The first frame of the batch that a chunk is a piece of; its own, where it is a batch by itself. */
+export const leaderOf = ({ meta, number }: Pick<Chunk, 'meta' | 'number'>): number => meta.batch?.[0] ?? number
+
 /** All records of a chunk. */
 export const wholeOf = (chunk: Chunk): Range => [0, chunk.records]
 
@@ -79,7 +82,7 @@ export const wholeOf = (chunk: Chunk): Range => [0, chunk.records]
  * parcel's tenants count as if their records stood one behind the other. The ranges of a whole always add up to it.
  * A parcel may have more records than its tenants count: copies that are counted elsewhere.
  */
-export function tenantsOf(meta: ChunkMeta, from: number, to: number): [string, number][] {
+export function tenantsOf(meta: Pick<ChunkMeta, 'parcels'>, from: number, to: number): [string, number][] {
   const counts = new Map<string, number>()
   let parcelStart = 0
   for (const parcel of meta.parcels) {

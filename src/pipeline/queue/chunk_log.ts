@@ -14,12 +14,13 @@ import type { TenantCounts } from '../parcel.ts'
 import { AckFile, type AckState } from './acks.ts'
 import { Aside } from './aside.ts'
 import { BufferPool } from './buffers.ts'
-import { amountOf, type Chunk, chunkOf, metaFor, tenantsOf } from './chunk.ts'
+import { amountOf, type Chunk, chunkOf, leaderOf, metaFor } from './chunk.ts'
 import type { ChunkLogOptions } from './chunk_log_options.ts'
 import { diskErrorCode } from './disk.ts'
 import { type DiskFailure, DiskHealth } from './disk_health.ts'
 import { frameKind } from './frame.ts'
 import { aloneOf, Gatherer } from './gather.ts'
+import { Inventories } from './inventory.ts'
 import { BodyMemory, MemoryBudget } from './memory.ts'
 import { Missing } from './missing.ts'
 import { cutParts, type Range } from './parts.ts'
@@ -32,9 +33,8 @@ import { type Entry, Writer, type WriterEnd, type Written } from './writer.ts'
 
 export class ChunkLog {
   readonly #options: ChunkLogOptions
-  readonly #name: string
+  readonly #files: Parameters<typeof recover>[0]
   readonly #acks: AckFile
-  readonly #aside: Aside
   readonly #reader: FrameReader
   readonly #rereader: Rereader
   #writer: Writer | undefined
@@ -61,22 +61,21 @@ export class ChunkLog {
   constructor(options: ChunkLogOptions) {
     this.#options = options
     const { disk, dir, log, clock, name = '', pool = new BufferPool(), budget = new MemoryBudget() } = options
-    this.#name = name
     this.#pool = pool
     this.#memory = new BodyMemory(pool, budget)
-    this.#missing = new Missing(disk, name)
+    const inventories = new Inventories({ ...options, name })
+    this.#missing = new Missing(inventories, this.#progress)
     this.#health = new DiskHealth(clock, log, () => void this.#writer?.probe())
     this.#acks = new AckFile({ disk, dir, log, state: () => this.#ackState() })
-    this.#aside = new Aside(disk, dir, log)
+    const aside = new Aside(disk, dir, log)
+    this.#files = { ...options, name, aside, acks: this.#acks, inventories }
     this.#gatherer = new Gatherer(options)
     this.#reader = new FrameReader(disk)
     this.#rereader = new Rereader({
-      disk,
-      name,
-      aside: this.#aside,
+      ...this.#files,
       memory: this.#memory,
-      onLost: (chunk) => {
-        this.#corrupt(chunk.records, chunk.bytes, tenantsOf(chunk.meta, 0, chunk.records))
+      onLost: (chunk, records, tenants) => {
+        this.#corrupt(records, chunk.bytes, tenants)
         this.done(aloneOf(chunk))
       },
     })
@@ -84,9 +83,9 @@ export class ChunkLog {
 
   /** Takes over what an earlier run left; gives its records per tenant. Rejects with what `recover` throws. */
   async open(): Promise<{ tenants: TenantCounts }> {
-    const { dir, disk, cipher, log, onHeld } = this.#options
+    const { dir, disk, onHeld } = this.#options
     await disk.makeDir(dir)
-    const found = await recover({ dir, disk, cipher, log, aside: this.#aside, acks: this.#acks, name: this.#name })
+    const found = await recover(this.#files)
     this.#walk.begin(found.segments, found.cursor)
     this.#progress.begin(found)
     for (const [i, chunk] of found.outstanding.entries()) {
@@ -102,9 +101,8 @@ export class ChunkLog {
     this.#headMs = found.oldestMs
     this.nextSegmentNo = found.nextSegmentNo
     for (const [owner, bytes] of found.owners) onHeld?.(owner, bytes)
-    const lost = [...found.lost]
-    const lostRecords = lost.reduce((sum, [, n]) => sum + n, 0)
-    if (found.corruptBytes > 0 || lostRecords > 0) this.#corrupt(lostRecords, found.corruptBytes, lost)
+    const { lostRecords, corruptBytes, lost } = found
+    if (corruptBytes > 0 || lostRecords > 0) this.#corrupt(lostRecords, corruptBytes, [...lost])
     this.#acks.wantCheckpoint()
     return { tenants: [...found.tenants] }
   }
@@ -127,12 +125,13 @@ export class ChunkLog {
   /** What a writer needs to know of it. */
   get end(): WriterEnd {
     return {
-      reader: this.#name,
+      reader: this.#files.name,
       dir: this.#options.dir,
       onSegment: (segment) => {
         this.#walk.segments.push(segment)
         this.nextSegmentNo = segment.no + 1
       },
+      onClosed: (segment, inventory) => void this.#files.inventories.write(segment, inventory),
       onWritten: (written) => this.#written(written),
       onDisk: (code) => {
         if (code === undefined) return this.#health.works()
@@ -205,7 +204,7 @@ export class ChunkLog {
     const left = await this.#rereader.load(chunk)
     if (left === true) return true
     this.#progress.uncut(chunk)
-    for (const piece of left) this.#gatherer.push(aloneOf(piece))
+    for (const piece of left.map(aloneOf)) piece.parts?.length === 0 ? this.done(piece) : this.#gatherer.push(piece)
     this.#options.onReady()
     return false
   }
@@ -242,8 +241,8 @@ export class ChunkLog {
 
   /** The chunk's segment, like others, is kept on the disk for little else. */
   isKeptForLittle(chunk: Chunk): boolean {
-    const { diskBytes } = this.#walk
-    return this.#walk.isPast(chunk.segment) && diskBytes >= 2 * this.queued.bytes + 4 * limits.segmentBytes
+    const isLittle = this.#walk.diskBytes >= 2 * this.queued.bytes + 4 * limits.segmentBytes
+    return isLittle && this.#walk.isPast(chunk.segment)
   }
 
   /** Nothing is appended or taken any more; what is not done stays on disk. */
@@ -252,8 +251,8 @@ export class ChunkLog {
     this.#gatherer.close()
     await this.#writer?.close()
     await this.#acks.close()
-    await this.#reader.close()
-    await this.#rereader.close()
+    await Promise.all([this.#reader.close(), this.#rereader.close()])
+    await this.#files.inventories.close()
   }
 
   #written(written: readonly Written[]): void {
@@ -266,7 +265,7 @@ export class ChunkLog {
       addAmount(segment.untaken, amount, 1)
       this.#options.onHeld?.(meta.owner ?? '', bytes)
       const isBehind = this.#walk.at !== undefined && this.#walk.at.segment.no + 1 < segment.no
-      const seen = { ...one, meta: metaFor(meta, this.#name) }
+      const seen = { ...one, meta: metaFor(meta, this.#files.name) }
       this.#memory.keep(seen, isBehind || backlog > limits.queueMemoryBytesMax)
     }
     this.#options.onReady()
@@ -299,7 +298,7 @@ export class ChunkLog {
     this.#readFailures = 0
     if (read.is === 'damaged') {
       this.#options.log.error('queue.chunk_unreadable', { segment: segment.no, offset, bytes: read.next - offset })
-      await this.#aside.keep(this.#reader, segment, offset, read.next)
+      await this.#files.aside.keep(this.#reader, segment, offset, read.next)
       this.#corrupt(0, read.next - offset, [])
       at.offset = read.next
       at.number++
@@ -307,9 +306,10 @@ export class ChunkLog {
     }
     const position = positionOf(segment.no, read.header.number)
     const chunk =
-      read.header.kind === frameKind.chunk ? chunkOf(segment, offset, read.header, read.plain, this.#name) : undefined
-    if (!chunk || this.#progress.isDone(chunk)) {
-      if (chunk) this.#missing.passed(chunk)
+      read.header.kind === frameKind.chunk
+        ? chunkOf(segment, offset, read.header, read.plain, this.#files.name)
+        : undefined
+    if (!chunk || this.#progress.isDone(segment.no, chunk.number, leaderOf(chunk))) {
       at.offset = read.next
       at.number = read.header.number + 1
       return undefined
@@ -344,10 +344,10 @@ export class ChunkLog {
 
   /** The reader begins the first segment with that number or a higher one. False: there is none yet. */
   #enter(no?: number): boolean {
-    const found = this.#walk.find(no)
-    if (!found) return false
-    this.#walk.at = found.place
-    this.#missing.enter(!found.isAgain)
+    const place = this.#walk.find(no)
+    if (!place) return false
+    this.#walk.at = place
+    this.#missing.enter(place.number)
     return true
   }
 
@@ -358,9 +358,9 @@ export class ChunkLog {
       // Its totals promised more than could be read.
       Object.assign(segment.untaken, noAmount())
       addAmount(this.queued, lost, -1)
-      const { tenants, owners } = await this.#missing.find(segment)
-      for (const [owner, bytes] of owners) this.#options.onHeld?.(owner, -bytes)
-      this.#corrupt(lost.records, 0, tenants)
+      const missing = await this.#missing.find(segment)
+      for (const [owner, bytes] of missing?.owners ?? []) this.#options.onHeld?.(owner, -bytes)
+      this.#corrupt(lost.records, 0, missing?.tenants ?? [])
     }
     this.#progress.forgetBefore(segment.no + 1)
     if (segment.outstanding === 0 && this.#walk.segments.includes(segment)) void this.#remove(segment)
@@ -371,10 +371,9 @@ export class ChunkLog {
 
   async #remove(segment: Segment): Promise<void> {
     this.#walk.forget(segment)
-    await removeSegment(this.#options, segment)
+    await removeSegment(this.#files, segment)
     // An open file keeps its space.
-    await this.#reader.forget(segment)
-    await this.#rereader.forget(segment)
+    await Promise.all([this.#reader.forget(segment), this.#rereader.forget(segment)])
   }
 
   #corrupt(records: number, bytes: number, tenants: TenantCounts): void {

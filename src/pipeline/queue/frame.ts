@@ -18,6 +18,7 @@
  *
  * A chunk's plaintext is the body, then its `ChunkMeta` as JSON, then the JSON's length in 4 bytes. Totals are JSON
  * and the frame is followed by 8 bytes, its own length and "ENDQ", so that it can be found from the end of the file.
+ * Inventories (inventory.ts) are files of the same build, with one frame of kind 3.
  */
 import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto'
 import { crc32 } from 'node:zlib'
@@ -29,7 +30,7 @@ export const frameHeaderBytes = 20
 export const tagBytes = 16
 export const segmentIdBytes = 16
 export const trailerBytes = 8
-export const frameKind = { chunk: 1, totals: 2 } as const
+export const frameKind = { chunk: 1, totals: 2, inventory: 3 } as const
 
 const segmentMagic = Buffer.from('DOUANEQ\n')
 const frameMagic = 0xd0a7e5f1

@@ -47,3 +47,12 @@ export function cutParts(parts: readonly Range[], range: Range, cuts: readonly n
     return points.slice(1).map((to, i): Range => [points[i]!, to])
   })
 }
+
+/** What is left of the records [from, to) of a batch, counted from `from`; undefined: all of them, in one piece. */
+export function clipParts(parts: readonly Range[] | undefined, from: number, to: number): Range[] | undefined {
+  if (parts === undefined) return undefined
+  const clipped = parts
+    .map(([start, end]): Range => [Math.max(start, from) - from, Math.min(end, to) - from])
+    .filter(([start, end]) => start < end)
+  return clipped.length === 1 && clipped[0]![0] === 0 && clipped[0]![1] === to - from ? undefined : clipped
+}

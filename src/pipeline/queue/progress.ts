@@ -2,11 +2,12 @@
 import { limits } from '../../limits.ts'
 import type { Known, Place } from './acks.ts'
 import { type Chunk, partsOf } from './chunk.ts'
+import type { Delivered } from './missing.ts'
 import { type Divided, dividedOf } from './parts.ts'
-import { isDone, type Recovered } from './recover.ts'
+import type { Recovered } from './recover.ts'
 import { positionOf, type Segment } from './segment.ts'
 
-export class Progress {
+export class Progress implements Delivered {
   /** By position, what the reader still has to pass over. */
   #done = new Set<number>()
   #donePieces = new Set<number>()
@@ -22,8 +23,11 @@ export class Progress {
     this.#divided = new Map(divided)
   }
 
-  isDone(chunk: Chunk): boolean {
-    return isDone(chunk, { done: this.#done, donePieces: this.#donePieces })
+  isDone(segmentNo: number, number: number, leader: number): boolean {
+    return this.#done.has(positionOf(segmentNo, leader)) || this.#donePieces.has(positionOf(segmentNo, number))
+  }
+  dividedOf(segmentNo: number, leader: number): Divided | undefined {
+    return this.#divided.get(positionOf(segmentNo, leader))
   }
 
   /** Tells a batch that is handed out what is left of it. */

@@ -12,11 +12,11 @@ import type { ChunkCipher } from '../../keys/chunk_cipher.ts'
 import { limits } from '../../limits.ts'
 import type { AckFile, Remembered } from './acks.ts'
 import type { Aside } from './aside.ts'
-import { type Chunk, chunkOf, tenantsOf } from './chunk.ts'
+import { type Chunk, chunkOf, leaderOf, tenantsOf } from './chunk.ts'
 import type { Disk } from './disk.ts'
-import { frameKind, readSegmentHeader, segmentHeaderBytes } from './frame.ts'
-import { beyond } from './missing.ts'
-import { partsLeft } from './parts.ts'
+import { frameKind, readSegmentHeader, segmentHeaderBytes, type Totals } from './frame.ts'
+import { type Inventories, Inventory, inventoryNo, type Listed, type Read } from './inventory.ts'
+import { type Delivered, type Lost, leftOf, sumOf } from './missing.ts'
 import { FrameReader, positionOf, removeSegment, Segment, segmentNo } from './segment.ts'
 import { tenantsIn, totalsAt } from './totals.ts'
 
@@ -35,9 +35,11 @@ export interface Recovered {
   readonly tenants: Map<string, number>
   /** Bytes of frames by owner that are not done. */
   readonly owners: Map<string, number>
-  /** Records by tenant that cannot be read any more, of segments that were read; they are among `tenants`. */
+  /** Records by tenant that cannot be read any more, of segments that were read or are gone; they are among `tenants`. */
   readonly lost: Map<string, number>
-  /** Bytes that are unreadable and were set aside. Torn tails are not among them. */
+  /** All of them, also those that are counted for no tenant here. */
+  readonly lostRecords: number
+  /** Bytes that are unreadable and were set aside, or are gone. Torn tails are not among them. */
   readonly corruptBytes: number
   /** When the oldest of what was never taken was queued, Unix milliseconds. */
   readonly oldestMs: number | undefined
@@ -49,6 +51,7 @@ interface Context {
   readonly cipher: ChunkCipher
   readonly log: Log
   readonly aside: Aside
+  readonly inventories: Inventories
   /** Who the queue is of (`ParcelMeta.tenantsFor`). */
   readonly name: string
   readonly reader: FrameReader
@@ -58,46 +61,51 @@ interface Context {
 export async function recover(options: Omit<Context, 'reader'> & { readonly acks: AckFile }): Promise<Recovered> {
   const context: Context = { ...options, reader: new FrameReader(options.disk) }
   const { segments, corruptBytes, noMax } = await openSegments(context)
-  const byNo = new Map(segments.map((segment) => [segment.no, segment]))
-  const remembered = await options.acks.read((no) => byNo.get(no)?.id)
+  const gone = await findGone(context, segments)
+  const idOf = new Map([
+    ...segments.map(({ no, id }) => [no, id] as const),
+    ...gone.map((g) => [g.no, g.segmentId] as const),
+  ])
+  const remembered = await options.acks.read((no) => idOf.get(no))
   const found: Found = {
     outstanding: [],
     tenants: new Map(),
     owners: new Map(),
     lost: new Map(),
+    lostRecords: 0,
     damaged: new Set(),
+    walked: new Map(),
     corruptBytes,
     oldestMs: Number.POSITIVE_INFINITY,
   }
+  const delivered = deliveredOf(remembered)
+  const before = { remembered, delivered }
   const { done, donePieces, divided } = remembered
   const touched = new Set(
     [...done, ...donePieces, ...divided.keys()].map((at) => Math.floor(at / limits.segmentFramesMax)),
   )
   const kept: Segment[] = []
+  const finished: Segment[] = []
   try {
     const { cursor } = remembered
     const isBefore = ({ no }: Segment) => cursor !== undefined && no < cursor.segmentNo
     const readTotals = async (segment: Segment) => (isBefore(segment) ? undefined : totalsAt(context.disk, segment))
     for await (const [segment, totals] of together(segments, readTotals)) {
-      await takeOutstanding(context, segment, remembered, found)
+      await takeOutstanding(context, segment, before, found)
       if (cursor && segment.no < cursor.segmentNo) {
-        if (segment.outstanding === 0) await removeSegment(context, segment)
-        else kept.push(segment)
+        ;(segment.outstanding > 0 ? kept : finished).push(segment)
         continue
       }
       const isCursor = cursor?.segmentNo === segment.no
-      await takeRest(
-        context,
-        segment,
-        totals,
-        isCursor ? cursor.offset : segmentHeaderBytes,
-        isCursor || touched.has(segment.no),
-        remembered,
-        found,
-      )
+      const offset = isCursor ? cursor.offset : segmentHeaderBytes
+      if (totals) segment.bytes = totals.start
+      if (totals && !isCursor && !touched.has(segment.no)) takeTotals(context, segment, totals.value, found)
+      else await takeRest(context, segment, totals !== undefined, offset, delivered, found)
       kept.push(segment)
     }
-    for (const segment of found.damaged) await countLost(context, segment, found)
+    await countDamage(context, before, found)
+    await countGone(context, gone, before, found)
+    for (const segment of finished) await removeSegment(context, segment)
   } finally {
     await context.reader.close()
   }
@@ -108,13 +116,24 @@ export async function recover(options: Omit<Context, 'reader'> & { readonly acks
     donePieces,
     divided,
     cursor: remembered.cursor,
-    nextSegmentNo: Math.max(noMax, remembered.segmentNoMax) + 1,
+    nextSegmentNo: Math.max(noMax, remembered.segmentNoMax, ...gone.map(({ no }) => no)) + 1,
     tenants: found.tenants,
     owners: found.owners,
     lost: found.lost,
+    lostRecords: found.lostRecords,
     corruptBytes: found.corruptBytes,
     oldestMs: Number.isFinite(found.oldestMs) ? found.oldestMs : undefined,
   }
+}
+
+/** What earlier runs did. */
+interface Before {
+  readonly remembered: Remembered
+  readonly delivered: Delivered
+}
+
+interface Gone extends Read {
+  readonly no: number
 }
 
 interface Found {
@@ -122,7 +141,9 @@ interface Found {
   readonly tenants: Map<string, number>
   readonly owners: Map<string, number>
   readonly lost: Map<string, number>
+  lostRecords: number
   readonly damaged: Set<Segment>
+  readonly walked: Map<Segment, Walked>
   corruptBytes: number
   oldestMs: number
 }
@@ -132,7 +153,9 @@ async function openSegments(context: Context): Promise<{ segments: Segment[]; co
   const segments: Segment[] = []
   let corruptBytes = 0
   let noMax = 0
-  const names = (await disk.list(dir)).sort().filter((name) => segmentNo(name) !== undefined)
+  const all = (await disk.list(dir)).sort()
+  context.inventories.begin(all.flatMap((name) => inventoryNo(name) ?? []))
+  const names = all.filter((name) => segmentNo(name) !== undefined)
   for await (const [name, { size, bytes }] of together(names, (one) => headOf(disk, join(dir, one)))) {
     const no = segmentNo(name)!
     noMax = no
@@ -143,8 +166,9 @@ async function openSegments(context: Context): Promise<{ segments: Segment[]; co
     }
     if (header === 'damaged') {
       // A header that never became durable has nothing behind it that was acknowledged.
-      if (size <= segmentHeaderBytes || bytes.every((byte) => byte === 0)) await disk.remove(path)
-      else {
+      if (!context.inventories.has(no) && (size <= segmentHeaderBytes || bytes.every((byte) => byte === 0))) {
+        await disk.remove(path)
+      } else {
         log.error('queue.segment_unreadable', { segment: no, bytes: size })
         corruptBytes += size
         await aside.move(path)
@@ -184,59 +208,60 @@ const atOnce = 16
 async function takeOutstanding(
   context: Context,
   segment: Segment,
-  remembered: Remembered,
+  { remembered, delivered }: Before,
   found: Found,
 ): Promise<void> {
-  const cursorAt = remembered.cursor ? positionOf(remembered.cursor.segmentNo, remembered.cursor.number) : 0
+  const cursorAt = cursorOf(remembered)
   for (const [position, place] of [...remembered.outstanding].sort(([a], [b]) => a - b)) {
     // Behind the cursor (or without one, should it be damaged) the reader will come to it anyway.
     if (place.segmentNo !== segment.no || position >= cursorAt) continue
     const read = await context.reader.frameAt(segment, place.offset)
     if (read.is === 'frame' && read.header.kind === frameKind.chunk && read.header.number === place.number) {
       const chunk = chunkOf(segment, place.offset, read.header, read.plain, context.name)
-      if (isDone(chunk, remembered)) continue
+      const isLeft = !delivered.isDone(segment.no, chunk.number, leaderOf(chunk))
+      note(context, chunk, isLeft, found)
+      if (!isLeft) continue
       // Read again when its turn comes: there may be many.
       chunk.body = undefined
       segment.outstanding++
       found.outstanding.push(chunk)
-      add(found, chunk, remembered)
-    } else if (read.is === 'damaged') {
-      context.log.error('queue.chunk_unreadable', {
-        segment: segment.no,
-        offset: place.offset,
-        bytes: read.next - place.offset,
-      })
-      found.corruptBytes += read.next - place.offset
-      found.damaged.add(segment)
-      await context.aside.keep(context.reader, segment, place.offset, read.next)
+      add(found, chunk, delivered)
+      continue
     }
+    found.damaged.add(segment)
+    walkedOf(context, segment, found).isWhole &&= read.is === 'damaged'
+    if (read.is !== 'damaged') continue
+    const bytes = read.next - place.offset
+    context.log.error('queue.chunk_unreadable', { segment: segment.no, offset: place.offset, bytes })
+    found.corruptBytes += bytes
+    await context.aside.keep(context.reader, segment, place.offset, read.next)
   }
 }
 
-/** Counts what the reader will find from `offset` on, and finds where the frames end. */
+/** Counts what the reader will find in a segment of which nothing was taken. */
+function takeTotals(context: Context, segment: Segment, totals: Totals, found: Found): void {
+  const { chunks, records, requests, bytes } = totals
+  found.oldestMs = Math.min(found.oldestMs, totals.firstMs)
+  Object.assign(segment.untaken, { batches: chunks, records, requests, bytes })
+  for (const [tenant, n] of tenantsIn(totals, context.name)) count(found.tenants, tenant, n)
+  for (const [owner, n] of totals.owners ?? [['', bytes] as const]) count(found.owners, owner, n)
+}
+
+/** The same where something was taken: from `offset` on. Finds where the frames end, too. */
 async function takeRest(
   context: Context,
   segment: Segment,
-  totals: Awaited<ReturnType<typeof totalsAt>>,
+  hasTotals: boolean,
   offset: number,
-  walk: boolean,
-  remembered: Remembered,
+  delivered: Delivered,
   found: Found,
 ): Promise<void> {
-  if (totals) segment.bytes = totals.start
-  if (totals && !walk) {
-    const { chunks, records, requests, bytes } = totals.value
-    found.oldestMs = Math.min(found.oldestMs, totals.value.firstMs)
-    Object.assign(segment.untaken, { batches: chunks, records, requests, bytes })
-    for (const [tenant, n] of tenantsIn(totals.value, context.name)) count(found.tenants, tenant, n)
-    for (const [owner, n] of totals.value.owners ?? [['', bytes] as const]) count(found.owners, owner, n)
-    return
-  }
+  walkedOf(context, segment, found).isWhole = hasTotals
   for (let at = offset; ; ) {
     const read = await context.reader.frameAt(segment, at)
     if (read.is === 'end') return
     if (read.is === 'damaged') {
-      if (!read.last || totals) {
+      if (!read.last || hasTotals) {
         // The reader will come here, set it aside and count its bytes.
         found.damaged.add(segment)
         at = read.next
@@ -252,61 +277,117 @@ async function takeRest(
       return
     }
     const chunk = chunkOf(segment, at, read.header, read.plain, context.name)
-    if (!isDone(chunk, remembered)) {
+    const isLeft = !delivered.isDone(segment.no, chunk.number, leaderOf(chunk))
+    note(context, chunk, isLeft, found)
+    if (isLeft) {
       found.oldestMs = Math.min(found.oldestMs, chunk.meta.at)
       segment.untaken.batches++
       segment.untaken.records += chunk.records
       segment.untaken.requests += chunk.meta.parcels.length
       segment.untaken.bytes += chunk.bytes
-      add(found, chunk, remembered)
+      add(found, chunk, delivered)
     }
     at = read.next
+  }
+}
+
+/** Segments that are gone, or whose header is damaged, by what their inventories say. */
+async function findGone({ inventories, log }: Context, segments: readonly Segment[]): Promise<Gone[]> {
+  const there = new Set(segments.map(({ no }) => no))
+  const gone: Gone[] = []
+  for (const no of inventories.numbers.filter((one) => !there.has(one))) {
+    const read = await inventories.read(no)
+    if (read) gone.push({ no, ...read })
+    else log.error('queue.segment_missing', { segment: no })
+  }
+  return gone
+}
+
+/** Counts what cannot be read any more of segments that were read. Those that end early get their inventory here. */
+async function countDamage(context: Context, { remembered, delivered }: Before, found: Found): Promise<void> {
+  const { inventories } = context
+  for (const [segment, { isWhole, read, inventory }] of found.walked) {
+    const isDamaged = found.damaged.has(segment)
+    if (!inventories.has(segment.no)) {
+      if (!isWhole) void inventories.write(segment, inventory)
+    } else if (isDamaged || !isWhole) {
+      const known = await inventories.read(segment.no)
+      if (!known) continue
+      const frames = known.frames.filter(({ number }) => !read.has(number))
+      const { bytes } = countLost(segment.no, frames, { remembered, delivered }, found)
+      // The reader counts the bytes of what is damaged when it comes there; where the file ends early it does not.
+      if (!isDamaged || !isWhole) found.corruptBytes += bytes
+    }
+  }
+}
+
+/** Counts what a segment held that is gone, once: its inventory goes, too. */
+async function countGone({ inventories, log }: Context, gone: readonly Gone[], before: Before, found: Found) {
+  for (const { no, frames } of gone) {
+    const { records, bytes } = countLost(no, frames, before, found)
+    if (bytes > 0) log.error('queue.segment_missing', { segment: no, records, bytes })
+    found.corruptBytes += bytes
+    await inventories.remove(no).catch(() => undefined)
   }
 }
 
 /**
- * Whose records a damaged segment does not give any more: what its totals promise beyond all that can be read. As what
- * is queued is received again at each start, so is this, and found missing again.
+ * Counts frames that cannot be read, but for what was delivered of them. As what is queued is received again at each
+ * start, so is this.
  */
-async function countLost(context: Context, segment: Segment, found: Found): Promise<void> {
-  const totals = await totalsAt(context.disk, segment)
-  if (!totals) return
-  const readable = new Map<string, number>()
-  for (let at = segmentHeaderBytes; ; ) {
-    const read = await context.reader.frameAt(segment, at)
-    if (read.is === 'end') break
-    at = read.next
-    if (read.is === 'damaged' || read.header.kind !== frameKind.chunk) continue
-    const { meta, records } = chunkOf(segment, at, read.header, read.plain, context.name)
-    for (const [tenant, n] of tenantsOf(meta, 0, records)) count(readable, tenant, n)
+function countLost(no: number, frames: readonly Listed[], { remembered, delivered }: Before, found: Found): Lost {
+  const cursorAt = cursorOf(remembered)
+  const isLeft = ({ number }: Listed) => {
+    const position = positionOf(no, number)
+    return position >= cursorAt || remembered.outstanding.has(position)
   }
-  for (const [tenant, n] of beyond(tenantsIn(totals.value, context.name), readable)) {
+  const lost = sumOf(no, frames.filter(isLeft), delivered)
+  for (const [tenant, n] of lost.tenants) {
     count(found.lost, tenant, n)
     count(found.tenants, tenant, n)
   }
+  found.lostRecords += lost.records
+  return lost
 }
 
-/** Whether an earlier run has finished a chunk, or the batch that it is a piece of. */
-export function isDone(
-  { segment, number, meta }: Chunk,
-  { done, donePieces }: Pick<Recovered, 'done' | 'donePieces'>,
-): boolean {
-  const leader = meta.batch?.[0] ?? number
-  return done.has(positionOf(segment.no, leader)) || donePieces.has(positionOf(segment.no, number))
+/** What a segment gave when it was read. */
+interface Walked {
+  /** It ends with its totals, as a segment does that was closed in good order. */
+  isWhole: boolean
+  /** Frames. */
+  readonly read: Set<number>
+  /** Of what is left in it. */
+  readonly inventory: Inventory
 }
+
+/** A frame could be read. */
+function note(context: Context, chunk: Chunk, isLeft: boolean, found: Found): void {
+  const { read, inventory } = walkedOf(context, chunk.segment, found)
+  const { number, meta, records, bytes } = chunk
+  read.add(number)
+  if (isLeft) inventory.add(number, meta, records, bytes, [tenantsOf(meta, 0, records)])
+}
+
+function walkedOf({ name }: Context, segment: Segment, found: Found): Walked {
+  const walked = found.walked.get(segment) ?? { isWhole: true, read: new Set(), inventory: new Inventory([name]) }
+  found.walked.set(segment, walked)
+  return walked
+}
+
+const deliveredOf = ({ done, donePieces, divided }: Remembered): Delivered => ({
+  isDone: (no, number, leader) => done.has(positionOf(no, leader)) || donePieces.has(positionOf(no, number)),
+  dividedOf: (no, leader) => divided.get(positionOf(no, leader)),
+})
+
+const cursorOf = ({ cursor }: Remembered): number => (cursor ? positionOf(cursor.segmentNo, cursor.number) : 0)
 
 /** Counts what is left of a chunk: of a batch that was cut, some of its records may be done. */
-function add(found: Found, chunk: Chunk, { divided }: Remembered): void {
+function add(found: Found, chunk: Chunk, delivered: Delivered): void {
   const [leader, before] = chunk.meta.batch ?? [chunk.number, 0]
   count(found.owners, chunk.meta.owner ?? '', chunk.bytes)
-  const end = before + chunk.records
-  // Of the batch as far as this piece goes: what is left of it does not depend on what comes behind.
-  const left = partsLeft(end, divided.get(positionOf(chunk.segment.no, leader)) ?? { cuts: [], done: [] })
-  for (const [from, to] of left ?? [[before, end]]) {
-    if (to <= before) continue
-    for (const [tenant, n] of tenantsOf(chunk.meta, Math.max(from - before, 0), to - before)) {
-      count(found.tenants, tenant, n)
-    }
+  const divided = delivered.dividedOf(chunk.segment.no, leader)
+  for (const [from, to] of leftOf({ before, records: chunk.records }, divided)) {
+    for (const [tenant, n] of tenantsOf(chunk.meta, from, to)) count(found.tenants, tenant, n)
   }
 }
 

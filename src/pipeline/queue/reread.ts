@@ -3,11 +3,13 @@
  * One after the other; with a reader of its own, so that the queue's keeps its window.
  */
 
+import type { TenantCounts } from '../parcel.ts'
 import type { Aside } from './aside.ts'
-import { type Chunk, chunkOf } from './chunk.ts'
+import { type Chunk, chunkOf, tenantsOf, wholeOf } from './chunk.ts'
 import type { Disk } from './disk.ts'
 import { diskErrorCode } from './disk.ts'
 import type { BodyMemory } from './memory.ts'
+import { clipParts } from './parts.ts'
 import { FrameReader, type Segment } from './segment.ts'
 
 export interface RereaderOptions {
@@ -15,8 +17,8 @@ export interface RereaderOptions {
   readonly name: string
   readonly aside: Aside
   readonly memory: BodyMemory
-  /** A chunk cannot be read any more. */
-  readonly onLost: (chunk: Chunk) => void
+  /** A chunk cannot be read any more; with what was still to be delivered of it. */
+  readonly onLost: (chunk: Chunk, records: number, tenants: TenantCounts) => void
 }
 
 export class Rereader {
@@ -54,13 +56,29 @@ export class Rereader {
     const pieces = chunk.pieces ?? [chunk]
     const left: Chunk[] = []
     for (const piece of pieces) if (piece.body || (await this.#read(piece))) left.push(piece)
-    if (left.length < pieces.length) return left
-    if (chunk.pieces) this.#options.memory.join(chunk, pieces)
-    return true
+    if (left.length === pieces.length) {
+      if (chunk.pieces) this.#options.memory.join(chunk, pieces)
+      return true
+    }
+    // What parts of the batch were delivered stays delivered.
+    let before = 0
+    for (const piece of pieces) {
+      piece.parts = clipParts(chunk.parts, before, before + piece.records)
+      before += piece.records
+      if (!left.includes(piece)) this.#lose(piece)
+    }
+    return left
+  }
+
+  #lose(chunk: Chunk): void {
+    const ranges = chunk.parts ?? [wholeOf(chunk)]
+    const records = ranges.reduce((sum, [from, to]) => sum + to - from, 0)
+    const tenants = ranges.flatMap(([from, to]) => tenantsOf(chunk.meta, from, to))
+    this.#options.onLost(chunk, records, tenants)
   }
 
   async #read(chunk: Chunk): Promise<boolean> {
-    const { name, aside, memory, onLost } = this.#options
+    const { name, aside, memory } = this.#options
     const { segment, offset, bytes } = chunk
     const read = await this.#reader.frameAt(segment, offset).catch((error) => {
       if (diskErrorCode(error) !== 'ENOENT') throw error
@@ -72,7 +90,6 @@ export class Rereader {
       return true
     }
     if (read.is === 'damaged') await aside.keep(this.#reader, segment, offset, offset + bytes)
-    onLost(chunk)
     return false
   }
 }

@@ -68,9 +68,14 @@ export function segmentNo(name: string): number | undefined {
 /** A frame's place in the whole queue, as one number; later frames have larger ones. */
 export const positionOf = (segmentNo: number, frame: number): number => segmentNo * limits.segmentFramesMax + frame
 
-/** Deletes a segment's file. One that cannot be deleted is found again, and done, at the next start. */
-export async function removeSegment({ disk, log }: { disk: Disk; log: Log }, segment: Segment): Promise<void> {
+/** Deletes a segment's files. One that cannot be deleted is found again, and done, at the next start. */
+export async function removeSegment(
+  { disk, log, inventories }: { disk: Disk; log: Log; inventories: { remove(no: number): Promise<void> } },
+  segment: Segment,
+): Promise<void> {
   try {
+    // First, and for good: an inventory without its segment says that the segment is lost.
+    await inventories.remove(segment.no)
     await disk.remove(segment.path)
   } catch (error) {
     const code = diskErrorCode(error)

@@ -3,6 +3,7 @@
  * not read all of a long queue, and so that what is found missing can be told by tenant.
  */
 import type { TenantCounts } from '../parcel.ts'
+import { metaFor, tenantsOf } from './chunk.ts'
 import type { Disk } from './disk.ts'
 import {
   type ChunkMeta,
@@ -16,6 +17,7 @@ import {
   type Totals,
   trailerBytes,
 } from './frame.ts'
+import { Inventory } from './inventory.ts'
 import { type Amount, noAmount, type Segment } from './segment.ts'
 
 export class Sums {
@@ -24,26 +26,28 @@ export class Sums {
   /** Records by tenant, for each reader. */
   readonly #tenants: readonly Map<string, number>[]
   readonly #owners = new Map<string, number>()
+  readonly inventory: Inventory
   #firstMs = 0
 
   /** `readers`: of the queues that share the segment. */
   constructor(readers: readonly string[]) {
     this.#readers = readers
     this.#tenants = readers.map(() => new Map())
+    this.inventory = new Inventory(readers)
   }
 
-  add(meta: ChunkMeta, records: number, frameBytes: number): void {
+  add(number: number, meta: ChunkMeta, records: number, frameBytes: number): void {
     if (this.amount.batches === 0) this.#firstMs = meta.at
     this.amount.batches++
     this.amount.records += records
     this.amount.requests += meta.parcels.length
     this.amount.bytes += frameBytes
     count(this.#owners, meta.owner ?? '', frameBytes)
-    for (const parcel of meta.parcels) {
-      for (const [i, reader] of this.#readers.entries()) {
-        for (const [tenant, n] of parcel.tenantsFor?.[reader] ?? parcel.tenants) count(this.#tenants[i]!, tenant, n)
-      }
+    const tenants = this.#readers.map((reader) => tenantsOf(metaFor(meta, reader), 0, records))
+    for (const [i, counts] of tenants.entries()) {
+      for (const [tenant, n] of counts) count(this.#tenants[i]!, tenant, n)
     }
+    this.inventory.add(number, meta, records, frameBytes, tenants)
   }
 
   totals(): Totals {

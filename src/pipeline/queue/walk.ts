@@ -26,14 +26,13 @@ export class Walk {
 
   /**
    * The first place to read in the first segment with that number or a higher one (without a number: where the earlier
-   * run stopped, or the first). Undefined: there is none yet. `isAgain`: the earlier run has read a part of it.
+   * run stopped, or the first). Undefined: there is none yet.
    */
-  find(no = this.#cursor?.segmentNo ?? 0): { place: Place; isAgain: boolean } | undefined {
+  find(no = this.#cursor?.segmentNo ?? 0): Place | undefined {
     const segment = this.segments.find((one) => one.no >= no)
     if (!segment) return undefined
     const again = segment.no === this.#cursor?.segmentNo ? this.#cursor : undefined
-    const place = { segment, offset: again?.offset ?? segmentHeaderBytes, number: again?.number ?? 0 }
-    return { place, isAgain: again !== undefined }
+    return { segment, offset: again?.offset ?? segmentHeaderBytes, number: again?.number ?? 0 }
   }
 
   /** The reader is done with it. */

@@ -30,6 +30,7 @@ import {
   segmentHeaderBytes,
   segmentIdBytes,
 } from './frame.ts'
+import type { Inventory } from './inventory.ts'
 import { noAmount, Segment, segmentName } from './segment.ts'
 import { Sums } from './totals.ts'
 
@@ -54,6 +55,8 @@ export interface WriterEnd {
   readonly reader: string
   readonly dir: string
   readonly onSegment: (segment: Segment) => void
+  /** Nothing more is written to a segment. */
+  readonly onClosed: (segment: Segment, inventory: Inventory) => void
   readonly onWritten: (written: readonly Written[]) => void
   /** The code of what the disk says; undefined: it works again. */
   readonly onDisk: (code: string | undefined) => void
@@ -165,6 +168,7 @@ export class Writer {
     // Without them the next start reads the segment instead: a failing disk is no reason not to stop.
     await active.file.write(totals.buffers, active.end).catch(() => undefined)
     await this.#retire(active)
+    this.#tellClosed(active)
   }
 
   /** Opens a segment although nothing waits: tells whether a disk that failed can be written again. */
@@ -282,6 +286,7 @@ export class Writer {
       this.#settle(group)
       this.#told(undefined)
       this.#handOut(active, sealed)
+      if (full) this.#tellClosed(active)
       for (const one of group) for (const waiter of one.waiters) waiter.resolve()
     } catch (error) {
       await this.#abandon()
@@ -346,6 +351,11 @@ export class Writer {
     const { end } = active
     await active.file.truncate(end > segmentHeaderBytes || !active.header ? end : 0).catch(() => undefined)
     await this.#retire(active)
+    this.#tellClosed(active)
+  }
+
+  #tellClosed({ segments, sums }: Active): void {
+    for (const [i, end] of this.#options.ends.entries()) end.onClosed(segments[i]!, sums.inventory)
   }
 
   /** Gives each waiting chunk its frame. Synchronous, so that frames are numbered in order. */
@@ -373,7 +383,7 @@ export class Writer {
       const { pool } = this.#options
       sealed.push({ number, offset: end, bytes: frame.bytes, meta, records, buffer, bodyBytes, pool })
       end += frame.bytes
-      active.sums.add(meta, records, frame.bytes)
+      active.sums.add(number, meta, records, frame.bytes)
     }
     return { sealed, buffers, end }
   }

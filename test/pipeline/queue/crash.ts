@@ -77,6 +77,7 @@ class Seen {
   note(line: string): void {
     const words = line.split(' ')
     if (words[0] === 'A') this.#acknowledged.add(Number(words[1]))
+    if (words[0] === 'X') this.#contradictions.push(`destination ${words[1]} took something for lost`)
     if (words[0] !== 'D') return
     const [, name, id, numbers] = words as [string, string, string, string]
     const batch = `${name} ${id}`

@@ -3,7 +3,7 @@
  * `crash_child.ts DIR FIRST load|drain`.
  *
  * Writes a line for each thing that became true, at once: `A n`: record n was acknowledged; `D a id n,n,…`:
- * destination a has a batch; `R n`: ready, with n records left by earlier processes. `load` offers records FIRST,
+ * destination a has a batch; `X n`: destination n misses something; `R n`: ready, with n records left by earlier processes. `load` offers records FIRST,
  * FIRST + 1, … for ever; `drain` delivers all that is there and ends.
  */
 import { writeSync } from 'node:fs'
@@ -60,6 +60,7 @@ const destinations = ['a', 'b'].map((name) => {
 for (const { destination } of destinations) await destination.start()
 const to = destinations.map(({ destination }) => destination)
 const shared = new SharedQueues({ disk: nodeDisk, cipher, log: silentLog, nowMs: Date.now })
+for (const [i, { tally }] of destinations.entries()) if (tally.of.corruptBytes > 0) say(`X ${i}`)
 say(`R ${destinations.map(({ tally }) => tally.of.recovered)}`)
 if (mode === 'drain') {
   const isLeft = () => to.some((destination) => destination.state().queuedBatches > 0)

@@ -99,6 +99,8 @@ async function check(history: History, event: number, coin: () => boolean): Prom
     if (first) expect(body.equals(first), `batch ${id} changed`).toBe(true)
   }
   expect(again.destination.state().queuedBatches).toBe(0)
+  // What is gone because it was delivered is not taken for lost.
+  expect([again.tally.of.corrupted, again.tally.of.corruptBytes]).toEqual([0, 0])
 }
 
 test.each([

@@ -304,11 +304,13 @@ export class Tally implements DeliveryCounts {
     corrupted: 0,
     corruptBytes: 0,
   }
+  readonly recoveredBy = new Map<string, number>()
   readonly storedBy = new Map<string, number>()
   readonly corruptedBy = new Map<string, number>()
   readonly reasons: string[] = []
   recovered = (tenants: TenantCounts) => {
     this.of.recovered += sum(tenants)
+    for (const [tenant, n] of tenants) this.recoveredBy.set(tenant, (this.recoveredBy.get(tenant) ?? 0) + n)
   }
   enqueued = (tenants: TenantCounts) => {
     this.of.enqueued += sum(tenants)

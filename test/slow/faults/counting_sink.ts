@@ -56,10 +56,12 @@ export class CountingSink {
     await closed
   }
 
-  /** The first ten that have not come. */
+  /** Those that have not come; not all, where they are many. */
   missing(): number[] {
     const missing: number[] = []
-    for (let n = 0; n < this.#batchOf.length && missing.length < 10; n++) if (this.#batchOf[n] === 0) missing.push(n)
+    for (let n = 0; n < this.#batchOf.length && missing.length < 100_000; n++) {
+      if (this.#batchOf[n] === 0) missing.push(n)
+    }
     return missing
   }
 

@@ -2,7 +2,7 @@
  * The whole gateway through faults: kill -9 under load of all of it or of one of its workers, its PostgreSQL killed,
  * destinations that go down, refuse, or take a batch and cut the line. Three OTLP destinations (one with a small queue, one without any, so that they often
  * refuse what the others take) and a PostgreSQL. `FAULT_SECONDS` sets how long (25 without it, 600 with `FAULTS=long`),
- * `GATEWAY_KILLS` instead how often all of the gateway is killed, half of all faults then, `SEED` what happens when,
+ * `GATEWAY_KILLS` ends it when all of the gateway was killed so often, half of all faults then, `SEED` what happens when,
  * `WORKERS` how many processes (2 without it). In a tenth of its kills it is killed once more while it starts.
  *
  * At the end: nothing acknowledged is missing anywhere; PostgreSQL holds nothing twice; an OTLP destination got a record
@@ -33,8 +33,11 @@ import { seeded } from '../../pipeline/queue/support.ts'
 import { Senders } from './senders.ts'
 import { Sink } from './sink.ts'
 
-const seconds = Number(process.env['FAULT_SECONDS'] ?? (process.env['FAULTS'] === 'long' ? 600 : 25))
 const gatewayKills = Number(process.env['GATEWAY_KILLS'] ?? 0)
+const long = gatewayKills > 0 ? 7200 : 600
+const seconds = Number(
+  process.env['FAULT_SECONDS'] ?? (process.env['FAULTS'] === 'long' || gatewayKills > 0 ? long : 25),
+)
 /** Long, so that it may run beside other work, and be stopped for a while. */
 const waitMs = 600_000
 const workers = Number(process.env['WORKERS'] ?? 2)
@@ -92,8 +95,8 @@ async function breakThings({ config, dataDir, sinks, senders }: Rig) {
   }
   let gateway = await begin()
   const endMs = performance.now() + seconds * 1000
-  const isOver = () => (gatewayKills > 0 ? killed.gateway >= gatewayKills : performance.now() > endMs)
-  while (!isOver()) {
+  const isEnough = () => gatewayKills > 0 && killed.gateway >= gatewayKills
+  while (!isEnough() && performance.now() < endMs) {
     for (const sink of sinks) sink.faultsPercent = random() < 0.5 ? 20 : 0
     await later(100 + random() * 1200)
     const chance = random()

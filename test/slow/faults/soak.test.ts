@@ -3,8 +3,9 @@
  * cut the line, beside senders that go away in the middle of a request and reloads. `SOAK_RECORDS` sets how many
  * (200,000 without it, 20 million with `FAULTS=long`), `SEED` which fault comes when.
  *
- * At the end: both destinations have each record, under one batch id; the account balances; memory is flat: its slope over
- * the last three quarters is printed, in MiB for a million records.
+ * At the end: both destinations have each record that was acknowledged, under one batch id; the account balances; memory is
+ * flat: its slope over the last three quarters is printed, in MiB for a million records. Where a connection ends without
+ * an answer (all of this was stopped for minutes, and time limits are over) nobody knows, and the request is given up.
  */
 import { readFileSync } from 'node:fs'
 import http from 'node:http'
@@ -35,31 +36,40 @@ processors:
 const statusOf = async ({ endpoints }: Gateway) =>
   JSON.parse((await getText(endpoints.admin, '/v1/status')).text) as GatewayStatus
 
+interface Load {
+  /** The first number of the next request. */
+  readonly next: () => number
+  readonly onTaken: () => void
+  /** No answer came. */
+  readonly onGivenUp: (first: number) => void
+}
+
 /** Sends until there are no more numbers; what is refused for now is sent again. Gives how it was answered. */
-async function sender(gateway: Gateway, next: () => number, onTaken: () => void): Promise<Record<string, number>> {
+async function sender(gateway: Gateway, { next, onTaken, onGivenUp }: Load): Promise<Record<string, number>> {
   const answers: Record<string, number> = {}
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
   const { bytes, write } = numbered()
   const [host, port] = gateway.endpoints.http.split(':')
-  const once = (): Promise<number> =>
-    new Promise((resolve, reject) => {
+  const once = (): Promise<number | 'none'> =>
+    new Promise((resolve) => {
       const headers = { 'content-type': 'application/x-protobuf' }
       const sent = http.request({ host, port, path: '/v1/logs', method: 'POST', headers, agent }, (response) => {
         response.resume().on('end', () => resolve(response.statusCode!))
       })
-      sent.on('error', reject)
+      sent.on('error', () => resolve('none'))
       sent.end(bytes)
     })
   for (let first = next(); first < records; first = next()) {
     write(first)
-    for (;;) {
-      const status = await once()
+    let status = await once()
+    for (; status === 503 || status === 429; status = await once()) {
       answers[status] = (answers[status] ?? 0) + 1
-      if (status === 200) break
-      if (status !== 503 && status !== 429) throw new Error(`answered ${status}`)
       await later(100)
     }
-    onTaken()
+    answers[status] = (answers[status] ?? 0) + 1
+    if (status === 200) onTaken()
+    else if (status === 'none') onGivenUp(first)
+    else throw new Error(`answered ${status}`)
   }
   agent.destroy()
   return answers
@@ -137,9 +147,9 @@ test(`${records} records through faults (seed ${seed}): all of them twice, and m
   const startMs = performance.now()
   let isOver = false
   const breaking = breakThings(gateway, sinks, () => isOver)
-  const answers = await Promise.all(
-    Array.from({ length: 6 }, () => sender(gateway, next, () => (taken += recordsEach))),
-  )
+  const givenUp = new Set<number>()
+  const load: Load = { next, onTaken: () => (taken += recordsEach), onGivenUp: (first) => void givenUp.add(first) }
+  const answers = await Promise.all(Array.from({ length: 6 }, () => sender(gateway, load)))
   clearInterval(timer)
   isOver = true
   const faults = await breaking
@@ -159,10 +169,13 @@ test(`${records} records through faults (seed ${seed}): all of them twice, and m
   for (const sink of sinks) await sink.down()
   for (const sink of sinks) {
     expect(sink.contradictions).toEqual([])
-    expect(sink.missing()).toEqual([])
+    const isGivenUp = (n: number) => givenUp.has(n - (n % recordsEach))
+    expect(sink.missing().filter((n) => !isGivenUp(n))).toEqual([])
   }
   const { received, ...became } = total
-  expect(received).toBe(taken)
+  expect(received).toBeGreaterThanOrEqual(taken)
+  expect(received).toBeLessThanOrEqual(taken + givenUp.size * recordsEach)
+  expect(givenUp.size).toBeLessThan(100)
   expect(received).toBe(Object.values(became).reduce((sum, n) => sum + n, 0))
   expect(peakMiB).toBeLessThan(768)
   // Short runs are all warming up.
