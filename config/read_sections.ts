@@ -1,18 +1,19 @@
 /**
  * A faster reader for large files that are mostly long lists of like entries: a policy of 10,000 tenants.
  *
- * Parsing YAML costs about 0.1 ms a line, and 10,000 tenants share a few dozen rules. So the entries of a top-level
- * section are cut apart by their indentation, and each *distinct* entry text is parsed once:
+ * The YAML library takes about 0.1 ms a line. So the entries of a top-level section are cut apart by their indentation:
  *
  *     tenants:
- *       acme:   { residency: local, region: eu-de }     ┐ one entry: its key, and its value's text,
- *       globex: { residency: central }                  ┘ which is what the cache is keyed by
+ *       acme:   { residency: local, region: eu-de }     ┐ one entry: its key, and its value's text
+ *       globex: { residency: central }                  ┘
  *
- * Only plain entries are taken this way. Anything unusual in a section (anchors, tags, block scalars, tabs, quotes
+ * What is plain (plain_yaml.ts) is read without the library; of what is not, each *distinct* text is parsed once. Only
+ * entries that stand by themselves are taken this way. Anything unusual in a section (anchors, tags, block scalars, tabs, quotes
  * over lines, a fragment that does not parse by itself) sends the whole file to the ordinary reader, which also tells
  * the problems. test/config/read_sections.test.ts holds both readers equal.
  */
 import { limits } from '../src/limits.ts'
+import { type Line, PlainYaml } from './plain_yaml.ts'
 import type { Problem } from './problem.ts'
 import { readFragment, readYaml } from './read_yaml.ts'
 import type { MapNode, Source, Tree } from './tree.ts'
@@ -28,13 +29,6 @@ export function readYamlFast(source: Source): { tree: Tree; problems: Problem[] 
 /** Tabs, document marks, and whatever makes the start of a value special: anchors, aliases, tags, block scalars. */
 const unusual = /[\t\r]|^(?:---|\.\.\.|%)|(?:^ *|[:,[{-] *)[&*!|>@`?]/m
 
-interface Line {
-  readonly start: number
-  readonly end: number
-  /** Spaces before the first other character; -1 for blank lines and comments. */
-  readonly indent: number
-}
-
 /** Undefined: this file is not plain enough. Exported for its test. */
 export function readSections(source: Source): Tree | undefined {
   const { text } = source
@@ -45,7 +39,7 @@ export function readSections(source: Source): Tree | undefined {
     const key = keyOf(text, lines[first]!)
     if (!key || root.entries.has(key.name)) return undefined
     const entries = key.rest === '' ? section(source, lines, first + 1, end) : undefined
-    const node = entries ?? value(source, lines, key, end, undefined)
+    const node = entries ?? value(source, lines, key, [first, end], undefined)
     if (!node) return undefined
     root.entries.set(key.name, { key: { source, offset: key.start }, node })
   }
@@ -64,22 +58,24 @@ function section(source: Source, lines: readonly Line[], from: number, to: numbe
   for (const [start, end] of found) {
     const key = keyOf(source.text, lines[start]!)
     if (!key || entries.has(key.name)) return undefined
-    const node = value(source, lines, key, end, seen)
+    const node = value(source, lines, key, [start, end], seen)
     if (!node) return undefined
     entries.set(key.name, { key: { source, offset: key.start }, node })
   }
   return { kind: 'map', spot: { source, offset: first.start + first.indent }, entries }
 }
 
-/** The value of an entry, parsed once for each distinct text. */
+/** The value of an entry that stands in the lines [line, end). By the library: once for each distinct text. */
 function value(
   source: Source,
   lines: readonly Line[],
   key: Key,
-  end: number,
+  [line, end]: readonly [number, number],
   seen: Map<string, Tree> | undefined,
 ): Tree | undefined {
   if (key.rest !== '' && key.rest[0] !== '{') return undefined
+  const plain = new PlainYaml(source, lines).value(key.valueStart, line, end)
+  if (plain !== undefined) return plain
   const fragment = source.text.slice(key.valueStart, lines[end - 1]!.end)
   let relative = seen?.get(fragment)
   if (!relative) {

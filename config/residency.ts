@@ -158,17 +158,18 @@ class PolicyReader {
     for (const [name, node] of this.#entries('tenants')) {
       const path = ['tenants', name]
       if (name === '') this.#problem(path, { what: 'a tenant needs a name' }, 'key')
-      const text = JSON.stringify(plain(node))
+      const written = isEmpty(node) ? {} : plain(node)
+      const text = JSON.stringify(written)
       const problemsBefore = this.problems.length
-      const rule = rules.get(text) ?? this.#tenant(node, path)
+      const rule = rules.get(text) ?? this.#tenant(node, path, written)
       if (this.problems.length === problemsBefore) rules.set(text, rule)
       tenants.set(name, rule)
     }
     return tenants
   }
 
-  #tenant(node: Tree, path: ConfigPath): TenantRule {
-    const options = this.#checked(tenantSchema, node, path)
+  #tenant(node: Tree, path: ConfigPath, written?: unknown): TenantRule {
+    const options = this.#checked(tenantSchema, node, path, written)
     if (!options) return quarantine
     const residencies = new Set([options.residency, ...Object.values(options.purposes ?? {}).flatMap(residencyOf)])
     const needsRegion = residencies.has('local') || residencies.has('split')
@@ -298,8 +299,13 @@ class PolicyReader {
     return []
   }
 
-  #checked<Output>(schema: z.ZodType<Output>, node: Tree, path: ConfigPath): Output | undefined {
-    const checked = check(schema, isEmpty(node) ? {} : plain(node))
+  #checked<Output>(
+    schema: z.ZodType<Output>,
+    node: Tree,
+    path: ConfigPath,
+    written = isEmpty(node) ? {} : plain(node),
+  ): Output | undefined {
+    const checked = check(schema, written)
     if (!checked.told) return checked.output as Output
     for (const { path: inner, aboutKey, ...complaint } of checked.told) {
       this.#problem([...path, ...inner], complaint, aboutKey ? 'key' : 'value')
@@ -320,12 +326,27 @@ const quarantine: TenantRule = { residency: 'quarantine', regions: [], centralPu
 const residencyOf = ({ residency }: { residency?: TenantRule['residency'] | undefined }) =>
   residency ? [residency] : []
 
-/** Equal content gives equal text: maps in key order, texts as they are. */
 function versionOf(content: Omit<Policy, 'version'>): string {
-  const canonical = JSON.stringify(content, (_key, value: unknown) => {
-    if (value instanceof Map) return [...value].toSorted(([a], [b]) => (a < b ? -1 : 1))
-    if (value === null || typeof value !== 'object' || Array.isArray(value)) return value
-    return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-  })
-  return createHash('sha256').update(canonical).digest('hex').slice(0, 16)
+  return createHash('sha256').update(canonical(content, new Map())).digest('hex').slice(0, 16)
+}
+
+/** Equal content gives equal text: JSON with keys in order, maps as lists. `known`: rules that several tenants share. */
+function canonical(value: unknown, known: Map<unknown, string>): string {
+  if (value === null || typeof value !== 'object') return JSON.stringify(value)
+  if (Array.isArray(value)) return `[${value.map((one) => canonical(one, known)).join(',')}]`
+  const parts: string[] = []
+  if (value instanceof Map) {
+    for (const key of [...(value as Map<string, unknown>).keys()].sort()) {
+      const member = value.get(key)
+      const text = known.get(member) ?? canonical(member, known)
+      known.set(member, text)
+      parts.push(`[${JSON.stringify(key)},${text}]`)
+    }
+    return `[${parts.join(',')}]`
+  }
+  for (const key of Object.keys(value).sort()) {
+    const member = (value as Record<string, unknown>)[key]
+    if (member !== undefined) parts.push(`${JSON.stringify(key)}:${canonical(member, known)}`)
+  }
+  return `{${parts.join(',')}}`
 }

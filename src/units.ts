@@ -97,6 +97,19 @@ const retentionMonthsMax = 1200
  * A policy's time zone follows behind an @, with colons: `1mo@Europe:Brussels`.
  */
 export function parseRetention(text: string): Retention {
+  const known = knownRetentions.get(text)
+  if (known !== undefined) return known
+  const retention = readRetention(text)
+  if (knownRetentions.size >= retentionsKeptMax) knownRetentions.clear()
+  knownRetentions.set(text, retention)
+  return retention
+}
+
+/** A policy of many tenants says the same few again and again. */
+const knownRetentions = new Map<string, Retention>()
+const retentionsKeptMax = 1024
+
+function readRetention(text: string): Retention {
   let months = 0
   let ms = 0
   const [period = '', named, ...more] = text.split('@')

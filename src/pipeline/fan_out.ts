@@ -29,48 +29,71 @@ export class OpenPlan implements Plan {
   formOf = new Int32Array(256)
   count = 0
   readonly forms: CopyForm[] = []
+  #formCount = 0
   /** By form: the copy that it is of, and its records. */
   readonly #copies: RoutedCopy[] = []
-  readonly #uses: number[] = []
+  #uses = new Int32Array(16)
   /** Tenants in the order of their resources, and their records: of neighbours with the same tenant one. */
   readonly #tenants: string[] = []
-  readonly #counts: number[] = []
+  #counts = new Int32Array(16)
+  #tenantCount = 0
+  /** Whose routes the last tenant has: to see quickly that a tenant is another one. */
+  #lastRoutes: TenantRoutes | undefined
   #hasRepeats = false
   /** Once it was asked for. */
   #owner: string | undefined
 
+  /** Begins anew. Lists are overwritten, since to fill an empty one makes it grow again; `settle` cuts what is left. */
   clear(): void {
     this.#owner = undefined
     this.count = 0
-    this.forms.length = 0
-    this.#copies.length = 0
-    this.#uses.length = 0
-    this.#tenants.length = 0
-    this.#counts.length = 0
+    this.#formCount = 0
+    this.#tenantCount = 0
+    this.#lastRoutes = undefined
     this.#hasRepeats = false
+  }
+
+  /** To be called when all is in it. */
+  settle(): void {
+    if (this.forms.length > this.#formCount) {
+      this.forms.length = this.#formCount
+      this.#copies.length = this.#formCount
+    }
+    if (this.#tenants.length > this.#tenantCount) this.#tenants.length = this.#tenantCount
   }
 
   push(record: number, copy: RoutedCopy): void {
     if (this.count === this.records.length) this.#grow()
-    if (copy.sorting !== sortings) {
-      copy.sorting = sortings
-      copy.place = this.forms.push(copy.form) - 1
-      this.#copies.push(copy)
-      this.#uses.push(0)
-    }
+    if (copy.sorting !== sortings) this.#open(copy)
     this.#uses[copy.place]!++
     this.records[this.count] = record
     this.formOf[this.count++] = copy.place
   }
 
-  /** Counts `records` of a tenant: those whose one counting copy is in this plan. `isKnown`: it may be here already. */
-  account(tenant: string, records: number, isKnown: boolean): void {
+  #open(copy: RoutedCopy): void {
+    const place = this.#formCount++
+    copy.sorting = sortings
+    copy.place = place
+    this.forms[place] = copy.form
+    this.#copies[place] = copy
+    if (place === this.#uses.length) this.#uses = doubled(this.#uses)
+    this.#uses[place] = 0
+  }
+
+  /**
+   * Counts `records` of a tenant with these routes: those whose one counting copy is in this plan. `isKnown`: it may be
+   * here already.
+   */
+  account(tenant: string, routes: TenantRoutes, records: number, isKnown: boolean): void {
     if (records === 0) return
-    const last = this.#tenants.length - 1
-    if (last >= 0 && this.#tenants[last] === tenant) this.#counts[last]! += records
+    const last = this.#tenantCount - 1
+    if (routes === this.#lastRoutes && this.#tenants[last] === tenant) this.#counts[last]! += records
     else {
-      this.#tenants.push(tenant)
-      this.#counts.push(records)
+      const place = this.#tenantCount++
+      this.#tenants[place] = tenant
+      if (place === this.#counts.length) this.#counts = doubled(this.#counts)
+      this.#counts[place] = records
+      this.#lastRoutes = routes
       this.#hasRepeats ||= isKnown
     }
   }
@@ -110,7 +133,8 @@ export class OpenPlan implements Plan {
   }
 
   get tenants(): TenantCounts {
-    const counts = this.#tenants.map((tenant, i): [string, number] => [tenant, this.#counts[i]!])
+    const counts: [string, number][] = []
+    for (let i = 0; i < this.#tenantCount; i++) counts.push([this.#tenants[i]!, this.#counts[i]!])
     if (!this.#hasRepeats) return counts
     const sums = new Map<string, number>()
     for (const [tenant, records] of counts) sums.set(tenant, (sums.get(tenant) ?? 0) + records)
@@ -148,7 +172,7 @@ export class OpenPlan implements Plan {
 
   #uncount(tenant: string, records: number): void {
     let left = records
-    for (let i = 0; i < this.#tenants.length; i++) {
+    for (let i = 0; i < this.#tenantCount; i++) {
       if (this.#tenants[i] !== tenant) continue
       const taken = Math.min(left, this.#counts[i]!)
       this.#counts[i]! -= taken
@@ -157,13 +181,15 @@ export class OpenPlan implements Plan {
   }
 
   #grow(): void {
-    const records = new Int32Array(this.count * 2)
-    records.set(this.records)
-    this.records = records
-    const formOf = new Int32Array(this.count * 2)
-    formOf.set(this.formOf)
-    this.formOf = formOf
+    this.records = doubled(this.records)
+    this.formOf = doubled(this.formOf)
   }
+}
+
+function doubled(list: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
+  const longer = new Int32Array(list.length * 2)
+  longer.set(list)
+  return longer
 }
 
 /** Whether two plans copy the same records in the same forms: then their bytes are the same. */
@@ -208,12 +234,16 @@ export class FanOut {
   readonly quarantine = new OpenPlan()
   /** Of the resource that is being sorted: copies that count, by destination, and the destinations that have any. */
   readonly #counts: Int32Array
-  readonly #counted: number[] = []
+  readonly #counted: Int32Array
+  #countedCount = 0
+  /** By resource. */
+  readonly #known: TenantRoutes[] = []
   #reason: string | undefined
 
   constructor(destinations: number) {
     this.plans = Array.from({ length: destinations }, () => new OpenPlan())
     this.#counts = new Int32Array(destinations)
+    this.#counted = new Int32Array(destinations)
   }
 
   /** Fills the plans from the chain's verdicts and the routes. Returns why the policy refused the first record. */
@@ -222,10 +252,16 @@ export class FanOut {
     for (const plan of this.plans) plan.clear()
     this.quarantine.clear()
     this.#reason = undefined
-    for (let resource = 0; resource < request.resources.count; resource++) {
+    const known = this.#known
+    const { count } = request.resources
+    // Apart from what follows: look-ups that do not depend on each other wait for memory side by side.
+    for (let resource = 0; resource < count; resource++) known[resource] = routes.routesOf(request.tenants[resource]!)
+    for (let resource = 0; resource < count; resource++) {
       const isAmbiguous = faults[resource] === TenantFault.ambiguous
       this.#sortResource(request, resource, routes, isAmbiguous, onResource)
     }
+    for (const plan of this.plans) plan.settle()
+    this.quarantine.settle()
     return this.#reason
   }
 
@@ -240,7 +276,7 @@ export class FanOut {
     if (first === end) return
     const table = request.records.at
     const tenant = request.tenants[resource]!
-    const known = routes.routesOf(tenant)
+    const known = this.#known[resource]!
     const isRepeated = known.sorting === sortings
     known.sorting = sortings
     const tally: Tally = { received: end - first, dropped: 0, rejected: 0, quarantined: 0 }
@@ -256,34 +292,33 @@ export class FanOut {
         continue
       }
       const mask = table[row + RecordCol.Purposes]!
-      if (mask !== known.lastMask) {
-        known.last = known.byMask.get(mask) ?? routes.route(tenant, mask, known)
-        known.lastMask = mask
-      }
-      const route = known.last
-      if (isAmbiguous || verdict === VerdictCode.quarantine || route.is === 'quarantine') {
+      if (mask !== known.lastMask) known.turnTo(mask, known.byMask.get(mask) ?? routes.route(tenant, mask, known))
+      const { first: copy } = known
+      if (copy !== undefined && verdict !== VerdictCode.quarantine && !isAmbiguous) {
+        this.#copy(record, copy)
+        if (known.others.length > 0) for (const other of known.others) this.#copy(record, other)
+      } else if (isAmbiguous || verdict === VerdictCode.quarantine || known.last.is === 'quarantine') {
         this.quarantine.push(record, setAside)
         tally.quarantined++
-      } else if (route.is === 'reject') {
+      } else if (known.last.is === 'reject') {
         tally.rejected++
-        this.#reason ??= route.reason
-      } else this.#copy(record, route.copies)
+        this.#reason ??= known.last.reason
+      }
     }
-    this.quarantine.account(tenant, tally.quarantined, isRepeated)
-    for (const destination of this.#counted) {
-      this.plans[destination]!.account(tenant, this.#counts[destination]!, isRepeated)
+    this.quarantine.account(tenant, known, tally.quarantined, isRepeated)
+    for (let i = 0; i < this.#countedCount; i++) {
+      const destination = this.#counted[i]!
+      this.plans[destination]!.account(tenant, known, this.#counts[destination]!, isRepeated)
       this.#counts[destination] = 0
     }
-    this.#counted.length = 0
+    this.#countedCount = 0
     onResource(tenant, tally)
   }
 
-  #copy(record: number, copies: readonly RoutedCopy[]): void {
-    for (let i = 0; i < copies.length; i++) {
-      const copy = copies[i]!
-      this.plans[copy.destination]!.push(record, copy)
-      if (copy.counts && this.#counts[copy.destination]!++ === 0) this.#counted.push(copy.destination)
-    }
+  #copy(record: number, copy: RoutedCopy): void {
+    const { destination } = copy
+    this.plans[destination]!.push(record, copy)
+    if (copy.counts && this.#counts[destination]!++ === 0) this.#counted[this.#countedCount++] = destination
   }
 }
 

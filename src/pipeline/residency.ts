@@ -53,8 +53,18 @@ export class TenantRoutes {
   /** The one that was asked for last: it is here, where it costs no look into the map. -1: none yet. */
   lastMask = -1
   last: Route = nowhere
+  /** The last route's copies, at hand. A route of copies has one at least: without one it is none of copies. */
+  first: RoutedCopy | undefined
+  others: readonly RoutedCopy[] = []
   /** The sorting that met the tenant last: who meets it twice in one has to add up. */
   sorting = 0
+
+  turnTo(mask: number, route: Route): void {
+    this.lastMask = mask
+    this.last = route
+    this.first = route.is === 'copies' ? route.copies[0] : undefined
+    this.others = route.is === 'copies' ? route.copies.slice(1) : []
+  }
 }
 
 /** What one region gets of a record: purposes with their own content rule, and purposes without content. */

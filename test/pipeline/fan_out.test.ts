@@ -1,21 +1,53 @@
 /** A plan counts its records by tenant, however the tenants' resources come. */
 import { expect, it } from 'vitest'
 import { OpenPlan } from '../../src/pipeline/fan_out.ts'
-import { RoutedCopy } from '../../src/pipeline/residency.ts'
+import { RoutedCopy, TenantRoutes } from '../../src/pipeline/residency.ts'
 
 it('joins a tenant whose resources stand apart in the request', () => {
   const plan = new OpenPlan()
-  plan.account('acme', 1, false)
-  plan.account('acme', 1, true)
-  plan.account('globex', 5, false)
-  plan.account('acme', 2, true)
-  plan.account('initech', 0, false)
+  const [acme, globex, initech] = [new TenantRoutes(), new TenantRoutes(), new TenantRoutes()]
+  plan.account('acme', acme, 1, false)
+  plan.account('acme', acme, 1, true)
+  plan.account('globex', globex, 5, false)
+  plan.account('acme', acme, 2, true)
+  plan.account('initech', initech, 0, false)
+  plan.settle()
   expect(plan.tenants).toEqual([
     ['acme', 4],
     ['globex', 5],
   ])
   plan.clear()
+  plan.settle()
   expect(plan.tenants).toEqual([])
+})
+
+it('tells strangers apart who share their routes', () => {
+  const plan = new OpenPlan()
+  const strangers = new TenantRoutes()
+  plan.account('one', strangers, 1, false)
+  plan.account('two', strangers, 2, true)
+  plan.settle()
+  expect(plan.tenants).toEqual([
+    ['one', 1],
+    ['two', 2],
+  ])
+})
+
+it('holds nothing of what it held before, and grows with what it gets', () => {
+  const plan = new OpenPlan()
+  const fill = (tenants: number): void => {
+    plan.clear()
+    for (let i = 0; i < tenants; i++) {
+      const copy = copyOf(`t${i}`, 'billing')
+      copy.sorting = -1
+      plan.push(i, copy)
+      plan.account(`t${i}`, new TenantRoutes(), 1, false)
+    }
+    plan.settle()
+    expect([plan.count, plan.forms.length, plan.tenants.length, plan.holdings.length]).toEqual(Array(4).fill(tenants))
+    expect(plan.tenants.every(([tenant, records], i) => tenant === `t${i}` && records === 1)).toBe(true)
+  }
+  for (const tenants of [700, 3, 0, 40, 1]) fill(tenants)
 })
 
 const copyOf = (tenant: string, purpose: string): RoutedCopy => {
@@ -36,6 +68,7 @@ it('belongs to the tenant with most of the records, over all its purposes, and t
   )
   expect([plan.owner, plan.count]).toEqual(['globex', 2])
   plan.clear()
+  plan.settle()
   expect(plan.owner).toBe('')
 })
 
@@ -44,6 +77,6 @@ it('belongs to whom its records are counted for where its copies do not say whos
   const aside = new RoutedCopy(-1, { content: 'original', appendix: Buffer.alloc(0), seal: () => '' }, false)
   aside.sorting = -1
   plan.push(0, aside)
-  plan.account('acme', 1, false)
+  plan.account('acme', new TenantRoutes(), 1, false)
   expect(plan.owner).toBe('acme')
 })
