@@ -190,7 +190,7 @@ export const europe: readonly NumberRule[] = [
   { type: 'no_fnr', lengths: [11], check: noFnr, topics: ['no_fnr', 'national_id'], alone: 'never' },
   { type: 'at_svnr', lengths: [10], check: atSvnr, topics: ['at_svnr', 'social_security'], alone: 'never' },
   { type: 'ch_ahv', lengths: [13], check: chAhv, topics: ['ch_ahv', 'social_security'], alone: 'always' },
-  { type: 'cz_rc', lengths: [9, 10], check: czRc, topics: ['cz_rc', 'national_id'], alone: 'never' },
+  { type: 'cz_rc', lengths: [9, 10], check: czRc, topics: ['cz_rc', 'national_id'], alone: 'written', written: ['6/4'] },
   { type: 'uk_nhs', lengths: [10], check: ukNhs, topics: ['uk_nhs', 'health_id'], alone: 'never' },
   { type: 'ro_cnp', lengths: [13], check: roCnp, topics: ['ro_cnp', 'national_id'], alone: 'never' },
   { type: 'bg_egn', lengths: [10], check: bgEgn, topics: ['bg_egn', 'national_id'], alone: 'never' },

@@ -6,7 +6,7 @@
  * value taken: quoted to its quote, unquoted to what ends it in that notation. All look-ahead is bounded.
  */
 import { limits } from '../../../src/limits.ts'
-import { alnum, alpha, classes, digit, lowered, quote, space, textOf, token } from './ascii.ts'
+import { alnum, alpha, classes, digit, joiner, lower, lowered, quote, space, textOf, token, upper } from './ascii.ts'
 import { commandLine } from './command_line.ts'
 import { isExpression, isPlaceholder } from './placeholder.ts'
 import { isDrawn, looksRandom } from './random.ts'
@@ -42,12 +42,20 @@ export function pair(s: Scan, start: number, end: number): number {
   if (comparedBefore(s, from, kind)) return to
   value.isBare = false
   const at = operator(s, from, to)
-  if (at < 0) return to
+  if (at < 0 || isPrompt(s, from, to, at)) return to
   if (value.isBare && kind !== SecretKey.Strong) return to
   if (kind === SecretKey.Authorization) return header(s, at, authorization)
   if (kind === SecretKey.Cookie) return header(s, at, cookie)
   readValue(s, at, from)
   return take(s, kind) ? value.to : Math.max(to, at)
+}
+
+/** `print('password:', x)`: the quote behind the colon closes the one before the key. */
+function isPrompt(s: Scan, from: number, to: number, at: number): boolean {
+  const open = s.byte(from - 1)
+  if ((classes[open]! & quote) === 0)
+    return ',);+'.includes(String.fromCharCode(s.byte(at + 1))) && (classes[s.byte(at)]! & quote) !== 0
+  return s.byte(to) === 58 && s.byte(at) === open
 }
 
 const isKeyByte = (c: number): boolean => (classes[c]! & token) !== 0 || c === 46
@@ -108,15 +116,33 @@ function operator(s: Scan, from: number, to: number): number {
     while (at - valueFrom < 8 && (s.byte(at) === 32 || s.byte(at) === 9)) at++
     return s.byte(at) === 64 && classes[s.byte(at + 1)]! & quote ? at + 1 : at
   }
-  if (closed) return besideQuoted(s, spaceFrom)
+  if (closed) return isListed(s, from) ? -1 : besideQuoted(s, spaceFrom)
   if (at === spaceFrom) return -1
-  // A column of a table.
-  if (s.byte(spaceFrom) === 9) return at
+  // A column of a table: no ports, options, or words of a heading.
+  if (s.byte(spaceFrom) === 9) return isColumn(s, at) ? at : -1
   // Not after the verb: "Pass `context` through".
   if (classes[s.byte(at)]! & quote) return to - from === 4 ? -1 : at
   // `--password x`, `-Password x`
   if (s.byte(from) === 45 && (from === s.from || (classes[s.byte(from - 1)]! & alnum) === 0)) return at
-  return isCopula(s, at)
+  return isCopula(s, at, to - from === 4)
+}
+
+function isColumn(s: Scan, at: number): boolean {
+  let seen = 0
+  let to = at
+  for (; to < s.to && to - at < keyMax && s.bytes[to]! > 32; to++) {
+    if (s.bytes[to] === 61 || s.bytes[to] === 91 || s.bytes[to] === 47) return false
+    seen |= classes[s.bytes[to]!]! || joiner
+  }
+  s.hits.steps += to - at
+  return (seen & (seen - 1)) !== 0 && seen !== (lower | upper) && seen !== (lower | joiner)
+}
+
+/** `"md5", "password", "scram"`: one of a list of words. */
+function isListed(s: Scan, from: number): boolean {
+  let at = from - 2
+  if (s.byte(at) === 32) at--
+  return s.byte(at) === 44 && (classes[s.byte(at - 1)]! & quote) !== 0
 }
 
 /** After a key in quotes: `key="dbPassword" value="x"`, `get('SECRET_KEY', 'x')`. */
@@ -134,12 +160,12 @@ function isWord(s: Scan, at: number, word: string): boolean {
   return true
 }
 
-/** `password is hunter2`, `mot de passe est …`: an `is` in between. */
-function isCopula(s: Scan, at: number): number {
+/** `password is hunter2`, `mot de passe est …`: an `is` in between. `isVerb`: of `pass`, "pass to" means something else. */
+function isCopula(s: Scan, at: number, isVerb: boolean): number {
   for (const word of ['is ', 'ist ', 'est ', 'es ', 'e ', 'to ', 'was ', 'op ', 'jest ']) {
     let i = 0
     while (i < word.length && s.byte(at + i) === word.charCodeAt(i)) i++
-    if (i === word.length) {
+    if (i === word.length && !(word === 'to ' && isVerb)) {
       value.isNatural = true
       return at + i
     }
@@ -214,7 +240,7 @@ function take(s: Scan, kind: SecretKey): boolean {
   }
   // No more than a space between them: `password 3fG9…`.
   if (value.isBare && !isQuoted && !isDrawn(s.bytes, from, to)) return false
-  if ((isNatural || s.byte(from - 1) === 9) && !isQuoted && isPlainWord(s.bytes, from, to) && !hasSpace(s.bytes, from, to)) return false
+  if (isNatural && !isQuoted && isPlainWord(s.bytes, from, to) && !hasSpace(s.bytes, from, to)) return false
   s.hits.add(from, to, password, 85)
   return true
 }

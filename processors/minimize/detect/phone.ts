@@ -108,7 +108,8 @@ function isGrouped(s: Scan, start: number): boolean {
     if (i > 0 && lengthAt(i) < 2) return false
     if (region.separator[i] === 47) slashes++
   }
-  const isProduct = s.byte(start - 1) === 47 && (classes[s.byte(start - 2)]! & alpha) !== 0 && region.separator[0] === 46
+  const isProduct =
+    s.byte(start - 1) === 47 && (classes[s.byte(start - 2)]! & alpha) !== 0 && region.separator[0] === 46
   return slashes < 2 && !isProduct
 }
 /** Whether no other number stands between the word, `distance` bytes before, and this one: unless it is a phone's too. */
@@ -118,7 +119,8 @@ function isNext(s: Scan, start: number, distance: number): boolean {
   for (let i = hits.count - 1; i >= 0 && hits.end[i]! > first; i--)
     if (hits.detector[i] === phoneId) first = Math.max(first, hits.end[i]!)
   for (let i = Math.max(s.from, first); i < start; i++)
-    if (classes[s.bytes[i]!]! & digit && (classes[s.byte(i - 1)]! & (digit | alpha)) === 0 && isNumber(s, i)) return false
+    if (classes[s.bytes[i]!]! & digit && (classes[s.byte(i - 1)]! & (digit | alpha)) === 0 && isNumber(s, i))
+      return false
   return true
 }
 /** A number of its own, and not the 2 of `tel 2:`. */

@@ -8,7 +8,7 @@ const words = new Set(
 )
 
 const template =
-  /^(?:!(?:vault|Ref|Sub|GetAtt|ENV|env|secret|reference)\b|\[(?:FILTERED|REDACTED|MASKED|HIDDEN|SECRET|PASSWORD)\b|\$\{|\$\(|\$[A-Z_]+$|\{\{|<[^>]*>$|%[({]|#\{|%[A-Za-z_]+%$|\[[A-Za-z_ ]+\]$|@@|process\.env|os\.environ|\*+$|x{4,}$|X{4,}$|\.{3,}|-+$|…)/
+  /^(?:!(?:vault|Ref|Sub|GetAtt|ENV|env|secret|reference)\b|\[(?:FILTERED|REDACTED|MASKED|HIDDEN|SECRET|PASSWORD)\b|\$\{|\$\(|\$[A-Z_]+$|\$[a-z_]+(?:$|\/|::)|\{\{|<[^>]*>$|%[({]|#\{|%[A-Za-z_]+%$|\[[A-Za-z_ ]+\]$|@@|process\.env|os\.environ|\*+$|\*\*[A-Za-z ]+\*\*$|x{4,}$|X{4,}$|\.{3,}|-+$|…)/
 const already = /^(?:hmac:[0-9a-f]{8}:|cose:|<[a-z_]+>|%3C[a-z_]+%3E)/
 
 /** Whether bytes[start, end) stand for a secret instead of being one. */
@@ -44,15 +44,18 @@ export function isPlaceholderText(text: string): boolean {
 /** `/run/secrets/db`, `C:\\keys\\db`, `kubernetes.io/tls`: where a secret lies, or of which kind it is. */
 const path =
   /^(?:(?:\/|\.{1,2}\/|~\/)[a-z_.][\w.-]*(?:\/[a-z_.][\w.-]*)*\/?|[A-Za-z]:\\[\w\\ .-]+|[a-z\d.-]+\.[a-z]{2,3}\/[a-z-]+)$/
-const isPath = (text: string): boolean => path.test(text) && !/[\da-z]{20}/i.test(text)
+const address = /^[a-z][a-z\d+.-]{1,15}:\/\/[^\s@?]*$/
+const isPath = (text: string): boolean => (path.test(text) || address.test(text)) && !/[\da-z]{20}/i.test(text)
 
 /** A call, or a type: `getpass.getpass()`, `os.getenv("X")`, `Optional[str]`, `Option<String>`, `*string`, `[]byte`. */
 const call = /^(?:await |new )?[A-Za-z_$][\w$]*(?:(?:\.|->|::)[A-Za-z_$][\w$]*)*\((?!["'][^"']{6,}["']\)?$)/
+const keyword =
+  /^(?:new|await|async|function|lambda|return|typeof|func|fn|def|class|let|const|var|val|struct|this|self)$/
 const type =
-  /^(?:[&*?]*(?:Optional|Option|Maybe|List|Vec|Secret|SecretStr|SecretString|string|str|String|StrictStr|text|bytes|char|varchar|Buffer|Uint8Array|any|unknown|object|number|int|boolean|bool)(?:[<[(|?!;,) ].*|\*?)|\[\](?:byte|string|rune).*|(?:Self|self|this|cls|args|opts|options|config|cfg|params|settings|env|req|request|process|secrets|vars?|data|local|module|each|github|inputs|credentials)\.[A-Za-z_$][\w$.]*[;,)]?)$/
+  /^(?:[(&*?]*(?:Optional|Option|Maybe|List|Vec|Secret|SecretStr|SecretString|string|str|String|StrictStr|text|bytes|char|varchar|Buffer|Uint8Array|any|unknown|object|number|int|boolean|bool)(?:[<[(|?!;,) ].*|\*?)|\[\](?:byte|string|rune).*|(?:Self|self|this|cls|args|opts|options|config|cfg|params|settings|env|req|request|process|secrets|vars?|data|local|module|each|github|inputs|credentials)\.[A-Za-z_$][\w$.]*[;,)]?)$/
 /** Whether bytes[start, end), which are not in quotes, are an expression of a program instead of a secret. */
 export function isExpression(bytes: Uint8Array, start: number, end: number): boolean {
   if (end - start > 128) return false
   const text = String.fromCharCode(...bytes.subarray(start, end))
-  return call.test(text) || type.test(text)
+  return call.test(text) || type.test(text) || keyword.test(text)
 }

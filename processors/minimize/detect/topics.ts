@@ -83,7 +83,7 @@ export const topicWords = {
   ch_ahv:
     'ahv ahv_nummer ahvnummer ahvn avs numero_avs navs ahv_nr sozialversicherungsnummer oasi nuova_avs numero_avs_navs ahvn versichertennummer sozialversicherungsnummer_ch navs13',
   ie_ppsn: 'ppsn pps pps_number ppsnumber pps_no personal_public_service',
-  cz_rc: 'rodne_cislo rodnecislo rodneho_cisla rodne birth_number r_c rc',
+  cz_rc: 'rodne_cislo rodnecislo rodneho_cisla rodne birth_number r_c',
   uk_nhs: 'nhs nhs_number nhsnumber nhs_no',
   uk_nino:
     'nino national_insurance national_insurance_number ni_number ni_no ninumber nationalinsurance nat_ins ni_no nino_number',
