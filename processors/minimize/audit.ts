@@ -29,6 +29,12 @@ interface Tally {
   readonly found: Counter
   readonly byKey: Counter
 }
+/** What the change that a key asks for was counted by last, kept beside the key: for the tenant of these tallies. */
+export interface Told {
+  of: object | undefined
+  tally: Tally | undefined
+}
+export const nothingTold = (): Told => ({ of: undefined, tally: undefined })
 /** By detector, then by action. */
 type Tallies = Map<string, (Tally | undefined)[]>
 
@@ -87,13 +93,26 @@ export class Audit {
   }
 
   count(action: Action, type: string, detector: string): void {
-    const { action: i, found, byKey } = this.#tally(action, type, detector)
+    this.#add(this.#tally(action, type, detector), type)
+  }
+
+  /** Begins a field and counts what its key asks for. */
+  countKeyed(key: string, action: Action, type: string, told: Told): void {
+    this.field(key)
+    if (told.tally === undefined || told.of !== this.#ofTenant) {
+      told.tally = this.#tally(action, type, type)
+      told.of = this.#ofTenant
+    }
+    this.#add(told.tally, type)
+  }
+
+  #add({ action, found, byKey }: Tally, type: string): void {
     this.#total++
-    this.#counts[i]!++
+    this.#counts[action]!++
     found.add(1)
     byKey.add(1)
     if (this.#annotations === 'debug' && this.#changed.length < limits.listedChangesMax)
-      this.#changed.push(`${action} ${type} ${this.#key}`)
+      this.#changed.push(`${actions[action]!} ${type} ${this.#key}`)
   }
 
   #tally(action: Action, type: string, detector: string): Tally {

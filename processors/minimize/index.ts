@@ -13,7 +13,7 @@ import { Role } from '../../src/otlp/keys.ts'
 import type { LogRecord } from '../../src/otlp/record.ts'
 import type { LogsRequest, Resource, Scope } from '../../src/otlp/request.ts'
 import { Mark, type Slots } from '../../src/otlp/slots.ts'
-import { Audit } from './audit.ts'
+import { Audit, nothingTold } from './audit.ts'
 import { type BodyMetadata, metadataOfBody } from './body.ts'
 import { type Config, config } from './config.ts'
 import { noHint } from './detect/index.ts'
@@ -40,6 +40,7 @@ const roleVerdict = (key: string): Verdict => ({
   fate: clearFate,
   isPersonal: false,
   clean: nothingClean(),
+  told: nothingTold(),
 })
 
 class Minimize implements Processor {
@@ -155,8 +156,7 @@ class Minimize implements Processor {
         continue
       }
       slots.putText(slot, lane.from, lane.to, lane.textFrom)
-      this.#audit.field(verdict.key)
-      this.#audit.count(verdict.treatment.action, verdict.type, verdict.type)
+      this.#audit.countKeyed(verdict.key, verdict.treatment.action, verdict.type, verdict.told)
     }
   }
 

@@ -4,6 +4,7 @@
  */
 import { ConfigError } from '../../src/errors.ts'
 import { KeyMemo } from '../../src/otlp/keys.ts'
+import { nothingTold, type Told } from './audit.ts'
 import type { Config } from './config.ts'
 import { hintOf, type KeyHint, lastScan, noHint, scanText } from './detect/index.ts'
 import type { Detector } from './detect/registry.ts'
@@ -31,6 +32,7 @@ export interface Verdict {
   readonly isPersonal: boolean
   /** The last value of this key in which nothing was found, in the request of that number: records repeat themselves. */
   readonly clean: { request: number; start: number; end: number }
+  readonly told: Told
 }
 export const nothingClean = (): Verdict['clean'] => ({ request: -1, start: 0, end: 0 })
 
@@ -140,6 +142,7 @@ export class Policy {
       fate: this.metadata?.fate(key) ?? clearFate,
       isPersonal,
       clean: nothingClean(),
+      told: nothingTold(),
     }
   }
 }
@@ -155,6 +158,7 @@ const ownKey: Verdict = {
   fate: clearFate,
   isPersonal: false,
   clean: nothingClean(),
+  told: nothingTold(),
 }
 
 const entryOf = (key: string): KeyEntry | undefined =>
