@@ -3,7 +3,7 @@
  * passed with two loads, however many words there are.
  */
 import { forwardWords } from './forward.ts'
-import { anchorWords, gluedEndings, loudWords } from './secret_keys.ts'
+import { anchorWords, endingWords, gluedEndings, loudWords } from './secret_keys.ts'
 
 /** 16 KiB: stays in the first-level cache; about one in thirty other words hits by chance, and is then looked up. */
 export const anchors = new Uint8Array(16384)
@@ -26,6 +26,7 @@ for (const word of [...anchorWords, ...forwardWords]) {
   mark(anchors, word.slice(0, 4))
   mark(anchors, word.slice(-4))
 }
+for (const word of endingWords) mark(anchors, word.slice(-4))
 for (const word of [...loudWords, ...forwardWords]) mark(loudAnchors, word.slice(-4))
 for (const ending of gluedEndings)
   for (const c of 'abcdefghijklmnopqrstuvwxyz')

@@ -10,8 +10,9 @@ import { type Stops, scan, scanStops } from './engine.ts'
 import { isPlaceholderText } from './placeholder.ts'
 import { isDrawn, looksRandom } from './random.ts'
 import { detector, detectors } from './registry.ts'
-import { SecretKey, secretKey } from './secret_keys.ts'
+import { SecretKey, secretKey, vendorOfKey } from './secret_keys.ts'
 import { Scan } from './state.ts'
+import { hasForm, type Vendor } from './vendor_names.ts'
 
 export interface Finding {
   readonly detector: string
@@ -27,9 +28,14 @@ export interface Finding {
 export interface KeyHint {
   readonly topics: readonly number[]
   readonly secret: SecretKey
+  /** Whose keys such a secret is held against. */
+  readonly vendor: Vendor | undefined
 }
-export const noHint: KeyHint = { topics: [], secret: SecretKey.None }
-export const hintOf = (key: string): KeyHint => ({ topics: topicsOfKey(key), secret: secretKey(key) })
+export const noHint: KeyHint = { topics: [], secret: SecretKey.None, vendor: undefined }
+export function hintOf(key: string): KeyHint {
+  const secret = secretKey(key)
+  return { topics: topicsOfKey(key), secret, vendor: secret === SecretKey.None ? undefined : vendorOfKey(key) }
+}
 
 const state = new Scan()
 const generic = detector('generic_secret', 'secret')
@@ -47,7 +53,7 @@ export function scanBytes(bytes: Uint8Array, from: number, to: number, hint: Key
   }
   begin(bytes, from, to, hint)
   if (!scan(state)) return false
-  if (hint.secret !== SecretKey.None) wholeSecret(hint.secret)
+  if (hint.secret !== SecretKey.None) wholeSecret(hint)
   if (state.hits.count > 1) state.hits.sort()
   return true
 }
@@ -96,12 +102,17 @@ export function scanText(text: string, hint: KeyHint): void {
 export const lastScan = (): Scan => state
 
 /** The value of a key that tells: a secret as a whole, as far as the kind of key says. */
-function wholeSecret(kind: SecretKey): void {
+function wholeSecret({ secret: kind, vendor }: KeyHint): void {
   const { bytes, from, to, hits } = state
   const length = to - from
   if (length === 0 || hits.count > 0) return
   const text = Buffer.from(bytes.subarray(from, Math.min(to, from + 96))).toString('latin1')
   if (length <= 96 && isPlaceholderText(text)) return
+  if (vendor !== undefined && hasForm(bytes, from, to, vendor)) {
+    hits.add(from, to, vendor.detector, 90)
+    return
+  }
+  if (kind === SecretKey.Vendor) return
   if (kind === SecretKey.Random && !looksRandom(bytes, from, to, 12)) return
   if (kind === SecretKey.Drawn && !isDrawn(bytes, from, to)) return
   if (kind === SecretKey.Code && !/^\d{3,8}$/.test(text)) return

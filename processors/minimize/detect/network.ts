@@ -175,7 +175,7 @@ export function colons(s: Scan, from: number): number {
   const isFollowed = s.byte(at) === 58 && classes[s.byte(at + 1)]! & alnum
   if (classes[s.byte(at)]! & alnum || (isFollowed && !(gaps === 1 && isWordAt(s, at + 1)))) return at
   if (short && groups === 6 && gaps === 0) return macHit(s, start, at)
-  const isWhole = gaps === 0 ? groups === 8 : groups >= 2 && groups < 8 && (hasDigit || groups >= 4)
+  const isWhole = gaps === 0 ? groups === 8 : groups >= 2 && groups < 8 && (hasDigit || groups >= 6)
   if (!isWhole || (gaps === 1 && at - start <= 3) || s.byte(at) === 46) return at
   if (isLinkUp(b, start, at)) s.hits.add(start, at, ip, 90)
   return at

@@ -11,17 +11,21 @@ import { commandLine } from './command_line.ts'
 import { isExpression, isPlaceholder } from './placeholder.ts'
 import { isDrawn, looksRandom } from './random.ts'
 import { detector } from './registry.ts'
-import { SecretKey, secretKeyIn } from './secret_keys.ts'
+import { SecretKey, secretKeyIn, vendorOfKey } from './secret_keys.ts'
 import type { Scan } from './state.ts'
+import { hasForm } from './vendor_names.ts'
 
 const password = detector('password', 'secret')
 const generic = detector('generic_secret', 'secret')
 const authorization = detector('authorization', 'secret')
 const cookie = detector('cookie', 'secret')
 const keyMax = 64
+/** Keys of vendors that have no prefix, in bytes. */
+const vendorKeyMin = 20
+const vendorKeyMax = 128
 
 /** The value that was read last. */
-const value = { from: 0, to: 0, isQuoted: false, isNatural: false, isBare: false }
+const value = { from: 0, to: 0, isQuoted: false, isNatural: false, isBare: false, keyFrom: 0, keyTo: 0 }
 
 /** A telling word lies in [start, end). Returns where to go on. */
 export function pair(s: Scan, start: number, end: number): number {
@@ -41,6 +45,8 @@ export function pair(s: Scan, start: number, end: number): number {
   if (kind === SecretKey.None) return end
   if (comparedBefore(s, from, kind)) return to
   value.isBare = false
+  value.keyFrom = from
+  value.keyTo = to
   const at = operator(s, from, to)
   if (at < 0 || isPrompt(s, from, to, at)) return to
   if (value.isBare && kind !== SecretKey.Strong) return to
@@ -116,6 +122,8 @@ function operator(s: Scan, from: number, to: number): number {
     while (at - valueFrom < 8 && (s.byte(at) === 32 || s.byte(at) === 9)) at++
     return s.byte(at) === 64 && classes[s.byte(at + 1)]! & quote ? at + 1 : at
   }
+  // `twilio token - 'x'`
+  if (s.byte(at) === 45 && s.byte(at + 1) === 32 && at > spaceFrom && classes[s.byte(at + 2)]! & quote) return at + 2
   if (closed) return isListed(s, from) ? -1 : besideQuoted(s, spaceFrom)
   if (at === spaceFrom) return -1
   // A column of a table: no ports, options, or words of a heading.
@@ -188,6 +196,12 @@ function readValue(s: Scan, at: number, keyFrom: number): void {
     while (to < last && !(b[to] === open && (escaped === 1 || b[to - 1] !== 92)) && b[to] !== 10) to++
     value.to = to - (escaped && b[to - 1] === 92 ? 1 : 0)
     if (b[to] !== open) value.to = to < s.to || escaped ? value.from : value.to
+    // `'"x"'`: quotes in quotes.
+    const inner = s.byte(value.from)
+    if (value.to - value.from > 2 && classes[inner]! & quote && b[value.to - 1] === inner) {
+      value.from++
+      value.to--
+    }
     s.hits.steps += to - at
     return
   }
@@ -223,6 +237,8 @@ function take(s: Scan, kind: SecretKey): boolean {
   const length = to - from
   if (length < 3 || isPlaceholder(s.bytes, from, to)) return false
   if (!isQuoted && isExpression(s.bytes, from, to)) return false
+  if (kind === SecretKey.Vendor || kind === SecretKey.Random || kind === SecretKey.Drawn) if (isOfVendor(s)) return true
+  if (kind === SecretKey.Vendor) return false
   if (kind === SecretKey.Code) {
     if (length < 3 || length > 8 || !allDigits(s.bytes, from, to)) return false
     s.hits.add(from, to, generic, 85)
@@ -242,6 +258,22 @@ function take(s: Scan, kind: SecretKey): boolean {
   if (value.isBare && !isQuoted && !isDrawn(s.bytes, from, to)) return false
   if (isNatural && !isQuoted && isPlainWord(s.bytes, from, to) && !hasSpace(s.bytes, from, to)) return false
   s.hits.add(from, to, password, 85)
+  return true
+}
+
+/** Whether the value read last has the form of the keys of the vendor that its key, or the word before it, names. */
+function isOfVendor(s: Scan): boolean {
+  const { from, to } = value
+  if (to - from < vendorKeyMin || to - from > vendorKeyMax) return false
+  let { keyFrom } = value
+  if (s.byte(keyFrom - 1) === 32) {
+    // `opsgenie token = …`
+    keyFrom--
+    while (keyFrom > s.from && value.keyTo - keyFrom < keyMax && isKeyByte(s.bytes[keyFrom - 1]!)) keyFrom--
+  }
+  const vendor = vendorOfKey(textOf(s.bytes, keyFrom, value.keyTo))
+  if (vendor === undefined || !hasForm(s.bytes, from, to, vendor)) return false
+  s.hits.add(from, to, vendor.detector, 90)
   return true
 }
 
@@ -315,6 +347,8 @@ function header(s: Scan, at: number, id: number): number {
     }
   }
   if (to - from < 4 || isPlaceholder(s.bytes, from, to)) return Math.max(at, from)
+  // `['authorization', 'cookie']`
+  if (s.byte(at - 1) === 44 || (s.byte(at - 1) === 32 && s.byte(at - 2) === 44)) return at
   if (id === cookie && !s.bytes.subarray(from, Math.min(to, from + 256)).includes(61)) return at
   s.hits.add(from, to, id, 88)
   return to

@@ -8,7 +8,7 @@ const words = new Set(
 )
 
 const template =
-  /^(?:!(?:vault|Ref|Sub|GetAtt|ENV|env|secret|reference)\b|\[(?:FILTERED|REDACTED|MASKED|HIDDEN|SECRET|PASSWORD)\b|\$\{|\$\(|\$[A-Z_]+$|\$[a-z_]+(?:$|\/|::)|\{\{|<[^>]*>$|%[({]|#\{|%[A-Za-z_]+%$|\[[A-Za-z_ ]+\]$|@@|process\.env|os\.environ|\*+$|\*\*[A-Za-z ]+\*\*$|x{4,}$|X{4,}$|\.{3,}|-+$|…)/
+  /^(?:@[<${[]|!(?:vault|Ref|Sub|GetAtt|ENV|env|secret|reference)\b|\[(?:FILTERED|REDACTED|MASKED|HIDDEN|SECRET|PASSWORD)\b|\$\{|\$\(|\$[A-Z_]+$|\$[a-z_]+(?:$|\/|::)|\{\{|<[^>]*>$|%[({]|#\{|%[A-Za-z_]+%$|\[[A-Za-z_ ]+\]$|@@|process\.env|os\.environ|\*+$|\*\*[A-Za-z ]+\*\*$|x{4,}$|X{4,}$|\.{3,}|-+$|…)/
 const already = /^(?:hmac:[0-9a-f]{8}:|cose:|<[a-z_]+>|%3C[a-z_]+%3E)/
 
 /** Whether bytes[start, end) stand for a secret instead of being one. */
@@ -44,7 +44,7 @@ export function isPlaceholderText(text: string): boolean {
 /** `/run/secrets/db`, `C:\\keys\\db`, `kubernetes.io/tls`: where a secret lies, or of which kind it is. */
 const path =
   /^(?:(?:\/|\.{1,2}\/|~\/)[a-z_.][\w.-]*(?:\/[a-z_.][\w.-]*)*\/?|[A-Za-z]:\\[\w\\ .-]+|[a-z\d.-]+\.[a-z]{2,3}\/[a-z-]+)$/
-const address = /^[a-z][a-z\d+.-]{1,15}:\/\/[^\s@?]*$/
+const address = /^[a-z][a-z\d+.-]{1,15}:\/\/(?:[^\s@:?/]+@)?[^\s@?]*$/
 const isPath = (text: string): boolean => (path.test(text) || address.test(text)) && !/[\da-z]{20}/i.test(text)
 
 /** A call, or a type: `getpass.getpass()`, `os.getenv("X")`, `Optional[str]`, `Option<String>`, `*string`, `[]byte`. */

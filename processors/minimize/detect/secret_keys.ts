@@ -5,6 +5,7 @@
 
 import { textOf } from './ascii.ts'
 import { commandWords } from './command_line.ts'
+import { endsInVendor, type Vendor, vendorNames, vendorOf } from './vendor_names.ts'
 
 export const SecretKey = {
   None: 0,
@@ -20,6 +21,8 @@ export const SecretKey = {
   Cookie: 5,
   /** Only a long value of letters and digits that a machine drew: `acme_key`. */
   Drawn: 6,
+  /** Only what has the form of a vendor's keys: `datadog`. */
+  Vendor: 7,
 } as const
 export type SecretKey = (typeof SecretKey)[keyof typeof SecretKey]
 
@@ -66,6 +69,16 @@ export function secretKey(key: string): SecretKey {
   if (known.size >= knownMax) known.clear()
   known.set(key, kind)
   return kind
+}
+
+const knownVendors = new Map<string, Vendor | undefined>()
+/** The vendor that a key names. Remembered too. */
+export function vendorOfKey(key: string): Vendor | undefined {
+  if (knownVendors.has(key)) return knownVendors.get(key)
+  const vendor = vendorOf(wordsOf(key))
+  if (knownVendors.size >= knownMax) knownVendors.clear()
+  knownVendors.set(key, vendor)
+  return vendor
 }
 
 /** Keys that were decided last, by their bytes: length (1), kind (1), bytes. A newer one takes an older one's row. */
@@ -121,7 +134,8 @@ function decide(key: string): SecretKey {
     if (before === undefined || plainBefore.has(before)) return SecretKey.None
     return words.some((word) => vendors.has(word)) || before === 'shared' ? SecretKey.Random : SecretKey.Drawn
   }
-  return random.has(last) || /(?:token|apikey|sessionid)$/.test(last) ? SecretKey.Random : SecretKey.None
+  if (random.has(last) || /(?:token|apikey|sessionid)$/.test(last)) return SecretKey.Random
+  return endsInVendor(words) ? SecretKey.Vendor : SecretKey.None
 }
 
 /** Whether the phrase's words stand in the key with at most two words behind them. */
@@ -153,3 +167,6 @@ export const anchorWords: readonly string[] = [
   ...phrases.map((phrase) => phrase.at(-1)!),
   ...'token authorization authorisation cookie cookies'.split(' '),
 ]
+
+/** Vendors' names of which the end is looked for. */
+export const endingWords: readonly string[] = vendorNames.filter(({ isBare }) => isBare).map(({ name }) => name)

@@ -52,7 +52,8 @@ const lowerHex = '0123456789abcdef'
 const lowers = '0123456789abcdefghijklmnopqrstuvwxyz'
 const uppers = lowers.toUpperCase()
 const letters = `${lowers}${uppers.slice(10)}`
-const alphabets: Record<string, string> = {
+/** By the letter that stands for them in the tables. */
+export const alphabets: Record<string, string> = {
   d: '0123456789',
   h: lowerHex,
   H: `${lowerHex}ABCDEF`,
