@@ -6,7 +6,7 @@ export const namesAToL = `
 abuseipdb            - l80            trufflehog:abuseipdb
 abyssale             - a40            trufflehog:abyssale
 accuweather          - a32            trufflehog:accuweather
-adafruit             ! t32            gitleaks:adafruit-api-key
+adafruit             - t32            gitleaks:adafruit-api-key
 adobe                - l32            gitleaks:adobe-client-id
 adzuna               - l32            trufflehog:adzuna
 airbrake             - t32,t40        trufflehog:airbrakeuserkey
@@ -19,7 +19,7 @@ alibaba              - l30            gitleaks:alibaba-access-key-id
 alienvault           - l64            trufflehog:alienvault
 amadeus              - a32            trufflehog:amadeus
 ambee                - h64            trufflehog:ambee
-amplitude            ! h32            trufflehog:amplitudeapikey
+amplitude            - h32            trufflehog:amplitudeapikey
 anypoint             - H32,U          trufflehog:anypointoauth2
 apacta               - t36            trufflehog:apacta
 apideck              - a40            trufflehog:apideck
@@ -67,7 +67,7 @@ blogger              - t39            kingfisher:blogger.1
 blynk                - t32,t40        noseyparker:blynk.1
 bombbomb             - b88            kingfisher:bombbomb.1
 boostnote            - h64            trufflehog:boostnote
-braintree            ! h32            trufflehog:braintreepayments
+braintree            - h32            trufflehog:braintreepayments
 brandfetch           - a40            trufflehog:brandfetch
 browserstackaccesskey - a20            trufflehog:browserstack
 browserstackkey      - a20            trufflehog:browserstack
@@ -127,7 +127,7 @@ confluent            ! b64            gitleaks:confluent-secret-key
 contentful           ! t43            gitleaks:contentful-delivery-api-token
 convertkit           - t22            trufflehog:convertkit
 countrylayer         - l32            trufflehog:countrylayer
-coveralls            ! t37            trufflehog:coveralls
+coveralls            - t37            trufflehog:coveralls
 craftmypdf           - a35            trufflehog:craftmypdf
 crowdin              - a80            trufflehog:crowdin
 cryptocompare        - t64            trufflehog:cryptocompare
@@ -141,7 +141,7 @@ dareboost            - a60            trufflehog:dareboost
 databox              - b21            kingfisher:databox.1
 datadog              ! t32,t40        gitleaks:datadog-access-token
 deepai               - t36            trufflehog:deepai
-deepgram             ! l40            trufflehog:deepgram
+deepgram             - l40            trufflehog:deepgram
 delighted            - a32            trufflehog:delighted
 demio                - a32            trufflehog:demio
 detectify            - l32            trufflehog:detectify
@@ -149,7 +149,7 @@ detectlanguage       - l32            trufflehog:detectlanguage
 diffbot              - l32            trufflehog:diffbot
 diggernaut           - l40            trufflehog:diggernaut
 digitalocean         ! h64            trufflehog:digitaloceantoken
-discord              ! h64,t32,t68    gitleaks:discord-api-token
+discord              - h64,t32,t68    gitleaks:discord-api-token
 disqus               - a64            trufflehog:disqus
 dnscheck             - a32,t36        trufflehog:dnscheck
 docparser            - h40            trufflehog:docparser
@@ -161,9 +161,9 @@ dynalist             - t128           trufflehog:dynalist
 dyspatch             - u52            trufflehog:dyspatch
 easyinsight          - a20            trufflehog:easyinsight
 edamam               - l32            trufflehog:edamam
-elevenlabs           ! h32            trufflehog:elevenlabs
+elevenlabs           - h32            trufflehog:elevenlabs
 enablex              - a36,l24        trufflehog:enablex
-etherscan            ! u34            trufflehog:etherscan
+etherscan            - u34            trufflehog:etherscan
 ethplorer            - t22            trufflehog:ethplorer
 eventbrite           - u20            trufflehog:eventbrite
 exchangerate         - h24            trufflehog:exchangerateapi
@@ -178,7 +178,7 @@ feedier              - a32            trufflehog:feedier
 finage               - u32            kingfisher:finage.1
 financialmodelingprep - a32            trufflehog:financialmodelingprep
 findl                - U              kingfisher:findl.1
-finicity             ! h32,l20        gitleaks:finicity-client-secret
+finicity             - h32,l20        gitleaks:finicity-client-secret
 finnhub              ! l20            gitleaks:finnhub-access-token
 flickr               ! l32            gitleaks:flickr-access-token
 flightapi            - l24            trufflehog:flightapi
@@ -188,9 +188,9 @@ fmfw                 - t32            trufflehog:fmfw
 formsite             - a32            trufflehog:formsite
 foursquare           - u48            trufflehog:foursquare
 freshbooks           ! l64            gitleaks:freshbooks-access-token
-freshdesk            ! a20            trufflehog:freshdesk
+freshdesk            - a20            trufflehog:freshdesk
 freshworks           - t22            trufflehog:myfreshworks
-fulcrum              ! l80            trufflehog:fulcrum
+fulcrum              - l80            trufflehog:fulcrum
 fullstory            - b88            trufflehog:fullstory
 fxmarket             - b20            trufflehog:fxmarket
 geckoboard           - a44            trufflehog:geckoboard
@@ -204,7 +204,7 @@ getgist              - b68            trufflehog:getgist
 getresponse          - l32            trufflehog:getresponse
 getsandbox           - t40            trufflehog:getsandbox
 gitalk               - h20,h40        noseyparker:gitalk.1
-gitter               ! t40            gitleaks:gitter-access-token
+gitter               - t40            gitleaks:gitter-access-token
 glassnode            - a27            trufflehog:glassnode
 graphhopper          - t36            trufflehog:graphhopper
 gtmetrix             - h32            trufflehog:gtmetrix
@@ -219,7 +219,7 @@ heroku               ! U              gitleaks:heroku-api-key
 holidayapi           - t36            trufflehog:holidayapi
 honeycomb            ! a22,h32
 html2pdf             - a64            trufflehog:html2pdf
-hubspot              ! U              gitleaks:hubspot-api-key
+hubspot              - U              gitleaks:hubspot-api-key
 hybiscus             - a43            trufflehog:hybiscus
 iconfinder           - a64            trufflehog:iconfinder
 iexcloud             - t35            trufflehog:iexcloud
@@ -228,7 +228,7 @@ imagga               - b72            trufflehog:imagga
 infura               ! l32            trufflehog:infura
 insightly            - t36            trufflehog:insightly
 instamojo            - a128,a40       trufflehog:instamojo
-intercom             ! t60            gitleaks:intercom-api-key
+intercom             - t60            gitleaks:intercom-api-key
 interseller          - U              trufflehog:interseller
 intrinio             - a44            trufflehog:intrinio
 invoiceocean         - a20            trufflehog:invoiceocean
@@ -242,13 +242,13 @@ ipstack              - H32            trufflehog:ipstack
 jenkins              - h32-36         kingfisher:jenkins.1
 jira                 - t24            trufflehog:jiratoken
 jotform              - a32            trufflehog:jotform
-jumpcloud            ! a40            trufflehog:jumpcloud
+jumpcloud            - a40            trufflehog:jumpcloud
 jupiterone           - a76            trufflehog:jupiterone
 juro                 - a40            trufflehog:juro
 klipfolio            - h40            trufflehog:klipfolio
 knapsackpro          - l32            trufflehog:knapsackpro
 kontent              - U,t36          trufflehog:kontent
-kraken               ! b80-90         gitleaks:kraken-access-token
+kraken               - b80-90         gitleaks:kraken-access-token
 kucoin               ! U,h24          gitleaks:kucoin-access-token
 kylas                - t36            trufflehog:kylas
 langfuse             - U              trufflehog:langfuse
@@ -260,14 +260,14 @@ leadfeeder           - t43            trufflehog:leadfeeder
 lemlist              - h32            trufflehog:lemlist
 linenotify           - a43            trufflehog:linenotify
 linkpreview          - a32            trufflehog:linkpreview
-linode               ! h64            trufflehog:linode
+linode               - h64            trufflehog:linode
 liveagent            - a32            trufflehog:liveagent
 loadmill             - a40            trufflehog:loadmill
 logdna               ! h32
 loggly               ! U              trufflehog:loggly
 loginradius          - U              trufflehog:loginradius
 lokalise             ! l40            trufflehog:lokalisetoken
-looker               ! l20,l24        gitleaks:looker-client-id
+looker               - l20,l24        gitleaks:looker-client-id
 loyverse             - t32            trufflehog:loyverse
 lunchmoney           - h50            trufflehog:lunchmoney
 luno                 - t43            trufflehog:luno

@@ -9,11 +9,11 @@ mailboxlayer         - l32            trufflehog:mailboxlayer
 mailchimp            ! h32            gitleaks:mailchimp-api-key
 mailerlite           - l32            trufflehog:mailerlite
 mailgun              ! l32,t72        trufflehog:mailgun
-mailjet              ! a32            trufflehog:mailjetsms
+mailjet              - a32            trufflehog:mailjetsms
 mandrill             ! t20-24         trufflehog:mandrill
 mapquest             - a32            trufflehog:mapquest
 marketstack          - l32            trufflehog:marketstack
-mattermost           ! l26            gitleaks:mattermost-access-token
+mattermost           - l26            gitleaks:mattermost-access-token
 mavenlink            - l64            trufflehog:mavenlink
 meaningcloud         - l32            trufflehog:meaningcloud
 mediastack           - l32            trufflehog:mediastack
@@ -42,7 +42,7 @@ newscatcher          - t43            trufflehog:newscatcher
 newyorktimes         - t32            gitleaks:nytimes-access-token
 nftport              - U              kingfisher:nftport.1
 nicereply            - h40            trufflehog:nicereply
-numverify            ! l32            trufflehog:numverify
+numverify            - l32            trufflehog:numverify
 nutritionix          - l32            trufflehog:nutritionix
 nvapi                - t64            kingfisher:nvapi.1
 npm                  - U              trufflehog:npmtoken
@@ -51,7 +51,7 @@ nytimes              - t32            gitleaks:nytimes-access-token
 oanda                - a24            trufflehog:oanda
 omnisend             - t75            trufflehog:omnisend
 onepagecrm           - b44,l24        trufflehog:onepagecrm
-onesignal            ! U              trufflehog:onesignal
+onesignal            - U              trufflehog:onesignal
 onfleet              - l32            trufflehog:onfleet
 oopspam              - a40            trufflehog:oopspam
 opencagedata         - l32            trufflehog:opencagedata
@@ -63,7 +63,7 @@ packagecloud         - h48            trufflehog:packagecloud
 pagerduty            ! h32,t20        kingfisher:pagerduty
 pandadoc             - a40            trufflehog:pandadoc
 pandascore           - t51            kingfisher:pandascore.1
-papertrail           ! a20
+papertrail           - a20
 paralleldots         - a43            trufflehog:paralleldots
 parseur              - h40            kingfisher:parseur.1
 partnerstack         - a64            trufflehog:partnerstack
@@ -77,10 +77,10 @@ peopledatalabs       - l64            trufflehog:peopledatalabs
 pepipost             - t32            trufflehog:pepipost
 pinata               - l20,l64        trufflehog:pinata
 pipedream            - l32            trufflehog:pipedream
-pipedrive            ! a40            trufflehog:pipedrive
+pipedrive            - a40            trufflehog:pipedrive
 pivotal              - l32            trufflehog:pivotaltracker
 pixabay              - t34            trufflehog:pixabay
-plaid                ! U,l24,l30      gitleaks:plaid-client-id
+plaid                - U,l24,l30      gitleaks:plaid-client-id
 planviewleankit      - h128           trufflehog:planviewleankit
 planyo               - l62            trufflehog:planyo
 plivo                ! t40,u20        trufflehog:plivo
@@ -89,7 +89,7 @@ pollsapi             - u28            trufflehog:pollsapi
 poloniex             - h128           trufflehog:poloniex
 positionstack        - t32            trufflehog:positionstack
 postageapp           - a32            trufflehog:postageapp
-postmark             ! U              noseyparker:postmark.1
+postmark             - U              noseyparker:postmark.1
 powrbot              - a40            trufflehog:powrbot
 prodpad              - h64            trufflehog:prodpad
 proxycrawl           - t22            trufflehog:proxycrawl
@@ -146,7 +146,7 @@ signupgenius         - a32            trufflehog:signupgenius
 sigopt               - u48            trufflehog:sigopt
 simplesat            - l40            trufflehog:simplesat
 simvoly              - l33            trufflehog:simvoly
-sinch                ! l32            trufflehog:sinchmessage
+sinch                - l32            trufflehog:sinchmessage
 sirv                 - a26            trufflehog:sirv
 siteleaf             - a32            trufflehog:siteleaf
 skrapp               - a42            trufflehog:skrappio
@@ -158,14 +158,14 @@ snipcart             - t75            trufflehog:snipcart
 snyk                 - U              kingfisher:snyk.1
 solarwinds           - t71            trufflehog:solarwindsobservability
 sonar                - h40            noseyparker:sonarqube
-sonarcloud           ! h40            trufflehog:sonarcloud
+sonarcloud           - h40            trufflehog:sonarcloud
 sonarqube            ! h40            noseyparker:sonarqube
 sparkpost            - a40            kingfisher:sparkpost.1
 splunk               ! a22            trufflehog:splunkobservabilitytoken
 spoonacular          - l32            trufflehog:spoonacular
 sportsmonk           - a60            trufflehog:sportsmonk
-spotify              ! l32            kingfisher:spotify.1
-squarespace          ! U              gitleaks:squarespace-access-token
+spotify              - l32            kingfisher:spotify.1
+squarespace          - U              gitleaks:squarespace-access-token
 sslmate              - a36            trufflehog:sslmate
 statuscake           - a20            trufflehog:statuscake
 statuspage           - t36            trufflehog:statuspage
@@ -207,7 +207,7 @@ tomtom               - a32            trufflehog:tomtom
 tradier              - a28            trufflehog:tradier
 transferwise         - U              trufflehog:transferwise
 travelpayouts        - l32            trufflehog:travelpayouts
-travis               ! t22            gitleaks:travisci-access-token
+travis               - t22            gitleaks:travisci-access-token
 trello               ! t32,t60-70     trufflehog:trelloapikey
 twelvedata           - l32            trufflehog:twelvedata
 twilio               ! l32            kingfisher:twilio.2
@@ -222,7 +222,7 @@ upcdatabase          - u32            trufflehog:upcdatabase
 uplead               - t32            trufflehog:uplead
 uploadcare           - l20            trufflehog:uploadcare
 upwave               - l32            trufflehog:upwave
-urlscan              ! t36            trufflehog:urlscan
+urlscan              - t36            trufflehog:urlscan
 userflow             - t29            trufflehog:userflow
 userstack            - l32            trufflehog:userstack
 vatlayer             - l32            trufflehog:vatlayer
@@ -254,7 +254,7 @@ worldweather         - l31            trufflehog:worldweather
 youneedabudget       - h64            trufflehog:youneedabudget
 yousign              - l32            trufflehog:yousign
 youtube              - t24,t39        trufflehog:youtubeapikey
-zendesk              ! t40            gitleaks:zendesk-secret-key
+zendesk              - t40            gitleaks:zendesk-secret-key
 zenrows              - h40            trufflehog:zenrows
 zenscrape            - U              trufflehog:zenscrape
 zenserp              - t36            trufflehog:zenserp
