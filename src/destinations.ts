@@ -259,6 +259,10 @@ export class Destinations {
       'exporter',
       'outcome',
     ])
+    const refused = metrics.counter('douane_exporter_refused_records', 'Records refused for good, by why.', [
+      'exporter',
+      'reason',
+    ])
     const corrupt = metrics.counter('douane_queue_corrupt_bytes', 'Bytes of the queue that could not be read.', [
       'exporter',
     ])
@@ -272,10 +276,13 @@ export class Destinations {
       refused: (tenants, records, reason) => {
         accounts.refused(tenants, records, reason)
         shown.sendFailed.add(records)
+        refused.with(id, reasonOf(reason)).add(records)
+        log.warn('records_refused', { exporter: id, records, reason })
       },
       deadLettered: (tenants, records, reason) => {
         accounts.deadLettered(tenants, records, reason)
         shown.sendFailed.add(records)
+        refused.with(id, reasonOf(reason)).add(records)
         log.warn('dead_lettered', { exporter: id, records, reason })
       },
       corrupted: (records, bytes, tenants) => {
@@ -287,6 +294,9 @@ export class Destinations {
     }
   }
 }
+
+/** As a label: without how many it was. */
+const reasonOf = (reason: string): string => reason.replaceAll(/\b\d+ records/g, 'records')
 
 const partsOf = ({ destination, left }: Pick<Held, 'destination' | 'left'>): Destination[] => [
   destination,

@@ -217,6 +217,8 @@ export const limits = {
   /** Bytes that cannot be read any more are kept for a look up to this, per queue. */
   asideBytesMax: 256 * MiB,
   deadLettersMax: 10_000,
+  /** Of a dead letter whose shape is shown. */
+  outlinedRecordsMax: 20,
   deadLetterBytesMax: 1024 * MiB,
   /** Records without a way out are kept up to this, and this long. */
   quarantineBytesMax: 1024 * MiB,

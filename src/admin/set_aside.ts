@@ -1,14 +1,17 @@
 /**
  * What the gateway set aside: records in quarantine, and batches that a destination refused for good. Both are listed
- * by counts and reasons, never by what is in them.
+ * by counts and reasons; of a dead letter its shape can be seen, never what it says.
  */
 import type { FastifyInstance } from 'fastify'
 import { DouaneError } from '../errors.ts'
 import type { Gateway } from '../gateway.ts'
+import { limits } from '../limits.ts'
+import type { DeadLetter } from '../pipeline/dead_letters.ts'
 import type { Destination } from '../pipeline/destination.ts'
 import type { Incoming } from '../pipeline/inbound.ts'
 import type { TenantCounts } from '../pipeline/parcel.ts'
 import type { Released } from '../pipeline/quarantine.ts'
+import { type Outline, outlineOf } from './outline.ts'
 
 /** One dead letter as the API shows it. */
 export interface ShownDeadLetter {
@@ -21,6 +24,11 @@ export interface ShownDeadLetter {
   readonly policy_version: string
   readonly queued: string
   readonly dead: string
+}
+
+/** One of them with its shape; without, where it cannot be read. */
+export interface InspectedDeadLetter extends ShownDeadLetter {
+  readonly outline?: Outline
 }
 
 /** What is in quarantine. */
@@ -45,6 +53,8 @@ export interface SetAside {
   purgeQuarantine(): Promise<{ purged: number }>
   /** Oldest first. */
   deadLetters(destination: string | undefined): Promise<ShownDeadLetter[]>
+  /** By id: a destination has one at most, but several may have refused the same batch. */
+  inspect(id: string): Promise<InspectedDeadLetter[]>
   /** Both give the number of batches. */
   retryDeadLetters(which: Which): Promise<number>
   purgeDeadLetters(which: Which): Promise<number>
@@ -59,7 +69,7 @@ export function setAsideRoutes(app: FastifyInstance, setAside: SetAside): void {
     return { dead_letters: await setAside.deadLetters(query.destination) }
   })
   app.get<{ Params: { id: string } }>('/v1/dead-letters/:id', async ({ params }, reply) => {
-    const found = (await setAside.deadLetters(undefined)).filter(({ id }) => id === params.id)
+    const found = await setAside.inspect(params.id)
     if (found.length === 0) return reply.code(404).send({ error: 'there is no dead letter with this id' })
     return { dead_letters: found }
   })
@@ -99,6 +109,10 @@ export function setAsideOf(gateway: Gateway): SetAside {
     async deadLetters(destination) {
       const lists = await Promise.all(chosen(gateway, destination).map(shown))
       return lists.flat()
+    },
+    async inspect(id) {
+      const found = await Promise.all(chosen(gateway, undefined).map((one) => inspected(one, id)))
+      return found.flat()
     },
     retryDeadLetters: (which) => each(which, (destination) => destination.retryDeadLetters(which.ids)),
     purgeDeadLetters: (which) => each(which, (destination) => destination.deadLetters.purge(which.ids)),
@@ -151,18 +165,27 @@ function chosen({ destinations }: Gateway, id: string | undefined): [id: string,
 }
 
 async function shown([id, { deadLetters }]: [string, Destination]): Promise<ShownDeadLetter[]> {
-  return (await deadLetters.list()).map((letter) => ({
-    destination: id,
-    id: letter.id,
-    reason: letter.reason,
-    records: letter.records,
-    bytes: letter.bytes,
-    tenants: byName(letter.tenants),
-    policy_version: letter.policyVersion,
-    queued: iso(letter.queuedMs),
-    dead: iso(letter.deadMs),
-  }))
+  return (await deadLetters.list()).map((letter) => shownAs(id, letter))
 }
+
+async function inspected([destination, { deadLetters }]: [string, Destination], id: string) {
+  const read = await deadLetters.read(id)
+  if (read === undefined) return []
+  const outline = outlineOf(read.body, limits.outlinedRecordsMax)
+  return [{ ...shownAs(destination, read.letter), ...(outline && { outline }) }]
+}
+
+const shownAs = (destination: string, letter: DeadLetter): ShownDeadLetter => ({
+  destination,
+  id: letter.id,
+  reason: letter.reason,
+  records: letter.records,
+  bytes: letter.bytes,
+  tenants: byName(letter.tenants),
+  policy_version: letter.policyVersion,
+  queued: iso(letter.queuedMs),
+  dead: iso(letter.deadMs),
+})
 
 const iso = (ms: number): string => new Date(ms).toISOString()
 

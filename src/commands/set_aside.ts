@@ -1,7 +1,7 @@
 /** `douane quarantine …` and `douane dead-letters …`: what a running gateway set aside, and what becomes of it. */
 import Table from 'cli-table3'
 import type { Command } from 'commander'
-import type { QuarantineShown, ShownDeadLetter } from '../admin/set_aside.ts'
+import type { InspectedDeadLetter, QuarantineShown, ShownDeadLetter } from '../admin/set_aside.ts'
 import { withDataDir, withFormat } from './common.ts'
 import { askGateway } from './status.ts'
 
@@ -38,9 +38,13 @@ export function setAsideCommands(program: Command): void {
       showLetters(await askGateway(dataDir, `/v1/dead-letters${query}`), format)
     },
   )
-  const inspecting = dead.command('inspect <id>').description('one of them: why, when, whose, how large')
+  const inspecting = dead
+    .command('inspect <id>')
+    .description('one of them: why, when, whose, and its shape without any values')
   withFormat(withDataDir(inspecting), both).action(async (id: string, { dataDir, format }: Shown) => {
-    showLetters(await askGateway(dataDir, `/v1/dead-letters/${encodeURIComponent(id)}`), format)
+    const answer = await askGateway(dataDir, `/v1/dead-letters/${encodeURIComponent(id)}`)
+    showLetters(answer, format)
+    if (format === 'table') showOutlines(answer)
   })
   for (const [verb, what] of [
     ['retry', 'send all, or these, to their destinations again, under their own ids'],
@@ -80,4 +84,20 @@ function showLetters(answer: unknown, format: Shown['format']): void {
     table.push([destination, id, dead, String(records), Object.keys(tenants).join(', '), reason])
   }
   print(table.toString())
+}
+
+function showOutlines(answer: unknown): void {
+  for (const { outline } of (answer as { dead_letters: InspectedDeadLetter[] }).dead_letters) {
+    if (outline === undefined) print('Its content cannot be read.')
+    for (const { attributes, records } of outline?.resources ?? []) {
+      const table = new Table({ head: ['', 'name', 'what'], style: plain })
+      for (const [name, what] of attributes) table.push(['resource', name, what])
+      for (const [n, { attributes: own, ...fields }] of records.entries()) {
+        for (const [name, what] of [...Object.entries(fields), ...own])
+          table.push([`record ${n + 1}`, name, String(what)])
+      }
+      print(table.toString())
+    }
+    if (outline !== undefined && outline.more > 0) print(`and ${outline.more} records more`)
+  }
 }

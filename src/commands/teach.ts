@@ -152,7 +152,7 @@ export const examples: Readonly<Record<string, readonly Example[]>> = {
   'quarantine release': [['douane quarantine release', 'after the missing tenant was added to residency.yaml']],
   'quarantine purge': [['douane quarantine purge', 'they are gone for good']],
   'dead-letters list': [['douane dead-letters list --destination otlp_http/a', 'what one destination refused']],
-  'dead-letters inspect': [['douane dead-letters inspect 0193…', 'why, when, whose, how large']],
+  'dead-letters inspect': [['douane dead-letters inspect 0193…', 'why, when, whose, and its shape without any values']],
   'dead-letters retry': [['douane dead-letters retry --destination otlp_http/a', 'once the destination is repaired']],
   'dead-letters purge': [['douane dead-letters purge 0193…', 'one batch; without ids all']],
   'residency map': [

@@ -1,5 +1,5 @@
 /** What all workers have set aside, as one. */
-import type { QuarantineShown, SetAside, ShownDeadLetter, Which } from '../admin/set_aside.ts'
+import type { InspectedDeadLetter, QuarantineShown, SetAside, ShownDeadLetter, Which } from '../admin/set_aside.ts'
 import type { Member } from './member.ts'
 
 export function setAsideOfAll(members: readonly Member[]): SetAside {
@@ -39,6 +39,7 @@ export function setAsideOfAll(members: readonly Member[]): SetAside {
       const lists = await ask<ShownDeadLetter[]>('deadLetters', destination)
       return lists.flat().sort((a, b) => (a.dead < b.dead ? -1 : 1))
     },
+    inspect: async (id) => (await ask<InspectedDeadLetter[]>('inspect', id)).flat(),
     retryDeadLetters: async (which: Which) => sum(await ask<number>('retryDeadLetters', which)),
     purgeDeadLetters: async (which: Which) => sum(await ask<number>('purgeDeadLetters', which)),
   }
