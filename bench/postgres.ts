@@ -3,7 +3,7 @@
  *
  *   node bench/postgres.ts [records, 600000] [records a batch, 2000] [connections, 2]
  *
- * The records: 10 attributes and a body, about 460 bytes of OTLP each, two tenants, two purposes. Each batch has bytes
+ * Ten batches are under way at a time, as many as a gateway's destination has. The records: 10 attributes and a body, about 460 bytes of OTLP each, two tenants, two purposes. Each batch has bytes
  * of its own ids, so that nothing is stored twice. "Encoding" is the share of this process; the rest is PostgreSQL.
  */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
@@ -23,6 +23,7 @@ import { encodeRequest, type KeyValue } from '../test/oracle/otlp.ts'
 
 const [records = 600_000, batchRecords = 2000, connections = 2] = process.argv.slice(2).map(Number)
 const nowMs = Date.now()
+const consumers = 10
 
 const text = (key: string, value: string): KeyValue => ({ key, value: { stringValue: value } })
 const number = (key: string, value: number): KeyValue => ({ key, value: { intValue: BigInt(value) } })
@@ -125,7 +126,7 @@ async function benchStoring(store: PostgresStore, bodies: Buffer[], folder: stri
       if (outcome.is !== 'accepted') throw new Error(JSON.stringify(outcome))
     }
   }
-  await Promise.all(Array.from({ length: connections }, lane))
+  await Promise.all(Array.from({ length: consumers }, lane))
   const ms = performance.now() - startMs
   const { user, system } = process.cpuUsage(cpu)
   const stored = batches * batchRecords

@@ -1,5 +1,5 @@
 /**
- * Writes one batch through one connection: its id, its rows and what they count as, in one transaction.
+ * Writes batches through one connection: their ids, their rows and what they count as, in one transaction.
  *
  * A batch that comes again hits the primary key of `batches`, and nothing of it is stored. Rows go into their partitions
  * and not through `logs`: that saves PostgreSQL the search for each row, and lets a role that may only insert use COPY.
@@ -31,6 +31,13 @@ export async function ensurePartition(client: pg.ClientBase, schema: string, she
   return rows[0].leaf
 }
 
+/** A batch's line in the books: rows that are stored, and records that were left out. */
+export interface Stored {
+  readonly id: string
+  readonly rows: number
+  readonly left: number
+}
+
 export class BatchWriter {
   readonly #client: pg.PoolClient
   /** Quoted. */
@@ -45,13 +52,13 @@ export class BatchWriter {
     this.#storedMicros = storedMicros
   }
 
-  /** `leaves` are the partitions of the sheets. Rejects with PostgreSQL's error, and then nothing is stored. */
-  async all(encoder: RowEncoder, leaves: readonly string[]): Promise<void> {
-    const { sheets, rows, expired, refused, counter } = encoder
-    const statements = [
-      ...this.#books(rows, expired + refused, counter.counts),
-      ...leaves.map((leaf) => this.#copy(leaf)),
-    ]
+  /**
+   * Several batches, or this one alone. `leaves` are the partitions of the sheets. Rejects with PostgreSQL's error, and then
+   * nothing is stored.
+   */
+  async all(encoder: RowEncoder, leaves: readonly string[], batches: readonly Stored[]): Promise<void> {
+    const { sheets, counter } = encoder
+    const statements = [...this.#books(batches, counter.counts), ...leaves.map((leaf) => this.#copy(leaf))]
     const copies = sheets.map((sheet) => sheet.range(0, sheet.rowStarts.length))
     await this.#client.query(new CopyRows(statements.join('; '), copies)).done
   }
@@ -69,7 +76,8 @@ export class BatchWriter {
         poisoned += await this.#copyRange(sheet, leaves[i]!, 0, sheet.rowStarts.length)
       }
       const left = encoder.expired + encoder.refused + poisoned
-      for (const statement of this.#books(encoder.rows - poisoned, left, encoder.counter.counts)) {
+      const batch = { id: this.#id, rows: encoder.rows - poisoned, left }
+      for (const statement of this.#books([batch], encoder.counter.counts)) {
         await this.#client.query(statement)
       }
       await this.#client.query('COMMIT')
@@ -109,9 +117,10 @@ export class BatchWriter {
     return `COPY ${this.#schema}.${pg.escapeIdentifier(leaf)} (${columns}) FROM STDIN (FORMAT binary)`
   }
 
-  #books(rows: number, left: number, counts: readonly Count[]): string[] {
+  #books(batches: readonly Stored[], counts: readonly Count[]): string[] {
     const stored = formatNanos(BigInt(this.#storedMicros) * 1000n)
-    const batch = `INSERT INTO ${this.#schema}.batches VALUES (${text(this.#id)}, '${stored}', ${rows}, ${left})`
+    const lines = batches.map(({ id, rows, left }) => `(${text(id)}, '${stored}', ${rows}, ${left})`)
+    const batch = `INSERT INTO ${this.#schema}.batches VALUES ${lines.join(', ')}`
     const counted = counts.filter(({ records }) => records > 0)
     if (counted.length === 0) return [batch]
     const values = counted.map(({ day, place, retention, eventName, records }) => {

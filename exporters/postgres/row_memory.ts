@@ -34,7 +34,7 @@ const pageBytes = 64 * KiB
 const roomBehind = 64
 
 type Setting = 'body' | 'json' | 'row' | 'storedMicros' | 'resource' | 'resourceBytes' | 'scope' | 'scopeBytes'
-type Exports = Record<Setting, WebAssembly.Global> & {
+type Exports = Record<Setting, { value: number }> & {
   read(from: number, to: number): number
   write(place: number, placeBytes: number): number
 }
@@ -73,26 +73,33 @@ export class RowMemory {
     this.#wasm.body.value = bodyAt
     this.#wasm.json.value = jsonAt
     this.#wasm.row.value = rowAt
+    this.#look()
+  }
+
+  /** Forgets the places of the batches before. */
+  begin(storedMicros: number): void {
+    this.#placesEnd = placesAt
+    this.#wasm.storedMicros.value = storedMicros
   }
 
   /** Takes a batch in. False: it is too large. */
-  load(source: Buffer, storedMicros: number): boolean {
+  load(source: Buffer): boolean {
     this.#isShared = false
-    this.#placesEnd = placesAt
     if (source.length > limits.quickBatchBytesMax) return false
     const size = bodyAt + source.length + roomBehind
     if (size > this.#memory.buffer.byteLength) {
       this.#memory.grow(Math.ceil((size - this.#memory.buffer.byteLength) / pageBytes))
-    }
-    if (this.#bytes.buffer !== this.#memory.buffer) {
-      this.#bytes = Buffer.from(this.#memory.buffer)
-      this.#words = new Int32Array(this.#memory.buffer, 0, 32)
-      this.#micros = new Float64Array(this.#memory.buffer, 0, 1)
+      this.#look()
     }
     this.#source = source
     this.#bytes.set(source, bodyAt)
-    this.#wasm.storedMicros.value = storedMicros
     return true
+  }
+
+  #look(): void {
+    this.#bytes = Buffer.from(this.#memory.buffer)
+    this.#words = new Int32Array(this.#memory.buffer, 0, 32)
+    this.#micros = new Float64Array(this.#memory.buffer, 0, 1)
   }
 
   /** The columns that the next records have in common. */

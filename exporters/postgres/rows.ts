@@ -28,6 +28,13 @@ const set = (range: Range, start: number, end: number) => {
   range.end = end
 }
 
+/** What became of the records of one batch. */
+export interface Added {
+  readonly rows: number
+  readonly refused: number
+  readonly expired: number
+}
+
 export class RowEncoder {
   /** The rows, by partition. */
   sheets: Sheet[] = []
@@ -69,19 +76,38 @@ export class RowEncoder {
     subject_ref: { start: -1, end: -1 },
   }
 
-  /** Encodes a batch. `storedMicros` is Unix time; `shelves` says where each record goes. Throws `WireError`. */
-  encode(body: Uint8Array, shelves: Shelves, storedMicros: number): void {
+  /** Begins anew. `storedMicros` is Unix time; `shelves` says where each record goes. */
+  begin(shelves: Shelves, storedMicros: number): void {
     this.#clear()
-    this.#source = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
     this.#find = shelves
     this.#storedMicros = storedMicros
     memory ??= new RowMemory()
-    this.#isLoaded = memory.load(this.#source, storedMicros)
+    memory.begin(storedMicros)
+  }
+
+  /** Encodes a batch, behind those that were added before: all in one go. Throws `WireError`. */
+  add(body: Uint8Array): Added {
+    const before = { rows: this.rows, refused: this.refused, expired: this.expired }
+    this.#source = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+    this.#isLoaded = memory!.load(this.#source)
     eachField(this.#source, 0, body.length, (tag, start, end) => {
       if (tag === Tag.request.resourceLogs) this.#resourceLogs(start, end)
     })
     this.sheets = [...this.#sheets.values()]
+    this.rows = 0
     for (const { rowStarts } of this.sheets) this.rows += rowStarts.length
+    for (const pile of this.#piles.values()) pile.forget()
+    return {
+      rows: this.rows - before.rows,
+      refused: this.refused - before.refused,
+      expired: this.expired - before.expired,
+    }
+  }
+
+  /** One batch alone. */
+  encode(body: Uint8Array, shelves: Shelves, storedMicros: number): void {
+    this.begin(shelves, storedMicros)
+    this.add(body)
   }
 
   #clear(): void {
@@ -102,7 +128,7 @@ export class RowEncoder {
       this.#sheets.set(key, sheet)
     }
     const pile = new Pile(day, sheet, this.counter)
-    if (this.#isLoaded) pile.keptAt = memory!.keep(pile.columns)
+    pile.keptAt = memory!.keep(pile.columns)
     this.#piles.set(day, pile)
     return pile
   }

@@ -64,6 +64,11 @@ export class Pile {
     this.columns = textColumns([purpose, day.shelf.value, tenant, region])
   }
 
+  /** What was remembered of a batch's bytes is another batch's now. */
+  forget(): void {
+    this.#last = undefined
+  }
+
   /** What a record is counted in, by its event name: mostly the same as the one before. */
   count(source: Buffer, { start, end }: Range): Count {
     const last = this.#lastName

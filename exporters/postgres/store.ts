@@ -1,13 +1,15 @@
 /**
  * Writes batches into a store, each exactly once.
  *
- * A batch is one transaction (batch_writer.ts). One that comes again gets the first one's answer. Where PostgreSQL
+ * A batch is in one transaction (batch_writer.ts), with those that wait at the same time (batch_line.ts); where that fails
+ * for any of them, each gets one of its own. One that comes again gets the first one's answer. Where PostgreSQL
  * refuses a row (not a connection, not a disk: the row itself), that row is left out and counted.
  */
 import pg from 'pg'
 import type { Batch, Counter, Exporter, Host, Outcome } from '../../src/contract.ts'
 import { DependencyError, WireError } from '../../src/errors.ts'
 import { type Access, connect, errorCode, explain, openAccess, storeError } from './access.ts'
+import { BatchLine, type Sending } from './batch_line.ts'
 import { BatchWriter, ensurePartition, isRowError } from './batch_writer.ts'
 import type { StoreOptions } from './options.ts'
 import { RetentionSchedule } from './retention_schedule.ts'
@@ -33,6 +35,7 @@ export class PostgresStore implements Exporter {
   readonly #schema: string
   readonly #counters: Counters
   readonly #encoders: RowEncoder[] = []
+  readonly #line: BatchLine
   /** The names of partitions, by the key of their shelf. */
   readonly #knownShelves = new Map<string, string>()
   #access: Access | undefined
@@ -43,6 +46,7 @@ export class PostgresStore implements Exporter {
     this.#options = options
     this.#host = host
     this.#schema = pg.escapeIdentifier(options.schema)
+    this.#line = new BatchLine(options.max_connections, (group) => this.#sendTogether(group))
     this.#counters = {
       stored: host.counter('postgres_stored_records', 'Records stored in PostgreSQL.'),
       expired: host.counter('postgres_expired_records', 'Records not stored: older than their retention on arrival.'),
@@ -113,7 +117,14 @@ export class PostgresStore implements Exporter {
   }
 
   async send(batch: Batch, signal: AbortSignal): Promise<Outcome> {
-    if (!this.#pool || !this.#access) return unavailable('the store is not open')
+    return this.#line.send(batch, signal)
+  }
+
+  /** Through one connection. An attempt that is cut short takes the others of its group along: they come again. */
+  async #sendTogether(group: readonly Sending[]): Promise<Outcome[]> {
+    const all = (outcome: Outcome): Outcome[] => group.map(() => outcome)
+    if (!this.#pool || !this.#access) return all(unavailable('the store is not open'))
+    const signal = group.length === 1 ? group[0]!.signal : AbortSignal.any(group.map(({ signal }) => signal))
     let client: pg.PoolClient | undefined
     let broken = false
     const cutShort = () => client && cut(client)
@@ -122,11 +133,12 @@ export class PostgresStore implements Exporter {
       await orAborted(this.#access.ready(), signal)
       client = await this.#pool.connect()
       signal.addEventListener('abort', cutShort)
-      if (signal.aborted) return unavailable('the attempt was cut short')
-      return await this.#store(client, batch, encoder)
+      if (signal.aborted) return all(unavailable('the attempt was cut short'))
+      const batches = group.map(({ batch }) => batch)
+      return (await this.#storeTogether(client, batches, encoder)) ?? (await this.#storeEach(client, batches, encoder))
     } catch (error) {
       broken = isConnectionError(error)
-      return outcomeOf(error)
+      return all(outcomeOf(error))
     } finally {
       signal.removeEventListener('abort', cutShort)
       client?.release(broken || signal.aborted)
@@ -134,15 +146,59 @@ export class PostgresStore implements Exporter {
     }
   }
 
-  async #store(client: pg.PoolClient, batch: Batch, encoder: RowEncoder): Promise<Outcome> {
+  /** One transaction. Undefined: one of them came before, or cannot be stored as it is: nothing was stored. */
+  async #storeTogether(
+    client: pg.PoolClient,
+    batches: readonly Batch[],
+    encoder: RowEncoder,
+  ): Promise<Outcome[] | undefined> {
+    if (batches.length === 1) return undefined
+    const { shelves, storedMicros } = this.#now()
+    try {
+      encoder.begin(shelves, storedMicros)
+      const added = batches.map(({ body }) => encoder.add(body))
+      const write = new BatchWriter(client, this.#schema, '', storedMicros)
+      const lines = added.map(({ rows, expired, refused }, i) => ({
+        id: batches[i]!.id,
+        rows,
+        left: expired + refused,
+      }))
+      await write.all(encoder, await this.#leaves(client, encoder.sheets), lines)
+      return added.map(({ rows, expired, refused }) => this.#account(rows, expired, expired + refused))
+    } catch (error) {
+      const code = errorCode(error)
+      if (error instanceof WireError || code === noTable || isRowError(code)) return undefined
+      throw error
+    }
+  }
+
+  async #storeEach(client: pg.PoolClient, batches: readonly Batch[], encoder: RowEncoder): Promise<Outcome[]> {
+    const outcomes: Outcome[] = []
+    for (const batch of batches) {
+      try {
+        outcomes.push(await this.#store(client, batch, encoder))
+      } catch (error) {
+        if (isConnectionError(error) && !(error instanceof WireError)) throw error
+        outcomes.push(outcomeOf(error))
+      }
+    }
+    return outcomes
+  }
+
+  #now() {
     const nowMs = this.#host.nowMs()
-    const storedMicros = Math.floor(nowMs * 1000)
     const shelves = new Shelves((purpose, tenant) => this.#host.retention?.(purpose, tenant), nowMs)
+    return { shelves, storedMicros: Math.floor(nowMs * 1000) }
+  }
+
+  async #store(client: pg.PoolClient, batch: Batch, encoder: RowEncoder): Promise<Outcome> {
+    const { shelves, storedMicros } = this.#now()
     encoder.encode(batch.body, shelves, storedMicros)
     const write = new BatchWriter(client, this.#schema, batch.id, storedMicros)
+    const left = encoder.expired + encoder.refused
     try {
       const leaves = await this.#leaves(client, encoder.sheets)
-      await write.all(encoder, leaves)
+      await write.all(encoder, leaves, [{ id: batch.id, rows: encoder.rows, left }])
     } catch (error) {
       const code = errorCode(error)
       if (code === alreadyThere) return this.#repeated(write)
@@ -150,7 +206,7 @@ export class PostgresStore implements Exporter {
       if (!isRowError(code)) throw error
       return this.#storeWithout(write, encoder, await this.#leaves(client, encoder.sheets))
     }
-    return this.#account(encoder.rows, encoder.expired, encoder.expired + encoder.refused)
+    return this.#account(encoder.rows, encoder.expired, left)
   }
 
   /** A partition went while we believed in it (retention, or a restored database): learn anew, once. */

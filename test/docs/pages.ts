@@ -56,7 +56,9 @@ function errorsTable(): string {
  * starts a section.
  */
 function limitsTable(): string {
-  const body = linesOf('src/limits.ts').replace('  ...keyLimits,', () => linesOf('src/limits_of_keys.ts'))
+  const body = linesOf('src/limits.ts')
+    .replace('  ...keyLimits,', () => linesOf('src/limits_of_keys.ts'))
+    .replace('  ...storeLimits,', () => linesOf('src/limits_of_stores.ts'))
   const head = ['', '| limit | value | what |', '| --- | --- | --- |']
   const lines: string[] = ['## Requests, and what all parts share', ...head]
   let said = ''

@@ -200,10 +200,10 @@ test('what is too large for the program is done without it', () => {
   const long = 'x'.repeat(limits.quickRecordBytesMax)
   const many = Array.from({ length: 600 }, (_, i) => ({ key: `k${i}`, value: { stringValue: long.slice(0, 9) } }))
   expectSame(requestOf([record('support', { body: { stringValue: long } }), record('support', { attributes: many })]))
-  const large = Array.from({ length: 70 }, () => record('usage', { body: { stringValue: long.slice(0, 65_000) } }))
+  const large = Array.from({ length: 140 }, () => record('usage', { body: { stringValue: long.slice(0, 65_000) } }))
   const body = encodeRequest(requestOf(large))
   expect(body.length).toBeGreaterThan(limits.quickBatchBytesMax)
-  expect(rowsOf(body)).toMatchObject({ rows: 70, refused: 0 })
+  expect(rowsOf(body)).toMatchObject({ rows: 140, refused: 0 })
   const resource = { attributes: [{ key: 'r', value: { stringValue: 'y'.repeat(300 * 1024) } }] }
   expectSame({ resourceLogs: [{ resource, scopeLogs: [{ logRecords: [record('support')] }] }] })
   // More places than there is room for their columns.

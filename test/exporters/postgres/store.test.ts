@@ -176,6 +176,64 @@ describe('a batch is stored exactly once', () => {
   })
 })
 
+describe('batches that wait together are stored together', () => {
+  const many = (count: number, name: string) =>
+    Array.from({ length: count }, (_, i) => batchOf(requestOf([record('usage', { eventName: `${name}${i}` })])))
+
+  test('in one transaction, each counted by itself', async () => {
+    const host = makeHost(server.folder, { usage: '1mo' })
+    const store = await openStore(server, 'together', host)
+    const old = record('usage', { timeUnixNano: nowNanos - 40n * 86_400_000_000_000n })
+    const batches = [...many(20, 'a'), batchOf(requestOf([record('billing'), old]))]
+    const outcomes = await Promise.all(batches.map((batch) => store.send(batch, never)))
+    await store.close()
+    expect(outcomes.slice(0, 20)).toEqual(Array.from({ length: 20 }, () => ({ is: 'accepted' })))
+    expect(outcomes[20]).toMatchObject({ is: 'partial', records: 1 })
+    const books = await server.sql('together', 'SELECT id, records, refused, xmin::text AS transaction FROM batches')
+    expect(books).toHaveLength(21)
+    expect(new Set(books.map(({ transaction }) => transaction)).size).toBe(2)
+    expect(books.find(({ id }) => id === batches[20]!.id)).toMatchObject({ records: 1, refused: 1 })
+    expect(await readAll(server, 'together')).toHaveLength(21)
+    expect(host.counts).toMatchObject({ postgres_stored_records: 21, postgres_expired_records: 1 })
+    const [counted] = await server.sql('together', 'SELECT sum(records)::int AS n FROM usage')
+    expect(counted).toEqual({ n: 21 })
+  })
+
+  test('one that came before, one that is no request and one with a poison row hurt nobody else', async () => {
+    const host = makeHost(server.folder)
+    const store = await openStore(server, 'mixed', host)
+    const [before] = many(1, 'before')
+    await store.send(before!, never)
+    await server.sql('mixed', "ALTER TABLE logs ADD CHECK (event_name IS DISTINCT FROM 'poison')")
+    const poison = batchOf(requestOf([record('usage', { eventName: 'poison' }), record('usage')]))
+    const rubbish = { id: 'rubbish', body: Buffer.from([0x0a, 0x7f]), records: 1 }
+    for (const odd of [[before!], [rubbish], [poison], [before!, rubbish, poison]]) {
+      const batches = [...many(4, 'x'), ...odd, ...many(4, 'y')]
+      const outcomes = await Promise.all(batches.map((batch) => store.send(batch, never)))
+      for (const [i, { is }] of outcomes.entries()) {
+        expect(is).toBe(batches[i] === rubbish ? 'rejected' : batches[i] === poison ? 'partial' : 'accepted')
+      }
+    }
+    await store.close()
+    expect(await readAll(server, 'mixed')).toHaveLength(1 + 4 * 8 + 1)
+    expect(host.counts['postgres_stored_records']).toBe(1 + 4 * 8 + 1)
+  })
+
+  test('one that is cut short takes nothing of the others away', async () => {
+    const store = await openStore(server, 'cut_together')
+    const batches = many(9, 'z')
+    const impatient = batchOf(requestOf(Array.from({ length: 3000 }, () => record('usage'))))
+    const first = await Promise.all([
+      ...batches.map((batch) => store.send(batch, never)),
+      store.send(impatient, AbortSignal.timeout(1)),
+    ])
+    for (const { is } of first) expect(['accepted', 'unavailable']).toContain(is)
+    for (const batch of [...batches, impatient]) expect(await store.send(batch, never)).toEqual({ is: 'accepted' })
+    await store.close()
+    expect(await readAll(server, 'cut_together')).toHaveLength(3009)
+  })
+})
+
 describe('what cannot be stored is told', () => {
   test('a row that PostgreSQL refuses is left out, and its batch is stored', async () => {
     const host = makeHost(server.folder)
