@@ -131,12 +131,12 @@ export function discordToken(s: Scan, start: number): number {
   return at
 }
 
-/** `110201543:AAHdqTcvCH1vGWJxfSe1ofSAs0K5PALDsaw`: digits that end at `colon`, then AA and 33 more. */
+/** `110201543:AAHdqTcvCH1vGWJxfSe1ofSAs0K5PALDsaw`: digits that end at `colon`, then AA and 32 or 33 more. */
 export function telegramToken(s: Scan, start: number, colon: number): number {
   if (colon - start < 8 || colon - start > 10 || !starts(s, colon, ':AA')) return 0
   let at = colon + 1
   while (at - colon < 40 && classes[s.byte(at)]! & token) at++
-  if (at - colon !== 36 || classes[s.byte(start - 1)]! & alnum) return 0
+  if (at - colon < 35 || at - colon > 36 || classes[s.byte(start - 1)]! & alnum) return 0
   s.hits.add(start, at, telegram, 96)
   return at
 }

@@ -9,8 +9,8 @@
  * a run of letters and digits begins, and ends where its alphabet ends. `crc`: the last six characters are the CRC-32 of
  * those before, in base 62 (GitHub, npm): when it fits, the finding is sure.
  *
- * The source is a published rule that takes what the row makes, by name: `gitleaks:github-pat`. Rows without one come from
- * the vendors' own pages.
+ * The source is a published rule that takes what the row makes, by name: `gitleaks:github-pat`; or `seen:public-code`, where
+ * several public repositories hold tokens of that form. Rows without one come from the vendors' own pages alone.
  *
  * The first three bytes choose the formats to try, so the cost does not depend on how many formats there are.
  */

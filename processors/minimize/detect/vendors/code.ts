@@ -21,13 +21,13 @@ gitlab_runner_token        glrt-{t20}                                  gitleaks:
 gitlab_routable_runner     glrt-t{d1}_{t20-27}                         gitleaks:gitlab-runner-authentication-token
 gitlab_runner_registration GR1348941{t20-50}                           gitleaks:gitlab-rrt
 gitlab_scim_token          glsoat-{t20-50}                             gitleaks:gitlab-scim-token
-gitlab_trigger_token       glptt-{t40}
+gitlab_trigger_token       glptt-{t40}                                 gitleaks:gitlab-ptt
 gitlab_job_token           glcbt-{t20}
 gitlab_numbered_job_token  glcbt-{a1-5}_{t20}                          gitleaks:gitlab-cicd-job-token
 gitlab_feature_token       glffct-{t20}                                gitleaks:gitlab-feature-flag-client-token
-gitlab_workspace_token     glwt-{t20}
+gitlab_workspace_token     glwt-{t20}                                  seen:public-code
 bitbucket_app_password     ATBB{t32}                                   noseyparker:bitbucket.1
-bitbucket_access_token     ATCTT3xFfGN0{x150-260}
+bitbucket_access_token     ATCTT3xFfGN0{x150-260}                      trufflehog:atlassian
 atlassian_api_token        ATATT3xFfG{x100-240}                        gitleaks:atlassian-api-token
 azure_devops_pat           azd{l49}
 sourcegraph_token          sgp_{H40}                                   gitleaks:sourcegraph-access-token
@@ -36,24 +36,26 @@ sourcegraph_local_token    sgp_local_{H40}                             gitleaks:
 sourcegraph_cody_token     slk_{h64}                                   trufflehog:sourcegraphcody
 npm_token                  npm_{a36} crc                               gitleaks:npm-access-token
 pypi_token                 pypi-AgEIcHlwaS5vcmc{t50-1000}              gitleaks:pypi-upload-token
-pypi_test_token            pypi-AgENdGVzdC5weXBpLm9yZw{t50-1000}
+pypi_test_token            pypi-AgENdGVzdC5weXBpLm9yZw{t50-1000}       detect-secrets:PypiTokenDetector
 rubygems_key               rubygems_{h48}                              gitleaks:rubygems-api-token
 crates_io_token            cio{a32}                                    noseyparker:cratesio.1
 nuget_api_key              oy2{l43}                                    noseyparker:nuget.1
 docker_pat                 dckr_pat_{t27}                              trufflehog:dockerhub
 docker_org_token           dckr_oat_{t32}                              trufflehog:dockerhub
-artifactory_token          cmVmdGtu{b40-80}
-artifactory_api_key        AKC{a10-80}
+artifactory_token          cmVmdGtu{b40-80}                            trufflehog:artifactoryreferencetoken
+artifactory_api_key        AKC{a10-80}                                 kingfisher:artifactory.1
 artifactory_password       AP{H1}{a10-80}
 artifactory_reference      AKCp{a69}                                   gitleaks:artifactory-api-key
 clojars_token              CLOJARS_{l60}                               gitleaks:clojars-api-token
-packagist_token            packagist_ort_{h40-80}
+packagist_token            packagist_ort_{h40-80}                      seen:public-code
+packagist_update_token     packagist_out_{h40-80}                      seen:public-code
+packagist_user_token       packagist_uut_{h40-80}                      seen:public-code
 jsr_token                  jsrp_{a30-60}
 jsr_device_token           jsrd_{a30-60}
 deno_deploy_token          ddp_{a36}                                   trufflehog:deno
 deno_deploy_org_token      ddo_{a36}
 circleci_pat               CCIPAT_{a22}_{h40}                          trufflehog:circleci
-circleci_project_token     CCIPRJ_{a22}_{h40}
+circleci_project_token     CCIPRJ_{a22}_{h40}                          seen:public-code
 buildkite_agent_token      bkaj_{t40}
 buildkite_user_token       bkua_{l40}                                  trufflehog:buildkite
 buildkite_cluster_token    bkct_{t40-80}
@@ -63,43 +65,45 @@ harness_sat                sat.{t22}.{a24}.{a20}                       gitleaks:
 sonar_user_token           squ_{h40}                                   gitleaks:sonar-api-token
 sonar_project_token        sqp_{h40}                                   gitleaks:sonar-api-token
 sonar_global_token         sqa_{h40}                                   gitleaks:sonar-api-token
-snyk_token                 snyk_uat.{h8}.{j60-400}
-snyk_service_token         snyk_sat.{h8}.{j60-400}
+snyk_token                 snyk_uat.{h8}.{j60-400}                     seen:public-code
+snyk_service_token         snyk_sat.{h8}.{j60-400}                     seen:public-code
 sentry_user_token          sntryu_{h64}                                gitleaks:sentry-user-token
-sentry_org_token           sntrys_eyJ{B80-600}_{b43}
-sentry_app_token           sntrya_{h64}
+sentry_org_token           sntrys_eyJ{B80-600}_{b43}                   gitleaks:sentry-org-token
+sentry_app_token           sntrya_{h64}                                seen:public-code
+sentry_integration_token   sntryi_{h64}                                seen:public-code
 datadog_pat                ddpat_{a20-60}
 newrelic_user_key          NRAK-{u27}                                  trufflehog:newrelicuserkey
 newrelic_insert_key        NRII-{t32}                                  trufflehog:newrelicinsightsinsertkey
 newrelic_browser_key       NRJS-{h19}                                  gitleaks:new-relic-browser-api-token
 newrelic_query_key         NRIQ-{t32}                                  trufflehog:newrelicinsightsquerykey
-newrelic_license_key       eu01xx{h34}
+newrelic_license_key       eu01xx{h34}                                 trufflehog:newreliclicensekey
+newrelic_eu_license_key    eu01xx{H30}NRAL                             trufflehog:newreliclicensekey
 grafana_service_token      glsa_{a32}_{H8}                             gitleaks:grafana-service-account-token
 grafana_cloud_token        glc_{b32-400}                               gitleaks:grafana-cloud-api-token
 grafana_legacy_key         eyJrIjoi{b60-400}                           gitleaks:grafana-api-key
-honeycomb_ingest_key       hcaik_{l58}
+honeycomb_ingest_key       hcaik_{l58}                                 seen:public-code
 honeycomb_management_key   hcamk_{l58}
 honeycomb_classic_key      hcxik_{l58}
-logfire_token              pylf_v1_{l2}_{a40-50}
-axiom_api_token            xaat-{h8}-{h4}-{h4}-{h4}-{h12}
+logfire_token              pylf_v1_{l2}_{a40-50}                       seen:public-code
+axiom_api_token            xaat-{h8}-{h4}-{h4}-{h4}-{h12}              seen:public-code
 axiom_personal_token       xapt-{h8}-{h4}-{h4}-{h4}-{h12}
 rollbar_token              post_server_item_{h32}
 pagerduty_key              u+{t18}
 postman_key                PMAK-{h24}-{h34}                            gitleaks:postman-api-token
 postman_collection_key     PMAT-{u26}
 readme_key                 rdme_{l70}                                  gitleaks:readme-api-token
-launchdarkly_sdk_key       sdk-{h8}-{h4}-{h4}-{h4}-{h12}
-launchdarkly_api_key       api-{h8}-{h4}-{h4}-{h4}-{h12}
+launchdarkly_sdk_key       sdk-{h8}-{h4}-{h4}-{h4}-{h12}               trufflehog:launchdarkly
+launchdarkly_api_key       api-{h8}-{h4}-{h4}-{h4}-{h12}               trufflehog:launchdarkly
 launchdarkly_mobile_key    mob-{h8}-{h4}-{h4}-{h4}-{h12}
 posthog_personal_key       phx_{a40-60}                                trufflehog:posthog
 posthog_project_secret     phs_{a40-60}
 figma_pat                  figd_{t40-44}                               trufflehog:figmapersonalaccesstoken
 figma_oauth_token          figu_{t40-44}                               trufflehog:figmapersonalaccesstoken
-notion_token               ntn_{a46}
+notion_token               ntn_{a46}                                   gitleaks:notion-api-token
 notion_legacy_token        secret_{a43}                                trufflehog:notion
 linear_api_key             lin_api_{a40}                               gitleaks:linear-api-key
-linear_oauth_token         lin_oauth_{h64}
-asana_pat                  1/{d16}:{h32}
+linear_oauth_token         lin_oauth_{h64}                             seen:public-code
+asana_pat                  1/{d16}:{h32}                               kingfisher:asana.3
 asana_v2_pat               2/{d16}/{d16}:{h32}
 airtable_pat               pat{a14}.{h64}                              kingfisher:airtable.1
 typeform_pat               tfp_{x40-64}                                trufflehog:typeform
@@ -116,16 +120,16 @@ settlemint_service_token   sm_sat_{a16}                                gitleaks:
 newrelic_admin_key         NRAA-{h27}                                  noseyparker:newrelic.4
 dependency_track_key       odt_{a32}                                   noseyparker:dtrack.1
 sourcegraph_named_token    sgp_{h16}_local_{h40}                       kingfisher:sourcegraph.2
-circleci_long_pat          CCIPAT_{a22}_{l40}
+circleci_long_pat          CCIPAT_{a22}_{l40}                          trufflehog:circleci
 segment_public_api_token   sgp_{a64}                                   noseyparker:segment.1
-bcrypt_hash                2a\${d2}\${c53}
-bcrypt_b_hash              2b\${d2}\${c53}
-bcrypt_y_hash              2y\${d2}\${c53}
+bcrypt_hash                2a\${d2}\${c53}                             noseyparker:pwhash.2
+bcrypt_b_hash              2b\${d2}\${c53}                             noseyparker:pwhash.2
+bcrypt_y_hash              2y\${d2}\${c53}                             noseyparker:pwhash.2
 md5_crypt_hash             1\${c1-8}\${c22}
-sha256_crypt_hash          5\${c1-16}\${c43}
-sha512_crypt_hash          6\${c1-16}\${c86}
-sha512_rounds_hash         6$rounds={d4-9}\${c1-16}\${c86}
-sha256_rounds_hash         5$rounds={d4-9}\${c1-16}\${c43}
+sha256_crypt_hash          5\${c1-16}\${c43}                           noseyparker:pwhash.3
+sha512_crypt_hash          6\${c1-16}\${c86}                           noseyparker:pwhash.4
+sha512_rounds_hash         6$rounds={d4-9}\${c1-16}\${c86}             noseyparker:pwhash.4
+sha256_rounds_hash         5$rounds={d4-9}\${c1-16}\${c43}             noseyparker:pwhash.3
 yescrypt_hash              y\${c2-12}\${c1-86}\${c43}
 argon2id_hash              argon2id$v={d1-3}$m={x3-40},t={d1-3},p={d1-3}\${B8-90}\${B20-180}
 argon2i_hash               argon2i$v={d1-3}$m={x3-40},t={d1-3},p={d1-3}\${B8-90}\${B20-180}
