@@ -64,7 +64,7 @@ const byEvent = [
 const text = (key: string, value: string): KeyValue => ({ key, value: { stringValue: value } })
 const names = ['auth.login', 'document.opened', 'document.save', 'export.docx', 'http.request', 'account.deleted']
 
-function makeRequest(): LogsRequest {
+function makeRequest(): { request: LogsRequest; body: Buffer } {
   const logRecords = Array.from({ length: records }, (_, i) => ({
     timeUnixNano: 1_700_000_000_000_000_000n + BigInt(i),
     severityNumber: i % 20 === 0 ? 17 : 9,
@@ -91,7 +91,7 @@ function makeRequest(): LogsRequest {
     request.reset(body)
     readRequest(request, body)
   })
-  return request
+  return { request, body }
 }
 let scanNanos = 0
 
@@ -127,6 +127,9 @@ const tagger = (chosen: readonly (readonly string[])[]): Processor =>
   )
 
 function measure(request: LogsRequest, processor: Processor): number {
+  // What a processor asks of the request's memory is there from the next request on.
+  processor.begin?.(request)
+  readRequest(request, body)
   const record = new LogRecord(request, new Resource(request).visit(0), new Scope(request).visit(0))
   return bestOf(() => {
     processor.begin?.(request)
@@ -139,7 +142,7 @@ function measure(request: LogsRequest, processor: Processor): number {
   })
 }
 
-const request = makeRequest()
+const { request, body } = makeRequest()
 const walk = measure(request, { record: () => 'keep' })
 const show = (what: string, nanos: number): void => console.log(`${nanos.toFixed(0).padStart(6)} ns  ${what}`)
 show('reading the request, for comparison', scanNanos)

@@ -134,8 +134,8 @@ class TagPurpose implements Processor {
     )
   }
 
-  begin(_request: LogsRequest): void {
-    this.#decision.begin()
+  begin(request: LogsRequest): void {
+    this.#decision.begin(request)
     this.#catalogue?.begin()
   }
 

@@ -89,6 +89,9 @@ export const limits = {
   /** The table of decisions of a set of conditions: states, and cells of four bytes. A full one starts anew. */
   decisionStatesMax: 4096,
   decisionCellsMax: 1 << 20,
+  /** Texts that a pattern is searched for by, and bytes of one: patterns with more are matched as they are. */
+  literalsMax: 64,
+  literalBytesMax: 64,
 
   // tag_purpose: rules, events of a catalogue and its file, paths an event may list. Counters are one a rule or event.
   purposeRulesMax: 1000,

@@ -19,6 +19,7 @@
 @external('host', 'intern')
 declare function intern(from: i32, to: i32): i32
 
+export { decide } from './decide'
 export { prepend } from './splice'
 
 const IRREGULAR: i32 = 0

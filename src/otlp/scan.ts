@@ -8,10 +8,11 @@
  * The pass itself is WebAssembly, built from wasm/scan.ts by `npm run build:wasm`; the result is in the repository, and
  * a test builds it again and compares. Body and tables lie in its memory:
  *
- *   64 KiB of its own | a guest's | key table | resources | scopes | records | slots | body | arena | splice
+ *   64 KiB of its own | a guest's | lodgers' | key table | resources | scopes | records | slots | body | arena | splice
  *
  * The views of that memory that a request gets are valid until the next scan. A guest is another program that works on
- * the same tables: `Scanner.admit`.
+ * the same tables: `Scanner.admit`. Lodgers have tables of their own, for the part of the program that decides
+ * conditions (wasm/decide.ts): `Scanner.lodge`.
  */
 import { readFileSync } from 'node:fs'
 import { WireError } from '../errors.ts'
@@ -57,6 +58,7 @@ type Exports = Record<GlobalName, WebAssembly.Global<'i32'>> & {
   scan(length: number): number
   forgetKeys(): void
   prepend(steps: number, count: number, end: number): void
+  decide(base: number, record: number, state: number): number
 }
 
 const aborted = (): never => {
@@ -95,7 +97,19 @@ export interface Press {
   run(count: number): void
 }
 const stepsMax = 4096
+/** With more of them, the one that came first has to ask again. */
+const lodgersMax = 8
 const pressBytes = 256 * 1024
+
+/** Room of somebody's own, until the next scan. */
+export interface Lodging {
+  readonly words: Int32Array
+  /** Where it lies, and the records. */
+  readonly at: number
+  readonly records: number
+  /** See wasm/decide.ts: the state that a record leads to; 0: the way is not known. */
+  readonly decide: (at: number, record: number, state: number) => number
+}
 
 /** A program that shares the memory, and who asked for it. */
 interface Guest {
@@ -121,6 +135,8 @@ export class Scanner {
   #home: Buffer = Buffer.alloc(0)
   #press: Press | undefined
   #guest: Guest | undefined
+  /** By owner: how many words, and where they are once there is room. */
+  readonly #lodgers = new Map<object, { readonly words: number; at: number; lodging: Lodging | undefined }>()
 
   constructor(keys: KeyTable) {
     this.#keys = keys
@@ -172,6 +188,19 @@ export class Scanner {
     return this.#guest.owner === owner ? this.#guest.instance : undefined
   }
 
+  /**
+   * Gives `owner` as many words of the memory. Undefined: not yet, there is room from the next scan on. What was in it is
+   * lost when another object is returned.
+   */
+  lodge(owner: object, words: number): Lodging | undefined {
+    const known = this.#lodgers.get(owner)
+    if (known !== undefined) return known.lodging
+    if (this.#lodgers.size === lodgersMax) this.#lodgers.delete(this.#lodgers.keys().next().value!)
+    this.#lodgers.set(owner, { words, at: 0, lodging: undefined })
+    this.#isLaidOut = false
+    return undefined
+  }
+
   get press(): Press | undefined {
     return this.#press
   }
@@ -213,6 +242,7 @@ export class Scanner {
       next += (bytes + PADDING) & ~15
       return at
     }
+    for (const lodger of this.#lodgers.values()) lodger.at = take(lodger.words * 4)
     wasm.keyStore.value = take(wasm.keyStoreBytes.value)
     wasm.resources.value = take(room.resources * RESOURCE_ROW * 4)
     wasm.resourcesEnd.value = wasm.resources.value + room.resources * RESOURCE_ROW * 4
@@ -237,6 +267,7 @@ export class Scanner {
     }
     // The key table was moved: what it knew is not there.
     this.#generation = 0
+    for (const lodger of this.#lodgers.values()) lodger.lodging = this.#lodgingAt(lodger.at, lodger.words)
     const guest = this.#guest
     if (guest !== undefined && guest.instance === undefined) {
       this.#bytes.fill(0, guestAt, guestAt + guest.bytes)
@@ -249,6 +280,11 @@ export class Scanner {
       bytes: this.#bytes,
       run: (count) => wasm.prepend(steps, count, pressAt + pressBytes),
     }
+  }
+
+  #lodgingAt(at: number, words: number): Lodging {
+    const { decide, records } = this.#wasm
+    return { words: this.#words.subarray(at >> 2, (at >> 2) + words), at, records: records.value, decide }
   }
 
   /** More rows for each table. Throws `WireError` where the bounds of a request are reached. */

@@ -12,9 +12,12 @@
  *   next state = table[state × symbols + symbol]       symbol = class of a field
  *   outcome    = which conditions hold, which fail, which stay open
  *
- * Attributes come in the record's own order; those that are absent take no step. What a leaf answers is true, false or
- * "fails", two bits of its field's class. Conditions with leaves of another kind (a pattern over the body, arithmetic)
- * may stay open: they are evaluated by themselves, for the record.
+ * Attributes come in the record's own order; those that are absent take no step. What a leaf answers is true, false,
+ * "fails" or "open", two bits of its field's class. Conditions with leaves of another kind (a pattern that may match
+ * anything, arithmetic) may stay open: they are evaluated by themselves, for the record.
+ *
+ * What is here takes each step the slow way, by asking leaves, and writes down what came of it; wasm/decide.ts takes the
+ * same steps by looking up what is written (walk.ts), and leaves a record to here where something is missing.
  *
  * The table is bounded; when it is full it starts anew. A sender of ever new combinations pays the slow way, and no
  * memory.
@@ -22,15 +25,19 @@
 import { limits } from '../limits.ts'
 import { Kind } from '../otlp/fields.ts'
 import type { LogRecord } from '../otlp/record.ts'
+import { type LogsRequest, RECORD_ROW } from '../otlp/request.ts'
+import type { Lodging } from '../otlp/scan.ts'
 import { Col, ROW } from '../otlp/slots.ts'
 import type { Condition, Typed } from './checker.ts'
 import { compileTest } from './compiler.ts'
 import { ConditionSet } from './condition_set.ts'
-import { type Field, fieldOf, Group, NO_SYMBOL, SeverityGroup, TextGroup, ValueGroup } from './decision_group.ts'
+import { type Field, fieldOf, Group, SeverityGroup, TextGroup } from './decision_group.ts'
 import type { Path } from './paths.ts'
-import { type Shape, Shapes } from './shapes.ts'
+import { Shapes } from './shapes.ts'
+import { ValueGroup } from './value_group.ts'
 import type { Value } from './values.ts'
 import { BY_NAME, type View } from './view.ts'
+import { Header, Walk, walkCells } from './walk.ts'
 
 /** What a combination of classes means. Shared by all records that have it: read only, but for `count`. */
 export interface Outcome {
@@ -73,7 +80,11 @@ export class Decision {
   readonly #body: ValueGroup[] = []
   /** Groups of each attribute that leaves name, by its index in the view. */
   readonly #byAttribute: ValueGroup[][] = []
-  readonly #shapes = new Shapes()
+  readonly #walk = new Walk()
+  readonly #shapes: Shapes
+  /** Where the program looks; undefined: nowhere yet. It sees this table of slots only. */
+  #lodging: Lodging | undefined
+  #rows: Int32Array = new Int32Array(0)
   /** Of the keys that shapes are made of. */
   #generation = -1
   /** By attribute: the visit in which it was met last. */
@@ -98,62 +109,62 @@ export class Decision {
     this.#seen = new Int32Array(this.#view.log.names.length)
     // No attribute was found yet, so this is what absent ones answer; the other groups take a step for each record.
     this.#absent = this.#groups.map((group) => (group.field.kind === 'attribute' ? group.ask(this.#view) : 0))
+    this.#shapes = new Shapes(this.#walk)
+    this.#layOut()
     this.#clear()
   }
 
-  begin(): void {
+  #layOut(): void {
+    const walk = this.#walk
+    for (const group of this.#groups) group.layOut(walk)
+    for (const [header, groups] of [
+      [Header.Severity, this.#severity],
+      [Header.EventName, this.#eventName],
+      [Header.SeverityText, this.#severityText],
+      [Header.Body, this.#body],
+    ] as const) {
+      const blocks = groups.map(({ block }) => block)
+      walk.list(header, blocks)
+    }
+    walk.words[Header.AsksAttributes] = this.#byAttribute.length
+    walk.settle()
+  }
+
+  /** To be called once a request. */
+  begin(request: LogsRequest): void {
     this.#set.begin()
+    this.#lodging = request.scanner?.lodge(this, this.#walk.words.length)
+    this.#rows = request.slots.rows
+    this.#walk.attach(this.#lodging)
   }
 
   /** The outcome for a record, which is then the one that `holds`, `value` and `slot` speak of. */
   decide(record: LogRecord): Outcome {
     const view = this.#view
-    this.#visits = (this.#visits + 1) | 0
     view.visit(record)
     if (view.epoch !== this.#epoch) this.#enterScope(view)
-    let state = this.#epochState
-    const severity = this.#severity
-    for (let i = 0; i < severity.length; i++)
-      state = this.#step(state, severity[i]!, severity[i]!.of(view, record.severityNumber))
-    const eventName = this.#eventName
-    for (let i = 0; i < eventName.length; i++)
-      state = this.#step(state, eventName[i]!, eventName[i]!.of(view, record.eventName))
-    const severityText = this.#severityText
-    for (let i = 0; i < severityText.length; i++)
-      state = this.#step(state, severityText[i]!, severityText[i]!.of(view, record.severityText))
-    const body = this.#body
-    for (let i = 0; i < body.length; i++) state = this.#step(state, body[i]!, body[i]!.of(view, record.body))
-    if (this.#byAttribute.length !== 0) state = this.#attributes(state, record)
+    let state = 0
+    // Rows that grew are elsewhere. Added attributes may have a key that a leaf names.
+    const lodging = this.#lodging
+    if (lodging !== undefined && view.rows === this.#rows && record.firstAdded === record.endAdded)
+      state = lodging.decide(lodging.at, lodging.records + record.index * (RECORD_ROW * 4), this.#epochState)
+    if (state === 0) state = this.#learn(view, record)
     return this.#outcomes[state] ?? this.#conclude(state)
   }
 
-  /** A step for each attribute that a leaf names. */
-  #attributes(from: number, { first, end, firstAdded, endAdded }: LogRecord): number {
-    if (firstAdded === endAdded) {
-      const { rows } = this.#view
-      const shape = this.#shapes.find(rows, first, end)
-      const state = shape === undefined ? 0 : this.#follow(shape, from, first)
-      if (state !== 0) return state
-      if (shape === undefined) this.#shapes.learn(rows, first, end, this.#groupsOf)
-    }
-    const state = this.#search(from, first, end)
-    return firstAdded === endAdded ? state : this.#search(state, firstAdded, endAdded)
-  }
-
-  /** The steps of a record whose shape is known; 0 where one of its attributes was removed: another may count then. */
-  #follow({ slots, groups }: Shape, from: number, first: number): number {
-    const view = this.#view
-    const { rows } = view
-    let state = from
-    for (let i = 0; i < slots.length; i++) {
-      const slot = first + slots[i]!
-      const kind = rows[slot * ROW + Col.Kind]!
-      if (kind === Kind.Removed) return 0
-      const group = groups[i]!
-      const symbol = group.byKind[kind]!
-      state = this.#step(state, group, symbol === NO_SYMBOL ? group.of(view, slot) : symbol)
-    }
-    return state
+  /** The steps of any record. */
+  #learn(view: View, record: LogRecord): number {
+    this.#visits = (this.#visits + 1) | 0
+    let state = this.#epochState
+    for (const group of this.#severity) state = this.#step(state, group, group.of(view, record.severityNumber))
+    for (const group of this.#eventName) state = this.#step(state, group, group.of(view, record.eventName))
+    for (const group of this.#severityText) state = this.#step(state, group, group.of(view, record.severityText))
+    for (const group of this.#body) state = this.#step(state, group, group.of(view, record.body))
+    if (this.#byAttribute.length === 0) return state
+    const { first, end, firstAdded, endAdded } = record
+    if (firstAdded === endAdded) this.#shapes.learn(view.rows, first, end, this.#groupsOf)
+    state = this.#search(state, first, end)
+    return this.#search(state, firstAdded, endAdded)
   }
 
   readonly #groupsOf = (id: number): readonly ValueGroup[] => {
@@ -179,11 +190,7 @@ export class Decision {
       const kind = rows[row + Col.Kind]!
       if (groups === undefined || kind === Kind.Removed || this.#seen[index] === this.#visits) continue
       this.#seen[index] = this.#visits
-      for (let j = 0; j < groups.length; j++) {
-        const group = groups[j]!
-        const symbol = group.byKind[kind]!
-        state = this.#step(state, group, symbol === NO_SYMBOL ? group.of(view, slot) : symbol)
-      }
+      for (const group of groups) state = this.#step(state, group, group.of(view, slot))
     }
     return state
   }
@@ -225,7 +232,9 @@ export class Decision {
     const classes = Int32Array.from(this.#classes[state]!)
     classes[group.index] = group.bits(symbol)
     const next = this.#classes.push(classes) - 1
-    this.#table[state * this.#stride + symbol] = next
+    const cell = state * this.#stride + symbol
+    this.#table[cell] = next
+    if (cell < walkCells) this.#walk.set(this.#walk.table + cell, next)
     return next
   }
 
@@ -238,6 +247,8 @@ export class Decision {
     )
     // Two states more: the start, and the one that a record stands in when the table is cleared.
     this.#table = new Int32Array((this.#statesMax + 2) * this.#stride)
+    this.#walk.fill(0, this.#walk.table, this.#walk.table + walkCells)
+    this.#walk.set(Header.Stride, this.#stride)
     const start = Int32Array.from(this.#absent)
     this.#classes = [start, start]
     this.#outcomes = []

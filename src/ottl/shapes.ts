@@ -1,64 +1,61 @@
 /**
  * Where the attributes that leaves name stand, remembered by a record's shape: the ids of its slots' keys, in order.
  *
- * Records that one line of code writes have one shape. To see that a record has it again is one pass of comparisons; what
- * would be looked up for each attribute is then known. A record with a key that is not interned has no shape.
+ * Records that one line of code writes have one shape. To see that a record has it again is one pass of comparisons
+ * (wasm/decide.ts); what would be looked up for each attribute is then known. A record with a key that is not interned
+ * has no shape.
+ *
+ *   a place:  how many ids   ids (64)   how many steps   steps (64): slot, counted from the record's first; block
  */
 import { Col, ROW } from '../otlp/slots.ts'
-import type { ValueGroup } from './decision_group.ts'
-
-export interface Shape {
-  readonly ids: Int32Array
-  /** Slots to look at, counted from the record's first, and the groups that look at them: parallel. */
-  readonly slots: readonly number[]
-  readonly groups: readonly ValueGroup[]
-}
+import type { ValueGroup } from './value_group.ts'
+import { Header, type Walk } from './walk.ts'
 
 /** Places; a power of two. */
-const places = 64
+const placesLog2 = 7
 const slotsMax = 64
+const stepsMax = 64
+const PLACE = 2 + slotsMax + 2 * stepsMax
+const STEPS = 1 + slotsMax
 
 export class Shapes {
-  readonly #known: (Shape | undefined)[] = new Array(places).fill(undefined)
+  readonly #walk: Walk
+  readonly #at: number
 
-  clear(): void {
-    this.#known.fill(undefined)
+  constructor(walk: Walk) {
+    this.#walk = walk
+    this.#at = walk.take(PLACE << placesLog2, 0)
+    walk.words[Header.Shapes] = this.#at * 4
   }
 
-  find(rows: Int32Array, first: number, end: number): Shape | undefined {
-    const shape = this.#known[place(rows, first, end)]
-    if (shape === undefined) return undefined
-    const { ids } = shape
-    if (ids.length !== end - first) return undefined
-    for (let i = 0, at = first * ROW + Col.KeyId; i < ids.length; i++, at += ROW) {
-      if (rows[at] !== ids[i]) return undefined
-    }
-    return shape
+  clear(): void {
+    this.#walk.fill(0, this.#at, this.#at + (PLACE << placesLog2))
   }
 
   /** `groupsOf` gives the groups that look at the slots of a key, for its first slot in the record. */
   learn(rows: Int32Array, first: number, end: number, groupsOf: (id: number) => readonly ValueGroup[]): void {
-    if (end - first > slotsMax || end === first) return
-    const ids = new Int32Array(end - first)
-    const slots: number[] = []
-    const groups: ValueGroup[] = []
-    for (let i = 0; i < ids.length; i++) {
+    const count = end - first
+    if (count > slotsMax || count === 0) return
+    const place = new Int32Array(PLACE)
+    const ids = place.subarray(1, 1 + count)
+    let steps = 0
+    let sum = count
+    for (let i = 0; i < count; i++) {
       const id = rows[(first + i) * ROW + Col.KeyId]!
       if (id === 0) return
       const isFirst = !ids.subarray(0, i).includes(id)
       ids[i] = id
+      sum = (sum + Math.imul(id, 2 * i + 1)) | 0
       for (const group of isFirst ? groupsOf(id) : []) {
-        slots.push(i)
-        groups.push(group)
+        if (steps === stepsMax) return
+        place[STEPS + 1 + 2 * steps] = i
+        place[STEPS + 2 + 2 * steps++] = group.block * 4
       }
     }
-    this.#known[place(rows, first, end)] = { ids, slots, groups }
+    place[0] = count
+    place[STEPS] = steps
+    const at = this.#at + (Math.imul(sum, 0x9e3779b1) >>> (32 - placesLog2)) * PLACE
+    const { words } = this.#walk
+    for (let i = 0; i < PLACE; i++) if (words[at + i] !== place[i]) this.#walk.set(at + i, place[i]!)
   }
-}
-
-function place(rows: Int32Array, first: number, end: number): number {
-  if (end === first) return 0
-  const middle = (first + end) >> 1
-  const sum = rows[(end - 1) * ROW + Col.KeyId]! * 5 + rows[middle * ROW + Col.KeyId]! * 3 + (end - first)
-  return sum & (places - 1)
 }

@@ -56,6 +56,23 @@ const leaf = fc.oneof(
     .tuple(fc.constantFrom('IsString', 'IsInt', 'IsDouble', 'IsBool', 'IsMap', 'IsList'), attribute)
     .map(([f, p]) => `${f}(${p})`),
   fc.tuple(textField, fc.constantFrom('^a', 'b$', '[0-9]+')).map(([p, l]) => `IsMatch(${p}, "${l}")`),
+  fc
+    .tuple(
+      attribute,
+      fc.constantFrom(
+        'ab',
+        '(ab|th)',
+        'au(t|x)h',
+        '(?i)AB|zz',
+        '(?i)k9',
+        'ab[0-9]',
+        'th.?x',
+        '^ab',
+        'a(b|b$)',
+        '[ab]{2}',
+      ),
+    )
+    .map(([p, l]) => `IsMatch(${p}, "${l}")`),
   fc.tuple(attribute, ordering, attribute).map((parts) => parts.join(' ')),
   attribute.map((each) => `${each} + 1 > 2`),
   fc.constantFrom('true', 'false'),
@@ -72,6 +89,7 @@ const condition = fc.letrec<{ tree: string }>((tie) => ({
 
 const scalar: fc.Arbitrary<Plain> = fc.oneof(
   fc.constantFrom<Plain[]>(null, '', 'a', 'ab', 'auth.x', 'é', '😀', '\ufffd', true, false),
+  fc.constantFrom<Plain[]>('xAB', 'ab7', '\u212a9', 'K9', 'auth, and more than sixteen bytes', `${'é'.repeat(9)}ab`),
   fc.constantFrom<Plain[]>(0n, 1n, -3n, 200n, 9007199254740993n, -(2n ** 63n), 2n ** 63n - 1n),
   fc.constantFrom<Plain[]>(2.5, 1, -0, Number.NaN, Number.POSITIVE_INFINITY, 9007199254740992),
 )
@@ -164,7 +182,7 @@ describe('a decision', () => {
         for (const each of [...plain, ...plain.toReversed()]) {
           const seen = toRecord(each)
           const expected = alone.map((test) => answer(() => test(seen))).join('')
-          decision.begin()
+          decision.begin(scanned)
           const outcome = decision.decide(seen)
           if (outcome.failed !== -1) {
             failures++
@@ -208,7 +226,7 @@ describe('a decision', () => {
     const says = (first: string, second: string, remove: boolean): number => {
       const seen = twice(first, second)
       if (remove) seen.slots.remove(seen.attributes.find('a'))
-      decision.begin()
+      decision.begin(scanned)
       return decision.decide(seen).mask
     }
     expect([says('x', 'y', false), says('y', 'x', false), says('x', 'y', false)]).toEqual([1, 0, 1])
@@ -234,7 +252,7 @@ describe('a decision', () => {
     for (let i = 0; i < 6000; i++) {
       const chosen = names.map((name) => [name, values[random(4)]] as const).filter(([, each]) => each !== undefined)
       const seen = makeRecord({ attributes: Object.fromEntries(chosen) }, scanned)
-      decision.begin()
+      decision.begin(scanned)
       const got = decided(decision, seen, parsed.length)
       if (i % 37 === 0) expect(got).toBe(alone.map((test) => answer(() => test(seen))).join(''))
     }

@@ -93,10 +93,7 @@ function call(name: string, value: Plain, other: Plain | undefined): Plain {
       if (typeof value !== 'string') throw new Failure('no text')
       return name === 'HasPrefix' ? value.startsWith(other as string) : value.endsWith(other as string)
     case 'IsMatch':
-      return (
-        value !== null &&
-        new RegExp(other as string).test(typeof value === 'object' ? JSON.stringify(value) : String(value))
-      )
+      return value !== null && patternOf(other as string).test(textOf(value))
     case 'IsString':
       return typeof value === 'string'
     case 'IsInt':
@@ -143,3 +140,15 @@ function compare(left: Plain, op: string, right: Plain): boolean {
       return isText ? order >= 0 : a! >= b!
   }
 }
+
+/** As a pattern sees it: what JSON has no word for fails. */
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value
+  return JSON.stringify(value, (_, each) => {
+    if (typeof each === 'number' && !Number.isFinite(each)) throw new Failure('no JSON')
+    return typeof each === 'bigint' ? String(each) : each
+  })
+}
+
+const patternOf = (pattern: string): RegExp =>
+  pattern.startsWith('(?i)') ? new RegExp(pattern.slice(4), 'iu') : new RegExp(pattern, 'u')
