@@ -330,6 +330,10 @@ export const limits = {
   /** What the tenants of one leaf may take; a batch of more gets several. From here on a body is hashed in a thread. */
   ledgerHeldBytesMax: 48 * KiB,
   ledgerHashApartBytesMin: 64 * KiB,
+  /** Tenants whose leaves are numbered; others' bear no number. */
+  ledgerTenantsMax: 200_000,
+  /** Leaves after which it is written down how many each tenant has: what a start may have to count again. */
+  ledgerTallyLeaves: 10_000,
 } as const
 
 function assert(holds: boolean, relation: string): void {

@@ -123,6 +123,7 @@ function verifyFile(file: string, { trust, witness }: VerifyFlags) {
   const verdict = verifyReport(text(file).split('\n').slice(0, -1), trust)
   if (trust === undefined)
     remark(`Without --trust the report's own word is taken that ${verdict.key} is the gateway's key.`)
+  if (verdict.ok && verdict.notShown !== undefined) remark(`Not shown to be complete: ${verdict.notShown}.`)
   return verdict
 }
 

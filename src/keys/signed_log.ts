@@ -109,8 +109,14 @@ export class SignedLog {
     return signCheckpoint({ origin: this.#origin, size, root }, this.#signer.privateKey)
   }
 
-  async *entries(): AsyncGenerator<string> {
-    for await (const entry of this.#log.entries()) yield entry.toString('utf8')
+  /** The root of the first `size` entries. */
+  root(size: number): Buffer {
+    return this.#log.root(size)
+  }
+
+  /** Entries from number `from` on. */
+  async *entries(from = 0): AsyncGenerator<string> {
+    for await (const entry of this.#log.entries(from)) yield entry.toString('utf8')
   }
 
   async close(): Promise<void> {

@@ -3,6 +3,7 @@
  *
  *   ledger/log, log.pem   the log (src/keys/signed_log.ts) and the key that signs it
  *   ledger/names.key      the secret behind tenants' pseudonyms
+ *   ledger/tally          how many leaves each tenant has (tally.ts)
  *
  * A batch leaves its queue only after its leaf is on disk: after a crash in between it is sent again, under the same id,
  * and gets a leaf then. So there may be two leaves for one batch id, and never none.
@@ -17,10 +18,13 @@ import type { Signer } from '../keys/signature.ts'
 import { SignedLog } from '../keys/signed_log.ts'
 import { limits } from '../limits.ts'
 import type { Delivered } from '../pipeline/parcel.ts'
-import { type HashedBatch, leavesOf, type Place, pseudonymOf, saltOf } from './leaf.ts'
+import { type Alias, type HashedBatch, leavesOf, markOf, type Place, pseudonymOf, saltOf } from './leaf.ts'
+import { Tally } from './tally.ts'
 
 interface Waiting {
-  readonly leaves: readonly Buffer[]
+  readonly batch: HashedBatch
+  readonly place: Place
+  readonly atMs: number
   resolve(): void
   reject(error: unknown): void
 }
@@ -28,14 +32,19 @@ interface Waiting {
 export class Ledger {
   readonly #log: SignedLog
   readonly #secret: Buffer
-  readonly #pseudonyms = new Map<string, string>()
+  readonly #aliases = new Map<string, Alias>()
+  readonly #tallyPath: string
+  /** Undefined: to be counted before the next leaf. */
+  #tally: Tally | undefined
+  #savedSize = 0
   #waiting: Waiting[] = []
   #writing: Promise<void> | undefined
   #signedSize = 0
 
-  private constructor(log: SignedLog, secret: Buffer) {
+  private constructor(log: SignedLog, secret: Buffer, tallyPath: string) {
     this.#log = log
     this.#secret = secret
+    this.#tallyPath = tallyPath
   }
 
   /** Rejects with `DependencyError` for the disk, `KeyError` where a key of an older ledger is missing. */
@@ -46,7 +55,7 @@ export class Ledger {
       if (log.size === 0) createFile(names, randomBytes(32).toString('hex'))
       const secret = readPrivate(names)
       if (secret === undefined) throw new KeyError(`${names} is missing`, 'Restore it from a backup.')
-      return new Ledger(log, Buffer.from(secret, 'hex'))
+      return new Ledger(log, Buffer.from(secret, 'hex'), join(folder, 'tally'))
     } catch (error) {
       await log.close()
       throw error
@@ -72,9 +81,8 @@ export class Ledger {
   }
 
   async addHashed(batch: HashedBatch, place: Place, atMs: number): Promise<void> {
-    const leaves = leavesOf(batch, place, atMs, (tenant) => this.#pseudonym(tenant))
     await new Promise<void>((resolve, reject) => {
-      this.#waiting.push({ leaves, resolve, reject })
+      this.#waiting.push({ batch, place, atMs, resolve, reject })
       this.#writing ??= this.#write().finally(() => {
         this.#writing = undefined
       })
@@ -85,12 +93,33 @@ export class Ledger {
     while (this.#waiting.length > 0) {
       const group = this.#waiting.splice(0)
       try {
-        await this.#log.appendUnsigned(group.flatMap(({ leaves }) => leaves))
+        this.#tally ??= await Tally.load(this.#tallyPath, this.#log)
+        const tally = this.#tally
+        const leaves = group.flatMap((waiting) => this.#leaves(tally, waiting))
+        await this.#log.appendUnsigned(leaves)
+        tally.size += leaves.length
         for (const { resolve } of group) resolve()
       } catch (error) {
+        // Whether its leaves are there or not, only the log can say.
+        this.#tally = undefined
         for (const { reject } of group) reject(error)
       }
     }
+  }
+
+  #leaves(tally: Tally, { batch, place, atMs }: Waiting): Buffer[] {
+    const mark = ({ salt, pseudonym }: Alias): string | undefined => {
+      const n = tally.next(pseudonym)
+      return n === undefined ? undefined : markOf(salt, n)
+    }
+    return leavesOf(batch, place, tally.timeMs(atMs), (tenant) => this.#alias(tenant), mark)
+  }
+
+  async #saveTally(): Promise<void> {
+    const tally = this.#tally
+    if (this.#writing !== undefined || tally === undefined || tally.size !== this.#log.size) return
+    this.#savedSize = tally.size
+    await tally.save(this.#tallyPath, this.#log)
   }
 
   /** Signs what is there; gives the checkpoint. */
@@ -104,6 +133,7 @@ export class Ledger {
   /** Signs, if anything came since the last time. */
   async checkpointIfGrown(): Promise<void> {
     if (this.#log.size > this.#signedSize) await this.checkpoint()
+    if (this.#log.size >= this.#savedSize + limits.ledgerTallyLeaves) await this.#saveTally()
   }
 
   /** Leaves as they are on disk, oldest first. */
@@ -120,17 +150,19 @@ export class Ledger {
     try {
       await this.#writing
       await this.checkpointIfGrown()
+      await this.#saveTally()
     } finally {
       await this.#log.close()
     }
   }
 
-  #pseudonym(tenant: string): string {
-    let known = this.#pseudonyms.get(tenant)
+  #alias(tenant: string): Alias {
+    let known = this.#aliases.get(tenant)
     if (known === undefined) {
-      known = pseudonymOf(this.salt(tenant), tenant)
-      if (this.#pseudonyms.size >= limits.accountTenantsMax) this.#pseudonyms.clear()
-      this.#pseudonyms.set(tenant, known)
+      const salt = this.salt(tenant)
+      known = { salt, pseudonym: pseudonymOf(salt, tenant) }
+      if (this.#aliases.size >= limits.accountTenantsMax) this.#aliases.clear()
+      this.#aliases.set(tenant, known)
     }
     return known
   }

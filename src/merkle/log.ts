@@ -187,11 +187,11 @@ export class MerkleLog {
     await this.#appendHashes(kept, entries.slice(kept - from))
   }
 
-  /** Every entry, oldest first. */
-  async *entries(): AsyncGenerator<Buffer> {
-    for (let n = 0; n * segmentEntries < this.#size; n++) {
+  /** Every entry from number `from` on, oldest first. */
+  async *entries(from = 0): AsyncGenerator<Buffer> {
+    for (let n = Math.floor(from / segmentEntries); n * segmentEntries < this.#size; n++) {
       const { entries } = parseEntries(await readFile(this.#segmentPath(n)))
-      yield* entries.slice(0, this.#size - n * segmentEntries)
+      yield* entries.slice(Math.max(0, from - n * segmentEntries), this.#size - n * segmentEntries)
     }
   }
 

@@ -8,45 +8,15 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, describe, expect, test } from 'vitest'
-import { signerText } from '../../src/keys/signature.ts'
 import type { Leaf } from '../../src/ledger/leaf.ts'
 import { Ledger } from '../../src/ledger/ledger.ts'
-import { writeReport } from '../../src/ledger/report.ts'
-import type { Delivered } from '../../src/pipeline/parcel.ts'
 import { verifyLedger } from '../../src/verify/ledger.ts'
 import { verifyReport } from '../../src/verify/report.ts'
 import { seeded } from '../oracle/random.ts'
-import { cleanUp, config, policy, startGateway, startStore, temporaryFolder, until } from './rig.ts'
+import { batch, filled, place } from './ledger_rig.ts'
+import { cleanUp, config, policy, startGateway, startStore, until } from './rig.ts'
 
 afterEach(cleanUp)
-
-const place = { destination: 'otlp_http/home', region: 'eu-de' }
-const batch = (id: string, tenants: readonly string[]): Delivered => ({
-  id,
-  body: Buffer.from(`body of ${id}`),
-  records: tenants.length,
-  refused: 0,
-  policyVersion: 'v1',
-  holdings: tenants.map((tenant) => ({ tenant, purposes: ['billing'], content: 'drop' as const, records: 1 })),
-})
-
-async function filled(count: number) {
-  const folder = join(temporaryFolder(), 'ledger')
-  const ledger = await Ledger.open(folder)
-  const random = seeded(count)
-  for (let i = 0; i < count; i++) {
-    const tenants = ['acme', 'globex', 'initech'].filter(() => random() < 0.6)
-    await ledger.add(batch(`b${i}`, tenants), place, 1_800_000_000_000 + i * 1000)
-    if (random() < 0.2) await ledger.checkpoint()
-  }
-  const key = signerText(ledger.identity.publicKey)
-  const report = async (tenant = 'acme', sinceMs = 0, untilMs = 2_000_000_000_000) => {
-    const lines: string[] = []
-    const sums = await writeReport(ledger, { tenant, sinceMs, untilMs }, (line) => lines.push(line))
-    return { lines, sums }
-  }
-  return { folder, ledger, key, report }
-}
 
 describe('a report', () => {
   test.each([
@@ -71,11 +41,16 @@ describe('a report', () => {
 
   test('takes only what is in its time', async () => {
     const { ledger, key, report } = await filled(40)
-    const { lines } = await report('acme', 1_800_000_010_000, 1_800_000_020_000)
+    const { lines, sums } = await report('acme', 1_800_000_010_000, 1_800_000_020_000)
     const times = lines.slice(1, -1).map((line) => JSON.parse(JSON.parse(line).leaf).at)
-    expect(times.length).toBeGreaterThan(2)
-    expect(times.every((at) => at >= '2027-01-15T08:00:10.000Z' && at < '2027-01-15T08:00:20.000Z')).toBe(true)
-    expect(verifyReport(lines, key).ok).toBe(true)
+    expect(times.length).toBeGreaterThan(4)
+    // The last one before and the first one after frame them: so that it is seen that none is left out.
+    expect(times[0] < '2027-01-15T08:00:10.000Z').toBe(true)
+    expect(times.at(-1) >= '2027-01-15T08:00:20.000Z').toBe(true)
+    const within = times.slice(1, -1)
+    expect(within.every((at) => at >= '2027-01-15T08:00:10.000Z' && at < '2027-01-15T08:00:20.000Z')).toBe(true)
+    expect(sums).toMatchObject([{ batches: within.length, records: within.length }])
+    expect(verifyReport(lines, key)).toMatchObject({ ok: true, complete: true, leaves: within.length })
     await ledger.close()
   })
 
