@@ -77,9 +77,17 @@ const people =
 const places =
   /(?:^| )(?:(?:street|postal|home|billing|shipping|mailing|delivery|residential) address|street|street name|straat|straatnaam|adres|strasse|anschrift|wohnadresse|adresse postale|direccion|domicilio|indirizzo|morada|endereco|ulica|gatuadress|gateadresse|katuosoite)$/
 
+const births =
+  /(?:^| )(?:birth date|birthdate|date of birth|dob|birthday|geboortedatum|geburtsdatum|date naissance|date de naissance|fecha nacimiento|fecha de nacimiento|data nascita|data di nascita|data nascimento|data de nascimento|data urodzenia|fodelsedatum|fodselsdato|syntymaaika)$/
+const coordinates = /(?:^| )(?:latitude|longitude|geo lat|geo lon|geo lng|gps coordinates?)$/
+const postalCodes = /(?:^| )(?:postal code|post code|postcode|zip code|zipcode|plz|code postal|codigo postal)$/
+
 /** The entry for a key by its words, in lower case and separated by spaces. */
 export function entryOfWords(words: string): KeyEntry | undefined {
   if (people.test(words)) return { action: 'mask', type: 'person_name' }
   if (places.test(words)) return { action: 'mask', type: 'postal_address' }
+  if (births.test(words)) return { action: 'mask', type: 'birth_date' }
+  if (coordinates.test(words)) return { action: 'generalize', type: 'coordinate' }
+  if (postalCodes.test(words)) return { action: 'generalize', type: 'postal_code' }
   return undefined
 }

@@ -7,8 +7,9 @@
  */
 import { alnum, alpha, classes, joiner, upper } from './ascii.ts'
 import { isCounted, ownKey } from './beside.ts'
-import { isMonthDay } from './checks.ts'
-import { far } from './context.ts'
+import { dateAt } from './birth.ts'
+import { isMonthDay, number } from './checks.ts'
+import { type Context, far } from './context.ts'
 import type { NumberRule } from './numbers_europe.ts'
 import { europe } from './numbers_europe.ts'
 import { world } from './numbers_world.ts'
@@ -62,6 +63,7 @@ export function digits(s: Scan, start: number, end: number): number {
     const next = date(s)
     if (next > 0) return next
   }
+  if (total < 3 && region.chunks === 1) return namedBirth(s, start, last)
   if (total < 6) return last
   const before = s.byte(start - 1)
   region.isGlued =
@@ -80,6 +82,10 @@ export function digits(s: Scan, start: number, end: number): number {
       i = j - 1
       break
     }
+  }
+  if (!isTaken && isCompactBirth(context, own)) {
+    s.hits.add(start, last, birthDate, 85)
+    return last
   }
   if (!isTaken) next = Math.max(next, phone(s, context, own))
   return next
@@ -223,5 +229,21 @@ function date(s: Scan): number {
   const distance = s.lookAround(start, end).distance[birthTopic]!
   if (distance < 24) s.hits.add(start, end, birthDate, distance === 0 ? 95 : 85)
   return end
+}
+/** `18 October 1950 is my date of birth`. */
+function namedBirth(s: Scan, start: number, last: number): number {
+  const to = dateAt(s, start)
+  if (to === 0) return last
+  if (s.lookAround(start, to).distance[birthTopic]! < 24) s.hits.add(start, to, birthDate, 85)
+  return to
+}
+/** `19850312` or `12031985` beside a word that says so. */
+function isCompactBirth(context: Context, own: number): boolean {
+  if (region.chunks !== 1 || region.offset[1] !== 8) return false
+  const distance = context.distance[birthTopic]!
+  if (distance >= 24 || (own > 0 && distance > own)) return false
+  const at = (from: number, to: number): number => number(region.compact, from, to)
+  const isYear = (year: number): boolean => year > 1880 && year < 2100
+  return (isYear(at(0, 4)) && isMonthDay(at(4, 6), at(6, 8))) || (isYear(at(4, 8)) && isMonthDay(at(2, 4), at(0, 2)))
 }
 const lengthOf = (i: number): number => region.to[i]! - region.from[i]!

@@ -98,7 +98,7 @@ function mayBeNumber(b: Uint8Array, start: number, end: number): boolean {
   // `%40` is an `@`.
   if (end - start > 5 || (b[start] === 52 && b[start + 1] === 48 && b[start - 1] === 37)) return true
   const next = end < b.length ? b[end]! : 0
-  if (next === 58 || next === 45 || next === 37) return true
+  if (next === 58 || next === 45 || next === 37 || (next === 46 && b[end + 5] === 46)) return true
   if (end + 2 >= b.length) return end - start > 3
   return ((classes[b[end + 1]!]! | classes[b[end + 2]!]!) & (digit | upper)) !== 0 || mayBeToken(b, start)
 }

@@ -2,7 +2,8 @@
  * Values that only the words before them give away, and that have no shape the scan would stop at: number plates
  * (`AB-12-CD`), BIC codes (letters only). The scan stops at the word and looks a little ahead.
  */
-import { alnum, classes, digit, lower, space, upper } from './ascii.ts'
+import { alnum, classes, digit, lower, quote, space, upper } from './ascii.ts'
+import { birthAhead, birthWords } from './birth.ts'
 import { far } from './context.ts'
 import { Phrases } from './phrases.ts'
 import { detector } from './registry.ts'
@@ -15,15 +16,23 @@ const last = (topic: 'vehicle_plate' | 'bic'): string[] => [
 ]
 const plateWords = last('vehicle_plate')
 const bicWords = last('bic')
-export const forwardWords: readonly string[] = [...plateWords, ...bicWords].filter(
+export const forwardWords: readonly string[] = [...plateWords, ...bicWords, ...birthWords].filter(
   (word) => word !== 'number' && word !== 'no',
 )
 
 const words = new Phrases()
 for (const word of plateWords) words.add(word, 0)
 for (const word of bicWords) words.add(word, 1)
+for (const word of birthWords) words.add(word, 2)
 
 const bic = detector('bic')
+const bicShape = /^[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?$/
+/** ISO 3166 of the countries whose banks have codes: `DOCUMENT` and `SHIPMENT` are none. */
+const countries = new Set(
+  'AD AE AL AM AO AR AT AU AZ BA BB BD BE BG BH BR BY CA CH CL CM CN CO CR CY CZ DE DK DO DZ EC EE EG ES ET FI FR GB GE GH GI GR GT HK HR HU ID IE IL IM IN IQ IR IS IT JE JO JP KE KH KR KW KZ LB LI LK LT LU LV LY MA MC MD MG MK MM MN MO MT MU MV MX MY MZ NA NG NL NO NP NZ OM PA PE PH PK PL PR PS PT PY QA RO RS RU RW SA SE SG SI SK SM SN SV SY TH TJ TM TN TR TT TW TZ UA UG US UY UZ VA VE VN XK YE ZA ZM ZW'.split(
+    ' ',
+  ),
+)
 const plate = detector('vehicle_plate')
 
 /** National forms of plates, over the text with its separators; the first that fits a named country, else the general one. */
@@ -53,6 +62,7 @@ export function forward(s: Scan, start: number, end: number): number {
   while (entry === 0 && hump > start && (classes[s.bytes[hump]!]! & upper) === 0) hump--
   if (entry === 0 && hump > start) entry = words.word(s.bytes, hump, end)
   if (entry === 0) return 0
+  if (words.meanings[entry]!.includes(2)) return birthAhead(s, end)
   let at = end
   while (at < s.to && at - end < aheadMax) {
     const c = s.bytes[at]!
@@ -60,9 +70,27 @@ export function forward(s: Scan, start: number, end: number): number {
       const found = words.meanings[entry]!.includes(1) ? bicAt(s, at) : plateAt(s, at)
       if (found > 0) return found
     }
-    if (c === 10 || c === 44 || c === 59) return 0
+    if (c === 10 || (c === 44 && (classes[s.byte(at + 1)]! & quote) === 0) || c === 59)
+      return words.meanings[entry]!.includes(1) ? bicBefore(s, start) : 0
     while (at < s.to && classes[s.bytes[at]!]! & alnum) at++
     at++
+  }
+  return words.meanings[entry]!.includes(1) ? bicBefore(s, start) : 0
+}
+
+/** `DEUTDEFF is our BIC`: the code before the word in the same clause. Returns 0, for the scan is past it. */
+function bicBefore(s: Scan, start: number): number {
+  let end = start
+  for (let words = 0; words < 5 && start - end < aheadMax * 2; words++) {
+    while (end > s.from && start - end < aheadMax * 2 && (s.bytes[end - 1] === 32 || s.bytes[end - 1] === 40)) end--
+    let at = end
+    while (at > s.from && end - at < 16 && classes[s.bytes[at - 1]!]! & alnum) at--
+    s.hits.steps += end - at + 1
+    if (at === end) return 0
+    const text = slice(s, at, end)
+    if (words > 0 && bicShape.test(text) && countries.has(text.slice(4, 6))) s.hits.add(at, end, bic, 80)
+    if (words > 0 && bicShape.test(text)) return 0
+    end = at
   }
   return 0
 }
@@ -71,7 +99,7 @@ export function forward(s: Scan, start: number, end: number): number {
 function bicAt(s: Scan, at: number): number {
   const end = wordEnd(s, at)
   const text = slice(s, at, end)
-  if (!/^[A-Z]{4}[A-Z]{2}[A-Z0-9]{2}(?:[A-Z0-9]{3})?$/.test(text)) return 0
+  if (!bicShape.test(text) || !countries.has(text.slice(4, 6))) return 0
   if (s.look(at).distance[topicIds.bic]! > 40) return 0
   s.hits.add(at, end, bic, 88)
   return end

@@ -171,12 +171,13 @@ export function colons(s: Scan, from: number): number {
   }
   s.hits.steps += at - start
   if (at === colon) return colon + 1
-  if (s.byte(at) === 46 && (gaps > 0 ? groups < 8 : groups === 7)) return embedded(s, start, at)
+  const hasDot = s.byte(at) === 46 && (classes[s.byte(at + 1)]! & alnum) !== 0
+  if (hasDot && (gaps > 0 ? groups < 8 : groups === 7)) return embedded(s, start, at)
   const isFollowed = s.byte(at) === 58 && classes[s.byte(at + 1)]! & alnum
   if (classes[s.byte(at)]! & alnum || (isFollowed && !(gaps === 1 && isWordAt(s, at + 1)))) return at
   if (short && groups === 6 && gaps === 0) return macHit(s, start, at)
   const isWhole = gaps === 0 ? groups === 8 : groups >= 2 && groups < 8 && (hasDigit || groups >= 6)
-  if (!isWhole || (gaps === 1 && at - start <= 3) || s.byte(at) === 46) return at
+  if (!isWhole || (gaps === 1 && at - start <= 3) || hasDot) return at
   if (isLinkUp(b, start, at)) s.hits.add(start, at, ip, 90)
   return at
 }
@@ -236,7 +237,7 @@ export function dottedMac(s: Scan, start: number): number {
     if (i === 4 || i === 9 ? s.byte(start + i) !== 46 : !hexadecimal[s.byte(start + i)]) return 0
   if (
     classes[s.byte(start + 14)]! & alnum ||
-    s.byte(start + 14) === 46 ||
+    (s.byte(start + 14) === 46 && classes[s.byte(start + 15)]! & alnum) ||
     classes[s.byte(start - 1)]! & (alnum | joiner)
   )
     return 0

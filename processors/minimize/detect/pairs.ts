@@ -6,8 +6,10 @@
  * value taken: quoted to its quote, unquoted to what ends it in that notation. All look-ahead is bounded.
  */
 import { limits } from '../../../src/limits.ts'
-import { alnum, alpha, classes, digit, joiner, lower, lowered, quote, space, textOf, token, upper } from './ascii.ts'
+import { alpha, classes, digit, lowered, quote, textOf, token } from './ascii.ts'
 import { commandLine } from './command_line.ts'
+import { isWord, operator } from './pair_operator.ts'
+import { readValue, value } from './pair_value.ts'
 import { isExpression, isPlaceholder } from './placeholder.ts'
 import { isDrawn, looksRandom } from './random.ts'
 import { detector } from './registry.ts'
@@ -23,9 +25,7 @@ const keyMax = 64
 /** Keys of vendors that have no prefix, in bytes. */
 const vendorKeyMin = 20
 const vendorKeyMax = 128
-
-/** The value that was read last. */
-const value = { from: 0, to: 0, isQuoted: false, isNatural: false, isBare: false, keyFrom: 0, keyTo: 0 }
+const typeBytesMax = 40
 
 /** A telling word lies in [start, end). Returns where to go on. */
 export function pair(s: Scan, start: number, end: number): number {
@@ -36,6 +36,8 @@ export function pair(s: Scan, start: number, end: number): number {
   while (to < s.to && to - from < keyMax && isKeyByte(b[to]!)) to++
   s.hits.steps += to - from
   if (from < to && b[to - 1] === 46) to--
+  // `-Ddb.password=x`
+  if (b[from] === 45 && b[from + 1] === 68 && from + 1 < start) from += 2
   if (from === start) {
     if (to === end && schemeOf(b, start, end)) return credentials(s, end)
     const next = commandLine(s, start, to)
@@ -52,7 +54,7 @@ export function pair(s: Scan, start: number, end: number): number {
   if (value.isBare && kind !== SecretKey.Strong) return to
   if (kind === SecretKey.Authorization) return header(s, at, authorization)
   if (kind === SecretKey.Cookie) return header(s, at, cookie)
-  readValue(s, at, from)
+  readValue(s, behindType(s, at), from)
   return take(s, kind) ? value.to : Math.max(to, at)
 }
 
@@ -91,144 +93,15 @@ function tokenEnd(s: Scan, from: number): number {
   return to
 }
 
-/** Where the value begins behind the key in [from, to); -1 if nothing there binds one to it. */
-function operator(s: Scan, from: number, to: number): number {
-  let at = to
-  if (s.byte(at) === 92 && classes[s.byte(at + 1)]! & quote) at++ // \" inside a JSON string
-  const closed = (classes[s.byte(at)]! & quote) !== 0
-  if (closed) at++
-  if (s.byte(at) === 91) {
-    let close = at + 1
-    while (close - at < 8 && classes[s.byte(close)]! & digit) close++
-    // `worker[123]: …` is a process; `char secret[25] = …` an array.
-    if (s.byte(close) !== 93 || (close > at + 1 && s.byte(close + 1) === 58)) return -1
-    at = close + 1
+/** `password: &str = "x"`, `password : String = 'x'`: a type and a value in quotes. Where the value begins. */
+function behindType(s: Scan, at: number): number {
+  for (let to = at; to - at < typeBytesMax; to++) {
+    const c = s.byte(to)
+    if (c === 32 && s.byte(to + 1) === 61 && s.byte(to + 2) === 32)
+      return to > at && classes[s.byte(to + 3)]! & quote ? to + 3 : at
+    if ((classes[c]! & alpha) === 0 && !'<>[]?&*|., _'.includes(String.fromCharCode(c))) return at
   }
-  // `env[password]=x`, `env["password"] = x`
-  if (s.byte(at) === 93) at++
-  if (s.byte(at) === 40) return classes[s.byte(at + 1)]! & quote ? at + 1 : -1
-  const spaceFrom = at
-  while (at - spaceFrom < 8 && (s.byte(at) === 32 || s.byte(at) === 9)) at++
-  // `password -> x`, `password|x`
-  if (s.byte(at) === 45 && s.byte(at + 1) === 62) return s.byte(at + 2) === 32 ? at + 3 : at + 2
-  if (s.byte(at) === 124 && at === spaceFrom && s.byte(at + 1) > 32) return at + 1
-  const operatorFrom = at
-  while (at - operatorFrom < 3 && (s.byte(at) === 61 || s.byte(at) === 58 || s.byte(at) === 33 || s.byte(at) === 62))
-    at++
-  if (at > operatorFrom) {
-    if (s.byte(operatorFrom) === 58 && s.byte(operatorFrom + 1) === 58) return -1
-    if (s.byte(at - 1) === 33) return -1
-    const valueFrom = at
-    while (at - valueFrom < 8 && (s.byte(at) === 32 || s.byte(at) === 9)) at++
-    return s.byte(at) === 64 && classes[s.byte(at + 1)]! & quote ? at + 1 : at
-  }
-  // `twilio token - 'x'`
-  if (s.byte(at) === 45 && s.byte(at + 1) === 32 && at > spaceFrom && classes[s.byte(at + 2)]! & quote) return at + 2
-  if (closed) return isListed(s, from) ? -1 : besideQuoted(s, spaceFrom)
-  if (at === spaceFrom) return -1
-  // A column of a table: no ports, options, or words of a heading.
-  if (s.byte(spaceFrom) === 9) return isColumn(s, at) ? at : -1
-  // Not after the verb: "Pass `context` through".
-  if (classes[s.byte(at)]! & quote) return to - from === 4 ? -1 : at
-  // `--password x`, `-Password x`
-  if (s.byte(from) === 45 && (from === s.from || (classes[s.byte(from - 1)]! & alnum) === 0)) return at
-  return isCopula(s, at, to - from === 4)
-}
-
-function isColumn(s: Scan, at: number): boolean {
-  let seen = 0
-  let to = at
-  for (; to < s.to && to - at < keyMax && s.bytes[to]! > 32; to++) {
-    if (s.bytes[to] === 61 || s.bytes[to] === 91 || s.bytes[to] === 47) return false
-    seen |= classes[s.bytes[to]!]! || joiner
-  }
-  s.hits.steps += to - at
-  return (seen & (seen - 1)) !== 0 && seen !== (lower | upper) && seen !== (lower | joiner)
-}
-
-/** `"md5", "password", "scram"`: one of a list of words. */
-function isListed(s: Scan, from: number): boolean {
-  let at = from - 2
-  if (s.byte(at) === 32) at--
-  return s.byte(at) === 44 && (classes[s.byte(at - 1)]! & quote) !== 0
-}
-
-/** After a key in quotes: `key="dbPassword" value="x"`, `get('SECRET_KEY', 'x')`. */
-function besideQuoted(s: Scan, end: number): number {
-  let at = s.byte(end) === 44 ? end + 1 : end
-  while (at - end < 8 && s.byte(at) === 32) at++
-  if (s.byte(end) !== 44) {
-    if (at === end || !isWord(s, at, 'value=')) return -1
-    at += 6
-  }
-  return classes[s.byte(at)]! & quote ? at : -1
-}
-function isWord(s: Scan, at: number, word: string): boolean {
-  for (let i = 0; i < word.length; i++) if (s.byte(at + i) !== word.charCodeAt(i)) return false
-  return true
-}
-
-/** `password is hunter2`, `mot de passe est …`: an `is` in between. `isVerb`: of `pass`, "pass to" means something else. */
-function isCopula(s: Scan, at: number, isVerb: boolean): number {
-  for (const word of ['is ', 'ist ', 'est ', 'es ', 'e ', 'to ', 'was ', 'op ', 'jest ']) {
-    let i = 0
-    while (i < word.length && s.byte(at + i) === word.charCodeAt(i)) i++
-    if (i === word.length && !(word === 'to ' && isVerb)) {
-      value.isNatural = true
-      return at + i
-    }
-  }
-  value.isBare = true
   return at
-}
-
-/** Reads the value at `at`. */
-function readValue(s: Scan, at: number, keyFrom: number): void {
-  const b = s.bytes
-  const last = Math.min(s.to, at + limits.tokenBytesMax)
-  const escaped = s.byte(at) === 92 && classes[s.byte(at + 1)]! & quote ? 1 : 0
-  const open = s.byte(at + escaped)
-  value.isQuoted = (classes[open]! & quote) !== 0
-  value.isNatural = false
-  if (value.isQuoted) {
-    value.from = at + 1 + escaped
-    let to = value.from
-    while (to < last && !(b[to] === open && (escaped === 1 || b[to - 1] !== 92)) && b[to] !== 10) to++
-    value.to = to - (escaped && b[to - 1] === 92 ? 1 : 0)
-    if (b[to] !== open) value.to = to < s.to || escaped ? value.from : value.to
-    // `'"x"'`: quotes in quotes.
-    const inner = s.byte(value.from)
-    if (value.to - value.from > 2 && classes[inner]! & quote && b[value.to - 1] === inner) {
-      value.from++
-      value.to--
-    }
-    s.hits.steps += to - at
-    return
-  }
-  value.from = at
-  const isQuery = s.byte(keyFrom - 1) === 63 || s.byte(keyFrom - 1) === 38
-  const isYaml = keyFrom === s.from && s.byte(at - 1) === 32 && s.byte(at - 2) === 58
-  let to = at
-  while (to < last && !ends(s, to, isQuery, isYaml)) to++
-  s.hits.steps += to - at
-  while (to > at && ',;"\'`'.includes(String.fromCharCode(b[to - 1]!))) to--
-  if (to > at && b[to - 1] === 41 && !b.subarray(at, to).includes(40)) to--
-  value.to = to
-  value.isNatural = s.byte(at - 1) === 32 && s.byte(at - 2) !== 61
-}
-
-/** What ends an unquoted value at `at`. */
-function ends(s: Scan, at: number, isQuery: boolean, isYaml: boolean): boolean {
-  const c = s.bytes[at]!
-  if (c === 10 || c === 13) return true
-  if (classes[c]! & space) return !isYaml
-  if (c === 38) return isQuery || (classes[s.byte(at + 1)]! & alpha) !== 0
-  if (c === 35) return isQuery
-  if (c === 60) return s.byte(at + 1) === 47
-  if (c === 124) return true
-  if (c === 44 || c === 59) return (classes[s.byte(at + 1)]! & (alpha | quote)) !== 0
-  if (c === 125 || c === 93) return at + 1 === s.to || s.byte(at + 1) === 44
-  return c === 92 && (s.byte(at + 1) === 110 || s.byte(at + 1) === 34)
 }
 
 /** Whether the value read last is a secret of this kind; then it is a finding. */
@@ -255,7 +128,7 @@ function take(s: Scan, kind: SecretKey): boolean {
     return true
   }
   // No more than a space between them: `password 3fG9…`.
-  if (value.isBare && !isQuoted && !isDrawn(s.bytes, from, to)) return false
+  if (value.isBare && !isQuoted && !isWord(s, value.keyFrom - 4, 'ENV ') && !isDrawn(s.bytes, from, to)) return false
   if (isNatural && !isQuoted && isPlainWord(s.bytes, from, to) && !hasSpace(s.bytes, from, to)) return false
   s.hits.add(from, to, password, 85)
   return true

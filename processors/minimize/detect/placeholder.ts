@@ -2,13 +2,13 @@
  * Values beside a telling key that are no secret: empty, masked already, templates, sample words.
  */
 const words = new Set(
-  'files sss systemd compat ldap nis winbind your my the a an insert enter put fake dummy sample example placeholder changeme change me here real key keys secret secrets password passwd pass token tokens api apikey value string text test todo none null nil true false undefined empty redacted masked hidden removed filtered sensitive not long enough short too xxx xxxx default required optional env var variable config name this is of for to in on and or with invalid incorrect wrong expired missing failed failure success accepted rejected denied changed reset updated valid unknown user username error yes no ok disabled enabled'.split(
+  'str x header authorization auth bearer basic digest session cookie files sss systemd compat ldap nis winbind your my the a an insert enter put fake dummy sample example placeholder changeme change me here real key keys secret secrets password passwd pass token tokens api apikey value string text test todo none null nil true false undefined empty redacted masked hidden removed filtered sensitive not long enough short too xxx xxxx default required optional env var variable config name this is of for to in on and or with invalid incorrect wrong expired missing failed failure success accepted rejected denied changed reset updated valid unknown user username error yes no ok disabled enabled'.split(
     ' ',
   ),
 )
 
 const template =
-  /^(?:@[<${[]|!(?:vault|Ref|Sub|GetAtt|ENV|env|secret|reference)\b|\[(?:FILTERED|REDACTED|MASKED|HIDDEN|SECRET|PASSWORD)\b|\$\{|\$\(|\$[A-Z_]+$|\$[a-z_]+(?:$|\/|::)|\{\{|<[^>]*>$|%[({]|#\{|%[A-Za-z_]+%$|\[[A-Za-z_ ]+\]$|@@|process\.env|os\.environ|\*+$|\*\*[A-Za-z ]+\*\*$|x{4,}$|X{4,}$|\.{3,}|-+$|…)/
+  /^(?:@[<${[]|@[A-Za-z_]+$|@Microsoft\.KeyVault|<%|\$_|(?:vault|ssm|env|file|akv|azurekeyvault|gcpsm|awssm|secretsmanager):|(?:ref\+\w+|op|sm|vault|gsm|secret):\/\/|arn:aws|projects\/[^/]+\/secrets\/|!(?:vault|Ref|Sub|GetAtt|ENV|env|secret|reference)\b|\[(?:FILTERED|REDACTED|MASKED|HIDDEN|SECRET|PASSWORD)\b|\$\{|\$\(|\$[A-Z_]+$|\$[a-z_]+(?:$|\/|::)|\{\{|<[^>]*>$|%[({]|#\{|%[A-Za-z_]+%$|\[[A-Za-z_ ]+\]$|@@|process\.env|os\.environ|\*+$|\*\*[A-Za-z ]+\*\*$|x{4,}$|X{4,}$|\.{3,}|-+$|…)/
 const already = /^(?:hmac:[0-9a-f]{8}:|cose:|<[a-z_]+>|%3C[a-z_]+%3E)/
 
 /** Whether bytes[start, end) stand for a secret instead of being one. */
@@ -48,7 +48,7 @@ const address = /^[a-z][a-z\d+.-]{1,15}:\/\/(?:[^\s@:?/]+@)?[^\s@?]*$/
 const isPath = (text: string): boolean => (path.test(text) || address.test(text)) && !/[\da-z]{20}/i.test(text)
 
 /** A call, or a type: `getpass.getpass()`, `os.getenv("X")`, `Optional[str]`, `Option<String>`, `*string`, `[]byte`. */
-const call = /^(?:await |new )?[A-Za-z_$][\w$]*(?:(?:\.|->|::)[A-Za-z_$][\w$]*)*\((?!["'][^"']{6,}["']\)?$)/
+const call = /^(?:await |new )?(?!password\()[A-Za-z_$][\w$]*(?:(?:\.|->|::)[A-Za-z_$][\w$]*)*[([]/i
 const keyword =
   /^(?:new|await|async|function|lambda|return|typeof|func|fn|def|class|let|const|var|val|struct|this|self)$/
 const type =

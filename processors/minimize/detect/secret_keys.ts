@@ -29,7 +29,7 @@ export type SecretKey = (typeof SecretKey)[keyof typeof SecretKey]
 const strongWords =
   'password passwd pwd passphrase passcode pass passe pw secret secrets secrete apikey apitoken accesskey secretkey privatekey authtoken accesstoken refreshtoken clientsecret credential credentials creds wachtwoord motdepasse mdp passwort kennwort contrasena contrasenya clave senha haslo hasla losenord adgangskode passord salasana parola psk presharedkey geheim geheimnis paswoord zugangsdaten userpass dbpass sshpass pgpassword'
 const strongPhrases =
-  'api key|api token|api secret|apikey|access key|access token|secret key|secret access key|private key|auth token|auth key|refresh token|client secret|session token|bearer token|id token|security token|signing key|signing secret|encryption key|master key|shared key|account key|storage key|webhook secret|unseal key|recovery key|preshared key|pre shared key|app secret|consumer secret|consumer key|mot de passe|palavra passe|connection string|service key|license key|deploy key|subscription key|functions key|host key|shared access signature|sas token|personal access token'
+  'api key|api token|api secret|apikey|access key|access token|secret key|secret access key|private key|auth token|auth key|refresh token|client secret|session token|bearer token|id token|security token|signing key|signing secret|encryption key|master key|shared key|account key|storage key|webhook secret|unseal key|recovery key|preshared key|pre shared key|app secret|consumer secret|consumer key|mot de passe|palavra passe|connection string|service key|license key|deploy key|subscription key|functions key|host key|shared access signature|sas token|personal access token|private token|deploy token|bot token|login token'
 const randomWords =
   'token tokens key auth session sid sessionid sess jwt signature sig sessid jsessionid phpsessid csrf xsrf nonce_secret ticket salt seed mnemonic otpauth'
 const codeWords = 'pin otp cvv cvc cvv2 cvc2 totp mfa tan pincode pinkode geheimzahl pinnummer 2fa'
@@ -145,8 +145,8 @@ function endsNear(words: string[], phrase: string[]): boolean {
   return false
 }
 
-/** Endings of three letters that are glued to other words: `dbpwd`. */
-export const gluedEndings: readonly string[] = ['pwd']
+/** Endings of three letters that are glued to other words: `dbpwd`, `encryptionKey`. */
+export const gluedEndings: readonly string[] = ['pwd', 'key']
 
 /**
  * Words that may give a value away without an operator in between: `password hunter2`, `curl -u …`, `Basic …`. Only these
