@@ -7,7 +7,7 @@ import { limits } from '../../src/limits.ts'
 const name = (what: string) =>
   z.string().regex(/^[A-Za-z_][A-Za-z0-9_-]{0,62}$/, { error: `not the name of a ${what}: letters, digits, _ and -` })
 
-export const storeOptions = z.strictObject({
+const fields = z.strictObject({
   url: z
     .string()
     .regex(/^(?:embedded$|postgres(?:ql)?:\/\/)/, { error: 'neither `embedded` nor a postgres:// URL' })
@@ -29,5 +29,10 @@ export const storeOptions = z.strictObject({
     .max(limits.storeConnectionsMax)
     .default(2)
     .describe('How many batches are sent at the same time, each on a connection of its own.'),
+})
+
+export const storeOptions = fields.refine(({ url, owner_url }) => url !== 'embedded' || owner_url === undefined, {
+  path: ['owner_url'],
+  error: 'is for a `url`: who owns the embedded server is settled, and its gateway may only insert',
 })
 export type StoreOptions = z.output<typeof storeOptions>

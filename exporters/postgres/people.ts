@@ -6,6 +6,7 @@
  * hashed: all rows of his tenant are looked at for that.
  */
 import pg from 'pg'
+import { limits } from '../../src/limits.ts'
 import type { Hold } from './legal_holds.ts'
 import { Shelves, unlimited } from './shelves.ts'
 import { escapeText, unescapeText } from './stored_json.ts'
@@ -40,9 +41,7 @@ function conditionOf({ tenant, refs, named }: PersonRows): { mine: string; param
   const params: unknown[] = [refs.map(escapeText), escapeText(tenant)]
   const parameter = (value: unknown): string => `$${params.push(value)}`
   const ways = named.map(({ of, key, values }) => {
-    const stored = escapeText(key.startsWith('$') ? `$${key}` : key)
-    const column = of === 'log' ? 'l.attributes' : 'l.resource'
-    return `${column} ->> ${parameter(stored)}::text = ANY(${parameter(values.map(escapeText))}::text[])`
+    return `${columnOf({ of })} ->> ${parameter(storedKey(key))}::text = ANY(${parameter(values.map(escapeText))}::text[])`
   })
   const unnamed = ways.length > 0 ? ` OR (l.subject_ref IS NULL AND (${ways.join(' OR ')}))` : ''
   return { mine: `(l.tenant = $2 OR l.tenant IS NULL) AND (l.subject_ref = ANY($1)${unnamed})`, params }
@@ -95,6 +94,51 @@ export const deleteRows = (
   refs: readonly string[],
   nowMs: number,
 ): Promise<number> => deleteWhere(client, schema, 'l.subject_ref = ANY($1)', [refs.map(escapeText)], nowMs)
+
+/** Rows of a tenant without a reference, by what stands in an attribute. */
+export interface NamedRows extends NamedBy {
+  readonly tenant: string
+  readonly storedBefore: Date
+}
+
+const columnOf = ({ of }: Pick<NamedBy, 'of'>): string => (of === 'log' ? 'l.attributes' : 'l.resource')
+const storedKey = (key: string): string => escapeText(key.startsWith('$') ? `$${key}` : key)
+
+/** What stands in an attribute of these rows, each value once, in portions. */
+export async function* valuesNamed(
+  client: pg.Client,
+  schema: string,
+  tenant: string,
+  by: Pick<NamedBy, 'of' | 'key'>,
+): AsyncGenerator<string, void, void> {
+  await client.query('BEGIN')
+  try {
+    const value = `${columnOf(by)} ->> $2::text`
+    await client.query(
+      `DECLARE named NO SCROLL CURSOR FOR SELECT DISTINCT ${value} AS value FROM ${logs(schema)}
+       WHERE l.subject_ref IS NULL AND (l.tenant = $1 OR l.tenant IS NULL) AND ${value} IS NOT NULL`,
+      [escapeText(tenant), storedKey(by.key)],
+    )
+    for (;;) {
+      const { rows } = await client.query<{ value: string }>(`FETCH ${limits.queryRowsMax} FROM named`)
+      for (const { value } of rows) yield unescapeText(value)
+      if (rows.length === 0) return
+    }
+  } finally {
+    await client.query('ROLLBACK')
+  }
+}
+
+/** Deletes such rows, but for those that a legal hold keeps; gives how many. */
+export const deleteNamed = (client: pg.Client, schema: string, rows: NamedRows, nowMs: number): Promise<number> =>
+  deleteWhere(
+    client,
+    schema,
+    `l.subject_ref IS NULL AND (l.tenant = $1 OR l.tenant IS NULL) AND l.stored < $2
+     AND ${columnOf(rows)} ->> $3::text = ANY($4::text[])`,
+    [escapeText(rows.tenant), rows.storedBefore, storedKey(rows.key), rows.values.map(escapeText)],
+    nowMs,
+  )
 
 async function deleteWhere(
   client: pg.Client,

@@ -112,7 +112,7 @@ class Run {
     }
     if (!this.#options.dryRun) {
       await rollUp(this.#client, this.#schema)
-      await expireCounts(this.#client, this.#schema, this.#asOfMs, this.#options)
+      await this.#counts()
       await this.#client.query(`INSERT INTO ${this.#schema}.retention_runs (as_of, held_back) VALUES ($1, $2)`, [
         new Date(this.#asOfMs),
         heldBack,
@@ -121,6 +121,16 @@ class Run {
       await this.#client.query(`DELETE FROM ${this.#schema}.batches WHERE stored < $1`, [repeatsEnd])
     }
     return this.#report(heldBack)
+  }
+
+  /** Counts end with a receipt too. What is reported is about records. */
+  async #counts(): Promise<void> {
+    await this.#inTransaction(async () => {
+      for (const ended of await expireCounts(this.#client, this.#schema, this.#asOfMs, this.#options)) {
+        const { lines, tenant, ...rest } = ended
+        await this.#write({ ...rest, partition: 'usage_daily', tenant, whole: false, records: lines })
+      }
+    })
   }
 
   #report(heldBack: boolean): RetentionReport {
@@ -254,7 +264,10 @@ class Run {
 
   async #note(deletion: Deletion): Promise<void> {
     this.#deletions.push(deletion)
-    if (this.#options.dryRun) return
+    if (!this.#options.dryRun) await this.#write(deletion)
+  }
+
+  async #write(deletion: Deletion): Promise<void> {
     const { partition, purpose, retention, tenant, whole, records, oldest, newest } = deletion
     await this.#client.query(
       `INSERT INTO ${this.#schema}.deletions (as_of, partition, purpose, retention, tenant, whole, records, oldest, newest, policy_version)

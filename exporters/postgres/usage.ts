@@ -76,24 +76,45 @@ interface Rules {
   readonly countsOf?: (purpose: string) => string | undefined
 }
 
+/** Counts that were deleted: so many lines of `usage_daily`, of these days. */
+export interface EndedCounts {
+  readonly purpose: string
+  readonly tenant: string
+  readonly retention: string
+  readonly lines: number
+  readonly oldest: Date
+  readonly newest: Date
+}
+
 /**
- * Deletes counts whose time is over. A day's counts are due with the last record of the day. They hold nothing of a
- * record, so there is no receipt. `schema` is quoted.
+ * Deletes counts whose time is over: a day's counts are due with the last record of the day. `schema` is quoted; to be
+ * called in a transaction, with what makes the receipts.
  */
-export async function expireCounts(client: Client, schema: string, asOfMs: number, rules: Rules): Promise<void> {
+export async function expireCounts(
+  client: Client,
+  schema: string,
+  asOfMs: number,
+  rules: Rules,
+): Promise<EndedCounts[]> {
   const { rows: kinds } = await client.query<{ tenant: string; purpose: string; retention: string }>(
     `SELECT DISTINCT tenant, purpose, retention FROM ${schema}.usage_daily`,
   )
+  const ended: EndedCounts[] = []
   for (const { tenant, purpose, retention } of kinds) {
     const promise = promiseOf(unescapeText(purpose), unescapeText(tenant), retention, rules)
     if (promise === undefined) continue
     const period = parseRetention(promise)
     const firstDay = dayName(dayAround(firstKeptMs(period, asOfMs), period.zone))
-    await client.query(
-      `DELETE FROM ${schema}.usage_daily WHERE tenant = $1 AND purpose = $2 AND retention = $3 AND day < $4::date`,
+    const { rows } = await client.query<{ lines: number; oldest: Date; newest: Date }>(
+      `WITH gone AS (DELETE FROM ${schema}.usage_daily
+         WHERE tenant = $1 AND purpose = $2 AND retention = $3 AND day < $4::date RETURNING day)
+       SELECT count(*)::int AS lines, min(day)::timestamp AT TIME ZONE 'UTC' AS oldest,
+         max(day)::timestamp AT TIME ZONE 'UTC' AS newest FROM gone`,
       [tenant, purpose, retention, firstDay],
     )
+    if (rows[0]!.lines > 0) ended.push({ purpose, tenant, retention: promise, ...rows[0]! })
   }
+  return ended
 }
 
 /** What the policy says of counts; without that, the shorter of the rows' promise and of today's. */

@@ -13,6 +13,7 @@ import { restoreBackup } from '../backup/restore.ts'
 import { ConfigError } from '../errors.ts'
 import { AccessLog } from '../keys/audit.ts'
 import { checkedReason, currentUser } from '../keys/decrypt.ts'
+import { eraseRestored } from '../subjects/restored.ts'
 import { type BackupFlags, eachPlace, readerOf, shelvesOf, told, withKeys } from './backup_places.ts'
 import { loadAccepted } from './common.ts'
 import { keysDirOf } from './key_place.ts'
@@ -48,7 +49,8 @@ async function restore(id: string | undefined, flags: RestoreFlags): Promise<voi
       // What became due since the backup was made goes now, and not only tonight.
       const { retentionOf, policyVersion } = promisesIn(config)
       await runRetention(client, schema, { asOfMs: Date.now(), retentionOf, policyVersion, confirmed: true })
-      return restored
+      const named = await eraseRestored(client, schema, flags.dataDir, Date.now())
+      return { ...restored, rows: restored.rows - named, erased: restored.erased + named }
     })
     const line = { store: store.id, backup: found.manifest.id, state: 'restored', ...told(tally) }
     process.stdout.write(`${JSON.stringify(line)}\n`)

@@ -13,6 +13,7 @@ import { eraseSubject } from '../keys/erasure.ts'
 import type { Signer } from '../keys/signature.ts'
 import { type RequestEntry, readRequests } from './register.ts'
 import { type Asked, hashOf, type RegionStore, type Request } from './request.ts'
+import { erasedNames } from './restored.ts'
 
 export interface Erased {
   readonly store: string
@@ -50,7 +51,8 @@ export async function erase(request: Request, signer: Signer): Promise<Erasure> 
     ...(asked.who !== undefined && { who: asked.who }),
   })
   const refs = [...new Set(receipts.flatMap((receipt) => receipt.refs))]
-  await keep('open', 'keys destroyed', { refs, receipts: receipts.map(({ signature }) => signature ?? '') })
+  const names = erasedNames(keysFolders[0]!, asked.person.tenant, rows.named)
+  await keep('open', 'keys destroyed', { refs, receipts: receipts.map(({ signature }) => signature ?? ''), names })
   const done = await eraseRows(stores, { ...rows, refs }, keep, asked.nowMs)
   await keep('done', 'erased', { refs, records: done.reduce((sum, { records }) => sum + records, 0) })
   return { is: 'done', keys: refs.length, stores: done }

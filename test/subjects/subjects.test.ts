@@ -225,9 +225,32 @@ test('a person without a reference is found by the attributes that name people, 
   expect(await asked('rectify', unreferenced, '--note', 'x')).toMatchObject([{ marked: 2, notes: 0 }, {}, {}])
   const { code, stderr } = await subject('find', unreferenced, '--attribute', 'log.body')
   expect([code, stderr]).toEqual([1, expect.stringContaining('log.body is no attribute that names a person')])
+  await jsonHere(['backup', 'run', ...world.shared])
   expect(records(await asked('erase', unreferenced, '--yes'))).toEqual([2, 2, 2])
-  const left = (await rowsOf('de')).filter(({ purpose }) => purpose === 'usage')
-  expect(left.map(({ attributes }) => attributes['enduser.id'])).toEqual(['somebody else'])
+  const usersOf = async (database: string) =>
+    (await rowsOf(database))
+      .filter(({ purpose }) => purpose === 'usage')
+      .map(({ attributes }) => attributes['enduser.id'])
+  expect(await usersOf('de')).toEqual(['somebody else'])
+  const restore = [
+    'backup',
+    'restore',
+    '--store',
+    'postgres/de',
+    '--database',
+    'named',
+    '--reason',
+    'a disk',
+    ...world.shared,
+  ]
+  expect(await jsonHere(restore)).toMatchObject([{ state: 'restored', erased: 2 }])
+  const inNamed = await world.server.sql(
+    'named',
+    `SELECT attributes ->> 'enduser.id' AS user FROM logs WHERE purpose = 'usage'`,
+  )
+  expect(inNamed).toEqual([{ user: 'somebody else' }])
+  const { stdout: register } = await runHere(['subject', 'list', '--steps', '--data-dir', world.root])
+  expect(register).not.toContain(unreferenced)
 })
 
 test('docs/subjects.md shows what the commands tell', async () => {

@@ -56,7 +56,8 @@ export async function startServer(): Promise<TestServer> {
     folder,
     embedded,
     sql: async (database, text, params = []) => {
-      const client = new pg.Client({ ...embedded.connection(database), options: '-c search_path=douane,public' })
+      const options = '-c search_path=douane,public'
+      const client = new pg.Client({ ...embedded.connection(database), options, connectionTimeoutMillis: 0 })
       await client.connect()
       try {
         return (await client.query(text, params)).rows

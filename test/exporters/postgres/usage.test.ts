@@ -110,6 +110,16 @@ describe('counts', () => {
     expect(await usage('outlive')).toMatchObject([{ purpose: 'billing', records: 1 }])
     await night('outlive', nowMs + 7 * 366 * dayMs, countsOf)
     expect(await usage('outlive')).toEqual([])
+    const ended = await server.sql(
+      'outlive',
+      `SELECT purpose, retention, tenant, records::int, oldest::text, receipted FROM deletions
+       WHERE partition = 'usage_daily' ORDER BY id`,
+    )
+    const each = { tenant: 'acme', records: 1, oldest: '2026-11-21 00:00:00+00', receipted: false }
+    expect(ended).toEqual([
+      { purpose: 'usage', retention: '6d', ...each },
+      { purpose: 'billing', retention: '7y', ...each },
+    ])
   })
 
   test('a sender who makes up names does not make lines without end', async () => {
