@@ -1,11 +1,12 @@
 /**
  * Settings and guards of HTTP/2 connections, for gRPC and for OTLP/HTTP over HTTP/2.
  *
- * nghttp2 itself ends connections that reset streams too fast (CVE-2023-44487), that send endless CONTINUATION frames
- * or too large header blocks, or that do not read acknowledgements. Here come the rest: a bound on streams and memory
- * per connection, floods of PING and SETTINGS, silence, age.
+ * nghttp2 itself ends connections that send endless CONTINUATION frames or too large header blocks, or that do not read
+ * acknowledgements. Those that reset streams too fast (CVE-2023-44487) it only ends once its word about it was sent, and
+ * takes thousands of streams until then. So they are counted here, too; and the rest: a bound on streams and memory per
+ * connection, floods of PING and SETTINGS, silence, age.
  */
-import { constants, type ServerHttp2Session, type ServerOptions } from 'node:http2'
+import { constants, type ServerHttp2Session, type ServerHttp2Stream, type ServerOptions } from 'node:http2'
 import { limits } from '../limits.ts'
 
 export interface GuardOptions {
@@ -46,6 +47,7 @@ export function guard(session: ServerHttp2Session, options: GuardOptions): void 
   session.setLocalWindowSize(4 * windowBytes)
   session.on('error', () => session.destroy())
   guardControlFrames(session)
+  guardResets(session)
   const timers = [guardIdle(session, options.idleMs)]
   const socket = session.socket
   // A connection that never speaks HTTP/2 is not kept.
@@ -74,6 +76,20 @@ function guardControlFrames(session: ServerHttp2Session): void {
   }
   session.on('ping', counted)
   session.on('remoteSettings', counted)
+}
+
+/** Ends a connection whose streams are reset, by either side, faster than the bounds. */
+function guardResets(session: ServerHttp2Session): void {
+  let left = resetsAtOnceMax
+  let sinceMs = performance.now()
+  const closed = ({ rstCode }: ServerHttp2Stream): void => {
+    if (rstCode === constants.NGHTTP2_NO_ERROR || session.destroyed) return
+    const nowMs = performance.now()
+    left = Math.min(resetsAtOnceMax, left + ((nowMs - sinceMs) / 1000) * resetsPerSecondMax)
+    sinceMs = nowMs
+    if (--left < 0) session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM)
+  }
+  session.on('stream', (stream) => void stream.once('close', () => closed(stream)))
 }
 
 /** Closes a connection that has had no stream for `idleMs`. */
