@@ -3,7 +3,7 @@
  * `douane meter` shows them.
  *
  * A record is counted once for each purpose and in each store that has a copy. So what was used of an event is the
- * largest count that one store has of it for one purpose.
+ * largest count that one region has of it for one purpose; of regions that stand in for each other, it is their sum.
  */
 import type { FastifyInstance } from 'fastify'
 import type { GatewayConfig } from '../../config/gateway_config.ts'
@@ -13,6 +13,7 @@ import { readUsage, type Usage } from '../../exporters/postgres/usage.ts'
 import { dayAround, dayName } from '../calendar.ts'
 import { ConfigError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import type { TenantRule } from '../policy.ts'
 
 interface Limit {
   readonly event: string
@@ -83,13 +84,40 @@ const readStore = (store: NamedStore, query: Parameters<typeof readUsage>[2]): P
 /** Of several policies the smallest limit counts. */
 function limitsOf(config: GatewayConfig, tenant: string, usage: UsageAnswer['usage']): Limit[] {
   const smallest = new Map<string, number>()
-  for (const { tenants, default: others } of policiesOf(config)) {
-    for (const [event, limit] of Object.entries((tenants.get(tenant) ?? others).usageLimits ?? {})) {
+  const rules = policiesOf(config).map((policy) => ({ policy, rule: policy.tenants.get(tenant) ?? policy.default }))
+  for (const { rule } of rules) {
+    for (const [event, limit] of Object.entries(rule.usageLimits ?? {})) {
       smallest.set(event, Math.min(smallest.get(event) ?? limit, limit))
     }
   }
+  const regionOf = (store: string) => config.exporters.get(store)?.region ?? ''
   return [...smallest].map(([event, limit]) => {
-    const used = usage.reduce((most, each) => (each.event === event ? Math.max(most, each.records) : most), 0)
+    const ofEvent = usage.filter((each) => each.event === event)
+    const used = Math.max(...rules.map(({ policy, rule }) => usedOf(ofEvent, rule, policy.central, regionOf)))
     return { event, limit, used, remaining: Math.max(limit - used, 0) }
   })
+}
+
+/** How often an event was, by the counts of all stores: for the purpose that has it most often. */
+export function usedOf(
+  counts: readonly Pick<UsageAnswer['usage'][number], 'store' | 'purpose' | 'records'>[],
+  rule: Pick<TenantRule, 'regions' | 'residency' | 'centralPurposes' | 'purposes'>,
+  central: string | undefined,
+  regionOf: (store: string) => string,
+): number {
+  let most = 0
+  for (const [purpose, stores] of Map.groupBy(counts, (each) => each.purpose)) {
+    const regions = new Map<string, number>()
+    for (const { store, records } of stores) {
+      const region = regionOf(store)
+      regions.set(region, Math.max(regions.get(region) ?? 0, records))
+    }
+    const residency = rule.purposes.get(purpose)?.residency ?? rule.residency
+    const hasAll = residency === 'split' && rule.centralPurposes.includes(purpose) ? central : undefined
+    // A region that stands in has what its predecessor has not. The central one has copies of all.
+    let chain = 0
+    for (const region of rule.regions) if (region !== hasAll) chain += regions.get(region) ?? 0
+    most = Math.max(most, chain, ...regions.values())
+  }
+  return most
 }
