@@ -81,3 +81,29 @@ test('the plan reads one partition, by tenant and time', async () => {
   expect(text).toMatch(/_tenant_time_idx/)
   expect(text).not.toMatch(/Seq Scan|2026111\d/)
 })
+
+test('a trace is found by its id alone, in the blocks that may hold it', async () => {
+  const ids = await server.sql(
+    'scale',
+    `SELECT DISTINCT encode(trace_id, 'hex') AS id FROM (SELECT trace_id FROM logs WHERE time >= $1 LIMIT 160) some`,
+    [new Date(endMs - 3 * dayMs)],
+  )
+  const store = { options: optionsFor('scale'), folder: server.folder }
+  const times: number[] = []
+  for (const { id } of ids) {
+    const startMs = performance.now()
+    let found = 0
+    for await (const _ of queryStore(store, { traceId: String(id) })) found++
+    times.push(performance.now() - startMs)
+    // The days repeat each other.
+    expect(found).toBe(8 * days)
+  }
+  times.sort((a, b) => a - b)
+  console.log(
+    `${ids.length} traces, median ${times[ids.length >> 1]!.toFixed(1)} ms, at most ${times.at(-1)!.toFixed(1)} ms`,
+  )
+  const plan = await server.sql('scale', `EXPLAIN SELECT * FROM logs WHERE trace_id = decode($1, 'hex')`, [
+    ids[0]!['id'],
+  ])
+  expect(plan.map((line) => line['QUERY PLAN']).join()).not.toMatch(/Seq Scan on logs_support__1mo__2026/)
+}, 600_000)
