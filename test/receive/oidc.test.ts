@@ -1,6 +1,8 @@
 /** Bearer tokens of an OpenID Connect issuer: good ones, forged ones, rotated keys, an issuer that is away. */
+import { createHash } from 'node:crypto'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { PeerCertificate } from 'node:tls'
 import { type CryptoKey, exportJWK, generateKeyPair, type JWTPayload, SignJWT, UnsecuredJWT } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Authenticator, Verdict } from '../../src/receive/authenticate/authenticator.ts'
@@ -76,6 +78,46 @@ describe('oidc', async () => {
     ],
   ])('%s is refused', async (_, token, failure) => {
     expect(await oidc.authenticate(bearer(await token()))).toEqual({ is: 'unknown', failure })
+  })
+
+  describe('a token that is bound to a certificate', () => {
+    const certificateOf = (text: string) => {
+      const hex = createHash('sha256').update(text).digest('hex').toUpperCase()
+      return { fingerprint256: hex.match(/../g)!.join(':') } as PeerCertificate
+    }
+    const print = (text: string): string => createHash('sha256').update(text).digest('base64url')
+    const from = (token: string, certificate?: PeerCertificate) => ({
+      ...bearer(token),
+      certificate: () => certificate,
+    })
+    const replayed = { is: 'unknown', failure: 'replayed' }
+
+    it('counts with that certificate only, also once it is remembered', async () => {
+      const token = await sign({ ...good, cnf: { 'x5t#S256': print('own') } })
+      for (let i = 0; i < 2; i++) {
+        expect(await oidc.authenticate(from(token, certificateOf('another')))).toEqual(replayed)
+        expect(await oidc.authenticate(from(token))).toEqual(replayed)
+        expect(await oidc.authenticate(from(token, certificateOf('own')))).toMatchObject({ is: 'known' })
+      }
+    })
+
+    it.each([
+      ['to a key of another kind', { jkt: print('own') }],
+      ['to nothing that can be read', null],
+      ['to a print of another form', { 'x5t#S256': 'short' }],
+    ])('%s is refused: it cannot be checked', async (_, cnf) => {
+      const token = await sign({ ...good, cnf } as JWTPayload)
+      expect(await oidc.authenticate(from(token, certificateOf('own')))).toEqual(replayed)
+    })
+
+    it('may be required', async () => {
+      const strict = await open({ bound_tokens: 'required' })
+      expect(strict.needsCertificates).toBe(true)
+      expect(await strict.authenticate(from(await sign(good), certificateOf('own')))).toEqual(replayed)
+      const bound = await sign({ ...good, cnf: { 'x5t#S256': print('own') } })
+      expect(await strict.authenticate(from(bound, certificateOf('own')))).toMatchObject({ is: 'known' })
+      strict.close()
+    })
   })
 
   it('the leeway holds both ways, and a remembered token ends with its expiry', async () => {

@@ -32,6 +32,7 @@ export type AuthFailure =
   | 'expired'
   | 'wrong_issuer'
   | 'wrong_audience'
+  | 'replayed'
   | 'throttled'
 
 export type Verdict =

@@ -7,6 +7,10 @@
  * not more often than every 30 s. A token that was good is remembered by its hash until it expires, at most
  * `token_cache`: after that a removed key or a changed mapping counts.
  *
+ * A token that its issuer has bound to a client certificate (RFC 8705: `cnf` with `x5t#S256`) counts on connections with
+ * that certificate alone: whoever has copied it cannot replay it. One that is bound to something else is refused, since
+ * it cannot be checked here.
+ *
  * When keys cannot be had, nobody is let in: the sender is told to come back (503), for its token may well be good.
  */
 import { hash } from 'node:crypto'
@@ -27,7 +31,7 @@ import { limits } from '../../limits.ts'
 import { duration } from '../../units.ts'
 import { watchFiles } from '../watch.ts'
 import type { AuthenticatorHost } from './api_keys.ts'
-import { type Authenticator, type AuthFailure, bearerToken, type Verdict } from './authenticator.ts'
+import { type Authenticator, type AuthFailure, bearerToken, type Credentials, type Verdict } from './authenticator.ts'
 
 const algorithms = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const
 
@@ -65,6 +69,10 @@ export const oidcSchema = z
       .record(z.string(), z.array(z.string().min(1)).min(1))
       .optional()
       .describe('A value of that claim → the tenants it may speak for. Given: other values count for nothing.'),
+    bound_tokens: z
+      .enum(['where_given', 'required'])
+      .default('where_given')
+      .describe('Whether a token must be bound to the client’s certificate (cnf, RFC 8705), so that no copy counts.'),
     reload_interval: duration().default(2000).describe('How often jwks_file is looked at for changes.'),
   })
   .refine((config) => !(config.jwks_url && config.jwks_file), 'jwks_url or jwks_file, not both')
@@ -84,8 +92,8 @@ interface KeySource {
 export async function openOidc(config: OidcConfig, host: AuthenticatorHost): Promise<Authenticator> {
   const source = config.jwks_file === undefined ? remoteKeys(config) : await fileKeys(config, host)
   /** SHA-256 of a token → its verdict and when it has to be checked again; oldest first. */
-  const cache = new Map<string, { verdict: Verdict; untilMs: number }>()
-  const check = async (token: string, print: string): Promise<Verdict> => {
+  const cache = new Map<string, { verdict: Verdict; boundTo: string; untilMs: number }>()
+  const check = async (token: string, print: string, certificate: Credentials['certificate']): Promise<Verdict> => {
     try {
       const { payload } = await jwtVerify(token, source.key, {
         issuer: config.issuer,
@@ -96,29 +104,49 @@ export async function openOidc(config: OidcConfig, host: AuthenticatorHost): Pro
         currentDate: new Date(host.nowMs()),
       })
       const verdict = verdictOf(payload, config)
+      const boundTo = bindingOf(payload)
+      if (boundTo === undefined || (boundTo === '' && config.bound_tokens === 'required')) return replayed
       if (cache.size >= limits.credentialCacheEntriesMax) cache.delete(cache.keys().next().value!)
       const expiresMs = payload.exp! * 1000 + config.leeway
-      cache.set(print, { verdict, untilMs: Math.min(expiresMs, host.nowMs() + config.token_cache) })
-      return verdict
+      cache.set(print, { verdict, boundTo, untilMs: Math.min(expiresMs, host.nowMs() + config.token_cache) })
+      return isHeldBy(boundTo, certificate) ? verdict : replayed
     } catch (error) {
       return failureOf(error)
     }
   }
   return {
     scheme: 'Bearer',
-    authenticate({ authorization }) {
+    needsCertificates: config.bound_tokens === 'required',
+    authenticate({ authorization, certificate }) {
       const token = bearerToken(authorization)
       if (token === undefined || token.length > limits.credentialBytesMax) {
         return { is: 'unknown', failure: authorization === undefined ? 'missing' : 'malformed' }
       }
       const print = hash('sha256', token, 'base64')
       const known = cache.get(print)
-      if (known !== undefined && known.untilMs > host.nowMs()) return known.verdict
+      if (known !== undefined && known.untilMs > host.nowMs()) {
+        return isHeldBy(known.boundTo, certificate) ? known.verdict : replayed
+      }
       cache.delete(print)
-      return check(token, print)
+      return check(token, print, certificate)
     },
     close: source.close,
   }
+}
+
+const replayed: Verdict = { is: 'unknown', failure: 'replayed' }
+
+/** The SHA-256 of the certificate that a token is bound to, base64url; `''`: to nothing; undefined: to something else. */
+function bindingOf(payload: JWTPayload): string | undefined {
+  if (!Object.hasOwn(payload, 'cnf')) return ''
+  const print = (payload['cnf'] as Record<string, unknown> | null)?.['x5t#S256']
+  return typeof print === 'string' && /^[\w-]{43}$/.test(print) ? print : undefined
+}
+
+function isHeldBy(boundTo: string, certificate: Credentials['certificate']): boolean {
+  if (boundTo === '') return true
+  const print = certificate()?.fingerprint256.replaceAll(':', '')
+  return print !== undefined && Buffer.from(print, 'hex').toString('base64url') === boundTo
 }
 
 /** Whom a good token speaks for; nobody → forbidden. */
