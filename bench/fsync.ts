@@ -15,6 +15,7 @@ import { systemClock } from '../src/pipeline/clock.ts'
 import { Destination } from '../src/pipeline/destination.ts'
 import { type Disk, type DiskFile, nodeDisk } from '../src/pipeline/queue/disk.ts'
 import { retryOnFailure, sendingQueue } from '../src/pipeline/queue_config.ts'
+import { counts, log } from './quiet.ts'
 
 const { values } = parseArgs({
   options: {
@@ -25,8 +26,6 @@ const { values } = parseArgs({
 })
 const seconds = Number(values.seconds)
 const records = 200
-const none = () => {}
-const log = { debug: none, info: none, warn: none, error: none }
 
 /** Counts writes; `isDurable` false: nothing waits for the disk. */
 function countingDisk(isDurable: boolean): { disk: Disk; writes: number; bytes: number } {
@@ -66,16 +65,7 @@ async function run(isDurable: boolean) {
     timeoutMs: 5000,
     log,
     clock: systemClock,
-    counts: {
-      recovered: none,
-      enqueued: none,
-      stored: none,
-      refused: none,
-      deadLettered: none,
-      revived: none,
-      corrupted: none,
-      attempted: none,
-    },
+    counts,
   })
   try {
     await destination.start()

@@ -13,8 +13,8 @@ import type { Exporter } from '../src/contract.ts'
 import { openChunkCipher } from '../src/keys/chunk_cipher.ts'
 import { systemClock } from '../src/pipeline/clock.ts'
 import { Destination } from '../src/pipeline/destination.ts'
-import type { DeliveryCounts } from '../src/pipeline/parcel.ts'
 import { retryOnFailure, sendingQueue } from '../src/pipeline/queue_config.ts'
+import { counts, log } from './quiet.ts'
 
 const { values } = parseArgs({
   options: {
@@ -26,8 +26,6 @@ const { values } = parseArgs({
 const seconds = Number(values.seconds)
 const connections = Number(values.connections)
 const recordBytes = 461
-const none = () => {}
-const log = { debug: none, info: none, warn: none, error: none }
 
 interface Case {
   readonly name: string
@@ -46,16 +44,6 @@ async function run(one: Case): Promise<Record<string, string | number>> {
       return { is: 'accepted' }
     },
     async close() {},
-  }
-  const counts: DeliveryCounts = {
-    recovered: none,
-    enqueued: none,
-    stored: none,
-    refused: none,
-    deadLettered: none,
-    revived: none,
-    corrupted: none,
-    attempted: none,
   }
   const destination = new Destination({
     id: 'bench',

@@ -13,14 +13,13 @@ import { Destination } from '../src/pipeline/destination.ts'
 import { nodeDisk } from '../src/pipeline/queue/disk.ts'
 import { SharedQueues } from '../src/pipeline/queue/shared.ts'
 import { retryOnFailure, sendingQueue } from '../src/pipeline/queue_config.ts'
+import { counts, log } from './quiet.ts'
 
 const { values } = parseArgs({
   options: { seconds: { type: 'string', default: '4' }, dir: { type: 'string', default: '.' } },
 })
 const seconds = Number(values.seconds)
 const records = 200
-const none = () => {}
-const log = { debug: none, info: none, warn: none, error: none }
 
 async function run(isShared: boolean): Promise<Record<string, string | number>> {
   const dir = await mkdtemp(join(values.dir, '.bench-shared-'))
@@ -60,16 +59,7 @@ function destinationOf(id: string, dir: string, cipher: Awaited<ReturnType<typeo
     timeoutMs: 5000,
     log,
     clock: systemClock,
-    counts: {
-      recovered: none,
-      enqueued: none,
-      stored: none,
-      refused: none,
-      deadLettered: none,
-      revived: none,
-      corrupted: none,
-      attempted: none,
-    },
+    counts,
   })
 }
 

@@ -1,35 +1,36 @@
 /**
- * What a second worker brings: the same gateway with one and with two, in turn, under the same load over HTTP, with its
- * queue on disk. Load comes from a process of its own, over 16 connections, bodies made beforehand.
+ * What a second worker brings: a gateway with one worker and one with two, both running, loaded in turn over HTTP with
+ * their queues on disk, and beside them two gateways of one worker each that share nothing: what the machine has for
+ * two processes at most.
  *
- *   node bench/workers.ts [--chain whole|pass] [--records 200] [--seconds 8] [--rounds 3] [--workers 2] [--warm 2000]
+ *   node bench/workers.ts [--chain whole|pass] [--records 200] [--seconds 2] [--rounds 7] [--workers 2] [--warm 6] [--dir DIR]
  *
- * `--warm`: requests for each worker before anything is counted. Printed are records per second (fair only where nothing else runs: the load itself takes a part of the cores, named as
- * a share of all CPU time), and records per second of the gateway's CPU time, which is fair on a busy machine too: what
- * it keeps of one worker's is what more cores can bring.
+ * Each round loads each of the three for so many seconds over 16 connections; `--warm`: seconds before anything is
+ * counted. A time in which other programs took more than a twentieth of the CPU time is taken again, up to six times.
+ * Printed are medians, and the medians of the ratios within a round, since a shared machine is faster in one minute
+ * than in the next. The load takes a part of the cores; its share of all CPU time, and others', are named. Records per
+ * second of the gateway's CPU time are fair on a busy machine too. DIR decides which disk the queues are on.
  */
-import { fork, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import net from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { payloads } from './payload.ts'
+import { machineCpuSeconds, type Started, startGateway } from './gateway_process.ts'
+import { Load } from './load.ts'
+import { median } from './median.ts'
 
 const { values } = parseArgs({
   options: {
     chain: { type: 'string', default: 'whole' },
     records: { type: 'string', default: '200' },
-    seconds: { type: 'string', default: '8' },
-    rounds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '2' },
+    rounds: { type: 'string', default: '7' },
     workers: { type: 'string', default: '2' },
-    warm: { type: 'string', default: '2000' },
-    load: { type: 'string' },
+    warm: { type: 'string', default: '6' },
+    dir: { type: 'string', default: tmpdir() },
   },
 })
 const connections = 16
 const records = Number(values.records)
+const workers = Number(values.workers)
 
 const chain = `
 processors:
@@ -41,119 +42,108 @@ processors:
     default: [usage]
   minimize: {}`
 
-const configOf = (workers: number): string => `
+const configOf = (count: number): string => `
 receivers: { otlp: { protocols: { http: { endpoint: 127.0.0.1:0 } } } }
 ${values.chain === 'whole' ? chain : ''}
 exporters: { nop: {} }
 service:
-  workers: ${workers}
+  workers: ${count}
   telemetry: { metrics: { level: none }, logs: { level: error } }
   pipelines:
     logs: { receivers: [otlp], ${values.chain === 'whole' ? 'processors: [normalize_clock, tag_purpose, minimize], ' : ''}exporters: [nop] }
 `
 
-/** CPU seconds of a process and of all below it, by process. */
-function cpuOf(pid: number): number[] {
-  const [, , , , , , , , , , , user, system] = statOf(pid)
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean)
-  return [(Number(user) + Number(system)) / 100, ...children.flatMap((child) => cpuOf(Number(child)))]
-}
-/** Fields of proc_pid_stat(5) from the third on; the name before may hold spaces. */
-function statOf(pid: number): string[] {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-}
-
-interface Loaded {
-  readonly requests: number
-  readonly seconds: number
-  readonly cpu: number
+/** Gateways that are loaded at the same time. */
+interface Side {
+  readonly name: string
+  readonly gateways: readonly Started[]
+  readonly perSecond: number[]
+  readonly perCpuSecond: number[]
+  readonly loadShare: number[]
+  readonly othersShare: number[]
+  /** CPU seconds of each process, in the last round. */
+  last: readonly number[]
 }
 
-/** In the child: sends until the time is over; each connection waits for its answer. */
-async function load(port: number): Promise<Loaded> {
-  const bodies = payloads(records).map((body) => {
-    const head = `POST /v1/logs HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-protobuf\r\nContent-Length: ${body.length}\r\n\r\n`
-    return Buffer.concat([Buffer.from(head), body])
-  })
-  let requests = 0
-  let endMs = Number.POSITIVE_INFINITY
-  const run = async (n: number): Promise<void> => {
-    const socket = net.connect(port, '127.0.0.1').setNoDelay()
-    await once(socket, 'connect')
-    for (let i = n; performance.now() < endMs; i++) {
-      socket.write(bodies[i % bodies.length]!)
-      const [answer] = (await once(socket, 'data')) as [Buffer]
-      if (answer.toString('latin1', 9, 12) !== '200') throw new Error(answer.toString('latin1', 0, 200))
-      requests++
-    }
-    socket.destroy()
+async function sideOf(name: string, counts: readonly number[]): Promise<Side> {
+  const gateways = await Promise.all(counts.map((count) => startGateway(configOf(count), values.dir)))
+  return { name, gateways, perSecond: [], perCpuSecond: [], loadShare: [], othersShare: [], last: [] }
+}
+
+interface Taken {
+  readonly perSecond: number
+  readonly perCpuSecond: number
+  readonly loadShare: number
+  readonly othersShare: number
+  readonly cpu: readonly number[]
+}
+
+/** The quietest of some tries, or the first that is quiet. */
+async function quietOne(load: Load, side: Side, seconds: number): Promise<void> {
+  let best: Taken | undefined
+  for (let n = 0; n < 6 && !(best && best.othersShare < 0.05); n++) {
+    const taken = await loadOne(load, side, seconds)
+    if (best === undefined || taken.othersShare < best.othersShare) best = taken
   }
-  const all = Array.from({ length: connections }, (_, n) => run(n))
-  // Code that is hot is compiled as hot by then: each worker compiles its own.
-  while (requests < Number(values.warm)) await new Promise((resolve) => setTimeout(resolve, 20))
-  requests = 0
-  process.send!('warm')
-  const startMs = performance.now()
-  const before = process.cpuUsage()
-  endMs = startMs + Number(values.seconds) * 1000
-  await Promise.all(all)
-  const { user, system } = process.cpuUsage(before)
-  return { requests, seconds: (performance.now() - startMs) / 1000, cpu: (user + system) / 1e6 }
+  side.perSecond.push(best!.perSecond)
+  side.perCpuSecond.push(best!.perCpuSecond)
+  side.loadShare.push(best!.loadShare)
+  side.othersShare.push(best!.othersShare)
+  side.last = best!.cpu
 }
 
-async function round(workers: number) {
-  const folder = mkdtempSync(join(tmpdir(), 'douane-bench-'))
-  const config = join(folder, 'gateway.yaml')
-  writeFileSync(config, configOf(workers))
-  const main = join(import.meta.dirname, '../src/main.ts')
-  const gateway = spawn(process.execPath, [main, 'run', '--config', config, '--data-dir', join(folder, 'data')], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  try {
-    const [line] = (await once(gateway.stdout!, 'data')) as [Buffer]
-    const port = JSON.parse(line.toString()).endpoints.http.split(':').at(-1)
-    const child = fork(import.meta.filename, [
-      ...process.argv.slice(2),
-      ...['--load', port, '--warm', String(Number(values.warm) * workers)],
-    ])
-    await once(child, 'message')
-    const before = cpuOf(gateway.pid!)
-    const [loaded] = (await once(child, 'message')) as [Loaded]
-    const cpu = cpuOf(gateway.pid!).map((seconds, i) => seconds - (before[i] ?? 0))
-    const sum = cpu.reduce((total, one) => total + one, 0)
-    const done = loaded.requests * records
-    return { perSecond: done / loaded.seconds, perCpuSecond: done / sum, cpu, load: loaded.cpu / (loaded.cpu + sum) }
-  } finally {
-    gateway.kill()
-    await once(gateway, 'exit')
-    rmSync(folder, { recursive: true, force: true })
+async function loadOne(load: Load, side: Side, seconds: number): Promise<Taken> {
+  const cpu = () => side.gateways.flatMap((gateway) => gateway.cpuSeconds())
+  const [before, machineBefore] = [cpu(), machineCpuSeconds()]
+  const loaded = await load.run({ ports: side.gateways.map(({ port }) => port), connections, records, seconds })
+  const used = cpu().map((all, i) => all - before[i]!)
+  const sum = used.reduce((total, one) => total + one, 0)
+  const machine = machineCpuSeconds() - machineBefore
+  const done = loaded.requests * records
+  return {
+    perSecond: done / loaded.seconds,
+    perCpuSecond: done / sum,
+    loadShare: loaded.cpuSeconds / machine,
+    othersShare: 1 - (loaded.cpuSeconds + sum) / machine,
+    cpu: used,
   }
 }
 
-const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!
-
-async function compare(): Promise<void> {
-  const many = Number(values.workers)
-  const wall: number[] = []
-  const cpu: number[] = []
-  for (let n = 0; n < Number(values.rounds); n++) {
-    const one = await round(1)
-    const several = await round(many)
-    for (const [workers, result] of [[1, one] as const, [many, several] as const]) {
-      const thousands = (of: number) => `${(of / 1000).toFixed(0)} thousand`
-      const shares = result.cpu.map((seconds) => seconds.toFixed(1)).join(' + ')
-      console.log(
-        `${workers} worker(s): ${thousands(result.perSecond)} records/s, ${thousands(result.perCpuSecond)} a CPU second (${shares} s; the load ${(100 * result.load).toFixed(0)} % of all)`,
-      )
-    }
-    wall.push(several.perSecond / one.perSecond)
-    cpu.push(several.perCpuSecond / one.perCpuSecond)
+function print(sides: readonly Side[]): void {
+  const [one] = sides
+  for (const side of sides) {
+    const thousands = (of: readonly number[]) => Math.round(median(of) / 1000)
+    const times = (key: 'perSecond' | 'perCpuSecond') => side[key].map((all, i) => all / one![key][i]!)
+    const percent = (of: readonly number[]) => `${(100 * median(of)).toFixed(0)} %`
+    const [least, most] = [Math.min(...times('perSecond')), Math.max(...times('perSecond'))]
+    console.log(
+      `${side.name}: ${thousands(side.perSecond)} thousand records/s, ${thousands(side.perCpuSecond)} a CPU second ` +
+        `(last ${side.last.map((seconds) => seconds.toFixed(1)).join(' + ')} s, the load ${percent(side.loadShare)}, others ${percent(side.othersShare)})` +
+        `, ${median(times('perSecond')).toFixed(2)} times as many (${least.toFixed(2)} to ${most.toFixed(2)})` +
+        `, a CPU second ${median(times('perCpuSecond')).toFixed(2)} times`,
+    )
   }
-  console.log(
-    `${many} workers: ${median(wall).toFixed(2)} times the records a second, ${median(cpu).toFixed(2)} times those of a CPU second (medians of ${wall.length} rounds)`,
+}
+
+const load = new Load()
+const sides: Side[] = []
+try {
+  sides.push(await sideOf('one worker', [1]))
+  sides.push(await sideOf(`${workers} workers`, [workers]))
+  sides.push(
+    await sideOf(
+      `${workers} gateways`,
+      Array.from({ length: workers }, () => 1),
+    ),
   )
+  for (const side of sides) {
+    await loadOne(load, side, Number(values.warm) * (side.name === 'one worker' ? 1 : workers))
+  }
+  for (let n = 0; n < Number(values.rounds); n++) {
+    for (const side of sides) await quietOne(load, side, Number(values.seconds))
+  }
+  print(sides)
+} finally {
+  load.stop()
+  for (const { gateways } of sides) for (const gateway of gateways) await gateway.stop()
 }
-
-if (values.load === undefined) await compare()
-else process.send!(await load(Number(values.load)))

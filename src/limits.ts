@@ -35,9 +35,20 @@ export const limits = {
   irregularMessagesPerStep: 400,
   irregularBytesPerMessage: 1 * KiB,
   irregularAtOnceBytesMax: 16 * KiB,
-  irregularFieldsMax: 1_000_000,
+  irregularFieldsMax: 65_536,
+  /** Records of such a body, and its resources, and its scopes; its attributes. No SDK puts a tenth of it into one request. */
+  irregularRecordsMax: 50_000,
+  irregularSlotsMax: 500_000,
   /** Bytes of all such bodies that are worked on or wait for it; beyond it senders are told to come back. */
   irregularBytesMax: 64 * MiB,
+  /**
+   * A request beyond either is worked on in pieces of about so much, between which others get their turn. Units are its
+   * records, scopes and resources.
+   */
+  atOnceUnitsMax: 8_192,
+  atOnceBytesMax: 2 * MiB,
+  pieceUnitsMax: 4_096,
+  pieceBytesMax: 1 * MiB,
   /** Requests that are complete at the same moment take turns: for so long at a time, and so many bytes of each sender. */
   intakeSliceMs: 5,
   intakeQuantumBytes: 256 * KiB,
@@ -285,6 +296,8 @@ export const limits = {
   // Receive. What one sender, or all of them, may take before they are told to wait or to go.
   /** Bytes of all bodies in memory at once; beyond it: 503 with Retry-After. */
   inflightBodyBytesMax: 192 * MiB,
+  /** What one sender may have of it alone; with others, so much of what they leave. A part is always left. */
+  senderBodyShare: 0.75,
   /** Body buffers kept for the next requests. */
   pooledBodyBytesMax: 32 * MiB,
   /** The smallest buffer, and the largest one given for a declared length whose bytes have not come yet. */
@@ -349,6 +362,8 @@ assert(limits.sealValueBytesMax <= limits.bodyBytesMax, 'sealValueBytesMax <= bo
 assert(limits.inflightBodyBytesMax >= 2 * limits.bodyBytesMax, 'a largest body can grow while another is held')
 assert(limits.bodyBufferFirstBytesMax <= limits.bodyBytesMax, 'bodyBufferFirstBytesMax <= bodyBytesMax')
 assert(limits.credentialBytesMax < limits.headerBytesMax, 'a credential fits in the headers')
+assert(limits.pieceBytesMax <= limits.atOnceBytesMax, 'a piece is no larger than what is taken at once')
+assert(limits.pieceUnitsMax <= limits.atOnceUnitsMax, 'a piece has no more than what is taken at once')
 assert(limits.irregularBytesMax < limits.inflightBodyBytesMax, 'irregular bodies leave room for regular ones')
 assert(limits.jsonDepthMax >= 4 * limits.valueDepthMax + 16, 'jsonDepthMax has room for values of valueDepthMax')
 assert(limits.sealValueBytesMax <= limits.bodyBytesMax, 'sealValueBytesMax <= bodyBytesMax')

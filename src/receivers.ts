@@ -5,8 +5,9 @@
 import type { GatewayConfig } from '../config/gateway_config.ts'
 import type { Log } from './contract.ts'
 import { withPath } from './generation.ts'
+import { limits } from './limits.ts'
 import { IntakeTurns } from './pipeline/intake_turns.ts'
-import type { Accept } from './receive/accept.ts'
+import type { Accept, Received } from './receive/accept.ts'
 import type { Authenticator } from './receive/authenticate/authenticator.ts'
 import { authenticators } from './receive/authenticate/open.ts'
 import type { ReceiverConfig } from './receive/config.ts'
@@ -82,7 +83,9 @@ export class Receivers {
   #inTurns(accept: Accept): Accept {
     return (received) => {
       const { principal, address } = received.sender
-      return this.#turns.take(principal ?? address, received.body.length, () => accept(received))
+      const inTurn: Received['inTurn'] = (bytes, work) => this.#turns.take(principal ?? address, bytes, work)
+      const bytes = Math.min(received.body.length, limits.atOnceBytesMax)
+      return inTurn(bytes, () => accept({ ...received, inTurn }))
     }
   }
 

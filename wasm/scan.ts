@@ -241,7 +241,7 @@ function scanResource(row: i32, from: i32, end: i32): bool {
     const tag = <i32>load<u8>(next)
     if (tag == 0x0a) {
       const to = field(next + 1, end)
-      if (to == 0 || !scanAttribute(tag, next, at, to, -1)) return false
+      if (to == 0 || !scanAttribute(tag, next, at, to, -1)) return without(slotCount - first)
       next = to
     } else if (tag == 0x10 && !dropped) {
       dropped = true
@@ -313,7 +313,7 @@ function scanScope(row: i32, from: i32, end: i32): bool {
     if (to == 0) return false
     const content = at
     if (tag == 0x1a) {
-      if (!scanAttribute(tag, next, content, to, -1)) return false
+      if (!scanAttribute(tag, next, content, to, -1)) return without(slotCount - first)
     } else if (tag == 0x0a || tag == 0x12) {
       const column = tag == 0x0a ? 52 : 56
       if (load<i32>(row + column) != -1 || !utf8(content, to)) return false
@@ -324,6 +324,12 @@ function scanScope(row: i32, from: i32, end: i32): bool {
   }
   store<i32>(row, slotCount, 20)
   return slotCount - first <= attributesMax
+}
+
+/** Where there are too many attributes already, a larger table does not help: the message is irregular. */
+function without(attributes: i32): bool {
+  if (attributes > attributesMax) full = false
+  return false
 }
 
 /** The row of a new slot; 0 when the table is full. */
@@ -384,7 +390,7 @@ function scanRecord(scope: i32, fieldFrom: i32, from: i32, end: i32): bool {
     const tag = <i32>load<u8>(next)
     if (tag == 0x32) {
       const to = field(next + 1, end)
-      if (to == 0 || !scanAttribute(tag, next, at, to, position++)) return false
+      if (to == 0 || !scanAttribute(tag, next, at, to, position++)) return without(position)
       next = to
       continue
     }

@@ -69,17 +69,17 @@ class Known {
   }
 }
 const known = {
-  request: new Known(Object.values(Tag.request), Object.values(Tag.request), limits.recordsMax),
+  request: new Known(Object.values(Tag.request), Object.values(Tag.request), limits.irregularRecordsMax),
   resourceLogs: new Known(
     Object.values(Tag.resourceLogs),
     [Tag.resourceLogs.resource, Tag.resourceLogs.scopeLogs],
-    limits.recordsMax,
+    limits.irregularRecordsMax,
   ),
   resource: new Known(Object.values(Tag.resource), [Tag.resource.attributes], limits.attributesMax),
   scopeLogs: new Known(
     Object.values(Tag.scopeLogs),
     [Tag.scopeLogs.scope, Tag.scopeLogs.logRecords],
-    limits.recordsMax,
+    limits.irregularRecordsMax,
   ),
   scope: new Known(Object.values(Tag.scope), [Tag.scope.attributes], limits.attributesMax),
   record: new Known(Object.values(Tag.record), [Tag.record.body, Tag.record.attributes], limits.attributesMax),
@@ -116,7 +116,8 @@ class Run {
 
   *#resourceLogs(start: number, end: number): Steps<Buffer> {
     const tags = Tag.resourceLogs
-    if (++this.#groups > limits.recordsMax) throw new TooMuch(`more than ${limits.recordsMax} resources`, start)
+    if (++this.#groups > limits.irregularRecordsMax)
+      throw new TooMuch(`more than ${limits.irregularRecordsMax} resources`, start)
     const fields = this.#fields(this.#body, start, end, known.resourceLogs)
     const parts: Buffer[] = []
     const resource = fields.get(tags.resource)
@@ -144,7 +145,8 @@ class Run {
     if (scope !== undefined) parts.push(field(tags.scope, yield* this.#scope(merged(this.#body, scope))))
     for (const [from, to] of fields.get(tags.logRecords) ?? []) {
       if (this.#isStepOver(0)) yield
-      if (++this.#records > limits.recordsMax) throw new TooMuch(`more than ${limits.recordsMax} records`, from)
+      if (++this.#records > limits.irregularRecordsMax)
+        throw new TooMuch(`more than ${limits.irregularRecordsMax} records`, from)
       const record = yield* this.#recordOrNothing(from, to)
       if (record !== undefined) parts.push(field(tags.logRecords, record))
     }
@@ -201,7 +203,8 @@ class Run {
   *#attributes(source: Buffer, fields: Fields, tag: number): Steps<Buffer[]> {
     const ranges = fields.get(tag) ?? []
     this.#slots += ranges.length
-    if (this.#slots > limits.slotsMax) throw new TooMuch(`more than ${limits.slotsMax} attributes in a request`, 0)
+    if (this.#slots > limits.irregularSlotsMax)
+      throw new TooMuch(`more than ${limits.irregularSlotsMax} fields in a request`, 0)
     const parts: Buffer[] = []
     for (const [from, to] of ranges) {
       if (this.#isStepOver(to - from)) yield

@@ -7,16 +7,18 @@
  * as received; destinations are asked for room before any gets its copy, and those that took theirs when another
  * failed are not given it a second time (half_accepted.ts).
  */
+import { setImmediate } from 'node:timers/promises'
 import { DouaneError, KeyError, WireError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Canonical } from '../otlp/canonical.ts'
 import type { KeyTable } from '../otlp/keys.ts'
-import { type Reading, readCanonical, readRegular } from '../otlp/read.ts'
+import { pieces } from '../otlp/pieces.ts'
+import { type Reading, readCanonical, readRegular, readRequest } from '../otlp/read.ts'
 import { LogsRequest, RESOURCE_ROW, Resource, ResourceCol } from '../otlp/request.ts'
 import type { Account, Tally } from './account.ts'
 import { Chain, type NamedProcessor, type Report } from './chain.ts'
 import { FanOut, type Routes, recordsOf } from './fan_out.ts'
-import { HalfAccepted } from './half_accepted.ts'
+import { HalfAccepted, type Held } from './half_accepted.ts'
 import { IrregularBodies } from './irregular.ts'
 import { canSeal, KeylessRoutes } from './keyless.ts'
 import { Offers, type Share, type Target, type Try } from './offers.ts'
@@ -43,6 +45,8 @@ export interface Incoming {
   readonly receivedMonotonicNano: bigint
   /** True: it was received before, and its tenant's limits do not apply again. */
   readonly isReadmitted?: boolean
+  /** Does more of the work on it when it is its sender's turn again; left out: after whatever waits now. */
+  readonly inTurn?: <T>(bytes: number, work: () => Promise<T>) => Promise<T>
 }
 
 export interface InboundOptions {
@@ -73,6 +77,14 @@ export interface Result {
   /** Records in the request; those refused for good; 0 of them count when the answer is to send again. */
   readonly records: number
   readonly rejected: number
+}
+
+/** One request, or a piece of one, when all of it is settled. */
+interface Settled extends Result {
+  /** Why the first record was refused. */
+  readonly reason: string | undefined
+  /** What each target has of it; undefined: it was refused as a whole, and what is there is remembered. */
+  readonly there: Held | undefined
 }
 
 export class Inbound {
@@ -106,6 +118,7 @@ export class Inbound {
   async accept(incoming: Incoming): Promise<Result> {
     const request = this.#request
     let reading: Reading
+    let { body } = incoming
     try {
       const regular = readRegular(request, incoming.body)
       if (regular !== undefined) reading = regular
@@ -114,6 +127,7 @@ export class Inbound {
         if (made === undefined) return { answer: busy, records: 0, rejected: 0 }
         // Tables are shared: from here to the queues nothing may wait.
         reading = readCanonical(request, made)
+        body = made.body
       }
     } catch (error) {
       return { answer: answerTo(error), records: 0, rejected: 0 }
@@ -122,14 +136,24 @@ export class Inbound {
     this.#findTenants(incoming)
     const throttle = this.#throttle(incoming)
     if (throttle !== undefined) return { answer: throttled(throttle), records, rejected: 0 }
+    if (isLarge(request, body.length)) return this.#inPieces(incoming, body, { records, reading })
+    return this.#one(incoming, reading)
+  }
+
+  /** From tables whose tenants are known to every copy. */
+  async #one(incoming: Incoming, reading: Reading): Promise<Settled> {
+    const records = this.#request.records.count + reading.badRecords
     const key = this.#halfAccepted.keyOf(incoming)
     const one: Try = { incoming, key, held: this.#halfAccepted.take(key), offered: [], tallies: [] }
+    const again = (error: unknown): Settled => {
+      return { answer: answerTo(error), records, rejected: 0, reason: undefined, there: undefined }
+    }
     try {
       const reason = this.#route(incoming, reading, one.tallies)
       const refusal = this.#offers.refusal(this.#request, one)
       if (refusal !== undefined) {
         if (one.held !== undefined) this.#halfAccepted.put(incoming, key, one.held)
-        return { answer: answerTo(refusal), records, rejected: 0 }
+        return again(refusal)
       }
       this.#offers.all(this.#request, one)
       this.#settleTallies(one.tallies)
@@ -139,7 +163,56 @@ export class Inbound {
       for (const { tenants } of one.offered) this.#options.account.receive(tenants)
       one.tallies.length = 0
       await this.#settle(one, { records, rejected: 0, reason: undefined }, error)
+      return again(error)
+    }
+  }
+
+  /**
+   * A large request: piece after piece, each when it is its sender's turn, so that others do not wait for all of it.
+   * Where a piece is refused the whole is to be sent again, and what is there of the pieces before is remembered.
+   */
+  async #inPieces(incoming: Incoming, whole: Buffer, told: { records: number; reading: Reading }): Promise<Result> {
+    const { records } = told
+    const inTurn = incoming.inTurn ?? afterOthers
+    const theres: Held[] = []
+    let rejected = 0
+    let reason: string | undefined
+    // What was left out while the whole was read is told with the first piece.
+    let reading: Reading | undefined = told.reading
+    try {
+      for (const body of pieces(whole)) {
+        const settled = await inTurn(body.length, () => this.#piece({ ...incoming, body }, reading))
+        reading = undefined
+        const { there, answer } = settled
+        if (there === undefined && answer.is !== 'bad') {
+          await this.#remember(incoming, whole, theres)
+          return { answer, records, rejected: 0 }
+        }
+        theres.push(there ?? new Map())
+        rejected += there === undefined ? settled.records : settled.rejected
+        reason ??= settled.reason ?? (answer.is === 'bad' ? answer.message : undefined)
+      }
+    } catch (error) {
+      await this.#remember(incoming, whole, theres)
       return { answer: answerTo(error), records, rejected: 0 }
+    }
+    return { answer: answerOf(records, rejected, reason), records, rejected }
+  }
+
+  async #piece(incoming: Incoming, told: Reading | undefined): Promise<Settled> {
+    const reading = readRequest(this.#request, incoming.body)
+    this.#findTenants(incoming)
+    return this.#one(incoming, told ?? reading)
+  }
+
+  /** Of the first pieces: what each target has. They are cut anew, since they were not kept. */
+  async #remember(incoming: Incoming, whole: Buffer, theres: readonly Held[]): Promise<void> {
+    let n = 0
+    for (const body of pieces(whole)) {
+      const there = theres[n++]
+      if (there === undefined) return
+      if (there.size > 0) this.#halfAccepted.put({ ...incoming, body }, undefined, there)
+      await setImmediate()
     }
   }
 
@@ -216,7 +289,7 @@ export class Inbound {
     one: Try,
     sum: { records: number; rejected: number; reason: string | undefined },
     fault?: unknown,
-  ): Promise<Result> {
+  ): Promise<Settled> {
     const { account, quarantine } = this.#options
     let refusal: QueueRefusal | undefined
     let defect = fault
@@ -241,12 +314,9 @@ export class Inbound {
     if (defect !== undefined || refusal !== undefined) {
       if (there.size > 0) this.#halfAccepted.put(one.incoming, one.key, there)
       this.#takeBack(one.tallies, isSetAside)
-      return { answer: answerTo(defect ?? refusal), records, rejected: 0 }
+      return { answer: answerTo(defect ?? refusal), records, rejected: 0, reason, there: undefined }
     }
-    const message = reason ?? 'refused'
-    if (rejected === 0) return { answer: { is: 'ok' }, records, rejected }
-    if (rejected < records) return { answer: { is: 'partial', rejected, message }, records, rejected }
-    return { answer: { is: 'bad', message: `all ${records} records were refused: ${message}` }, records, rejected }
+    return { answer: answerOf(records, rejected, reason), records, rejected, reason, there }
   }
 
   /** An earlier try has counted what is there since: it is not received twice. */
@@ -288,6 +358,21 @@ const throttled = ({ retryAfterMs, what }: Throttle): Answer => ({
   retryAfterMs,
   message: `the tenant sends more than its limit of ${what}`,
 })
+
+/** Beyond this, others would notice it. */
+const isLarge = ({ records, scopes, resources }: LogsRequest, bytes: number): boolean =>
+  bytes > limits.atOnceBytesMax || records.count + scopes.count + resources.count > limits.atOnceUnitsMax
+
+async function afterOthers<T>(_bytes: number, work: () => Promise<T>): Promise<T> {
+  await setImmediate()
+  return work()
+}
+
+function answerOf(records: number, rejected: number, reason = 'refused'): Answer {
+  if (rejected === 0) return { is: 'ok' }
+  if (rejected < records) return { is: 'partial', rejected, message: reason }
+  return { is: 'bad', message: `all ${records} records were refused: ${reason}` }
+}
 
 function rejectedIn(tallies: readonly [string, Tally][]): number {
   let rejected = 0

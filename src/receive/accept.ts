@@ -27,6 +27,8 @@ export interface Received {
   headers: { date?: string; userAgent?: string }
   receivedUnixNano: bigint
   receivedMonotonicNano: bigint
+  /** Does more of the work on a large request when it is its sender's turn again. */
+  inTurn?: <T>(bytes: number, work: () => Promise<T>) => Promise<T>
 }
 
 /** What the client is told. Messages are for a developer and never hold payload. */

@@ -5,14 +5,14 @@
  * client that declares 64 MiB and sends none holds no memory. A body that is one chunk is used where it lies.
  */
 import { limits } from '../limits.ts'
-import type { BodyPool } from './pool.ts'
+import type { BodyMemory, NoMemory } from './pool.ts'
 
-export type Appended = 'kept' | 'too_large' | 'no_memory'
+export type Appended = 'kept' | 'too_large' | NoMemory
 
 export class Body {
   /** Bytes so far. */
   length = 0
-  readonly #pool: BodyPool
+  readonly #memory: BodyMemory
   readonly #bytesMax: number
   /** The declared length, or 0. */
   readonly #declared: number
@@ -20,8 +20,8 @@ export class Body {
   /** `#buffer` is not the pool's: only its size is charged. */
   #borrowed = false
 
-  constructor(pool: BodyPool, bytesMax: number, declared: number) {
-    this.#pool = pool
+  constructor(memory: BodyMemory, bytesMax: number, declared: number) {
+    this.#memory = memory
     this.#bytesMax = bytesMax
     this.#declared = declared
   }
@@ -32,7 +32,8 @@ export class Body {
     if (chunk.length === 0) return 'kept'
     if (this.length === 0 && chunk.length === this.#declared) return this.#borrow(chunk)
     if (this.#buffer === undefined || length > this.#buffer.length) {
-      if (!this.#grow(length)) return 'no_memory'
+      const none = this.#grow(length)
+      if (none !== undefined) return none
     }
     chunk.copy(this.#buffer!, this.length)
     this.length = length
@@ -50,29 +51,30 @@ export class Body {
     const buffer = this.#buffer
     if (buffer === undefined) return
     this.#buffer = undefined
-    if (this.#borrowed) this.#pool.discharge(buffer.length)
-    else this.#pool.give(buffer)
+    if (this.#borrowed) this.#memory.discharge(buffer.length)
+    else this.#memory.give(buffer)
   }
 
   #borrow(chunk: Buffer): Appended {
-    if (!this.#pool.charge(chunk.length)) return 'no_memory'
+    const none = this.#memory.charge(chunk.length)
+    if (none !== undefined) return none
     this.#buffer = chunk
     this.#borrowed = true
     this.length = chunk.length
     return 'kept'
   }
 
-  #grow(length: number): boolean {
+  #grow(length: number): NoMemory | undefined {
     const first = Math.min(this.#declared, limits.bodyBufferFirstBytesMax)
     const doubled = this.#buffer === undefined ? first : this.#buffer.length * 2
-    const larger = this.#pool.take(Math.max(length, Math.min(doubled, this.#bytesMax)))
-    if (larger === undefined) return false
+    const larger = this.#memory.take(Math.max(length, Math.min(doubled, this.#bytesMax)))
+    if (!Buffer.isBuffer(larger)) return larger
     if (this.#buffer !== undefined) {
       this.#buffer.copy(larger, 0, 0, this.length)
       this.release()
     }
     this.#borrowed = false
     this.#buffer = larger
-    return true
+    return undefined
   }
 }

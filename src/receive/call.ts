@@ -11,12 +11,13 @@
  */
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
+import type { Sender } from './accept.ts'
 import type { Credentials } from './authenticate/authenticator.ts'
 import type { Gate, Passage } from './authenticate/gate.ts'
 import { Body } from './body.ts'
 import { addressOf, certificateOf } from './exchange.ts'
 import { type Encoding, encodingOf } from './inflate.ts'
-import { type Arrival, type Intake, noMemory, refusalIn, type Told, take, tooLarge } from './intake.ts'
+import { type Arrival, type Intake, memoryOf, noMemory, refusalIn, type Told, take, tooLarge } from './intake.ts'
 import { badData, Code, encodeResponse, encodeStatus, type Refusal, retryable } from './status.ts'
 import type { Upload, Uploads } from './uploads.ts'
 
@@ -128,7 +129,7 @@ export class Call implements Upload {
     this.#stream.on('data', (chunk: Buffer) => {
       if (this.#answered) return
       this.receivedBytes += chunk.length
-      const refusal = this.#read(chunk)
+      const refusal = this.#read(chunk, received.sender)
       if (refusal !== undefined) this.refuse(refusal)
     })
     this.#stream.on('end', () => {
@@ -149,24 +150,26 @@ export class Call implements Upload {
   }
 
   /** Takes the next bytes of the frame and of the message. */
-  #read(chunk: Buffer): Refusal | undefined {
+  #read(chunk: Buffer, sender: Sender): Refusal | undefined {
     let rest = chunk
     if (this.#frameLength < frameBytes) {
       const taken = rest.copy(this.#frame, this.#frameLength, 0, frameBytes - this.#frameLength)
       this.#frameLength += taken
       if (this.#frameLength < frameBytes) return undefined
       rest = rest.subarray(taken)
-      const refusal = this.#startMessage()
+      const refusal = this.#startMessage(sender)
       if (refusal !== undefined) return refusal
     }
     if (rest.length === 0) return undefined
     if (this.#body!.length + rest.length > this.#messageLength) {
       return badData('A unary call holds more than one message.', 'bad_framing')
     }
-    return this.#body!.append(rest) === 'kept' ? undefined : noMemory()
+    const appended = this.#body!.append(rest)
+    if (appended === 'kept') return undefined
+    return appended === 'too_large' ? tooLarge(this.#door.messageBytesMax) : noMemory(appended)
   }
 
-  #startMessage(): Refusal | undefined {
+  #startMessage(sender: Sender): Refusal | undefined {
     const flag = this.#frame[0]!
     if (flag > 1 || (flag === 1 && this.#encoding === 'identity')) {
       return badData('The message is marked as compressed, but no grpc-encoding tells how.', 'bad_framing')
@@ -174,7 +177,7 @@ export class Call implements Upload {
     this.#messageLength = this.#frame.readUInt32BE(1)
     const { intake, messageBytesMax } = this.#door
     if (this.#messageLength > messageBytesMax) return tooLarge(messageBytesMax)
-    this.#body = new Body(intake.pool, messageBytesMax, this.#messageLength)
+    this.#body = new Body(memoryOf(intake.pool, sender), messageBytesMax, this.#messageLength)
     return undefined
   }
 

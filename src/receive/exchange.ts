@@ -17,7 +17,7 @@ import type { Gate, Passage } from './authenticate/gate.ts'
 import { Body } from './body.ts'
 import type { Cors } from './cors.ts'
 import { acceptedEncodings, type Encoding, encodingOf } from './inflate.ts'
-import { type Arrival, type Intake, noMemory, refusalIn, type Told, take, tooLarge } from './intake.ts'
+import { type Arrival, type Intake, memoryOf, noMemory, refusalIn, type Told, take, tooLarge } from './intake.ts'
 import {
   badData,
   Code,
@@ -169,7 +169,7 @@ export class Exchange implements Upload {
       receivedMonotonicNano: monotonicNano,
     }
     if (this.#expectsContinue) this.#res.writeContinue()
-    const body = new Body(intake.pool, bodyBytesMax, Math.max(0, this.#declared))
+    const body = new Body(memoryOf(intake.pool, arrival.sender), bodyBytesMax, Math.max(0, this.#declared))
     this.#body = body
     uploads.add(this)
     const req = this.#req as IncomingMessage
@@ -177,7 +177,8 @@ export class Exchange implements Upload {
       if (this.#answered) return
       this.receivedBytes += chunk.length
       const appended = body.append(chunk)
-      if (appended !== 'kept') this.refuse(appended === 'too_large' ? tooLarge(bodyBytesMax) : noMemory())
+      if (appended === 'kept') return
+      this.refuse(appended === 'too_large' ? tooLarge(bodyBytesMax) : noMemory(appended))
     })
     req.on('end', () => {
       this.#ended = true

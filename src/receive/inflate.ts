@@ -9,7 +9,7 @@
  */
 import zlib from 'node:zlib'
 import { Body } from './body.ts'
-import type { BodyPool } from './pool.ts'
+import type { BodyMemory, NoMemory } from './pool.ts'
 
 export type Encoding = 'identity' | 'gzip' | 'deflate' | 'zstd'
 
@@ -31,7 +31,7 @@ export function encodingOf(header: string | undefined): Encoding | undefined {
   return Object.hasOwn(encodings, name) ? encodings[name] : undefined
 }
 
-export type Inflated = { is: 'body'; body: Body } | { is: 'corrupt' } | { is: 'too_large' } | { is: 'no_memory' }
+export type Inflated = { is: 'body'; body: Body } | { is: 'corrupt' } | { is: 'too_large' } | { is: NoMemory }
 
 /** Up to this many bytes, both sides, a body is inflated at once on this thread: about 0.2 ms at most. */
 const atOnceBytesMax = 128 * 1024
@@ -45,7 +45,7 @@ export function inflate(
   encoding: Exclude<Encoding, 'identity'>,
   compressed: Buffer,
   bytesMax: number,
-  pool: BodyPool,
+  memory: BodyMemory,
   done: (result: Inflated) => void,
 ): () => void {
   const told = encoding === 'gzip' ? toldSize(compressed) : 0
@@ -54,13 +54,13 @@ export function inflate(
     return () => {}
   }
   if (encoding === 'gzip' && told <= Math.min(atOnceBytesMax, bytesMax) && compressed.length <= atOnceBytesMax) {
-    const result = gunzipAtOnce(compressed, told, pool)
+    const result = gunzipAtOnce(compressed, told, memory)
     if (result !== undefined) {
       done(result)
       return () => {}
     }
   }
-  return inflateStream(encoding, compressed, told, bytesMax, pool, done)
+  return inflateStream(encoding, compressed, told, bytesMax, memory, done)
 }
 
 /** gzip's last four bytes: the size of its last member modulo 2^32. Only a hint until the stream has been read. */
@@ -68,15 +68,16 @@ const toldSize = (compressed: Buffer): number =>
   compressed.length < 18 ? 0 : compressed.readUInt32LE(compressed.length - 4)
 
 /** Undefined: the trailer did not tell the truth (several members, or a lie); the stream has to be read. */
-function gunzipAtOnce(compressed: Buffer, told: number, pool: BodyPool): Inflated | undefined {
+function gunzipAtOnce(compressed: Buffer, told: number, memory: BodyMemory): Inflated | undefined {
   let bytes: Buffer
   try {
     bytes = zlib.gunzipSync(compressed, { chunkSize: Math.max(64, told + 1), maxOutputLength: Math.max(1, told) })
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE' ? undefined : { is: 'corrupt' }
   }
-  const body = new Body(pool, bytes.length, bytes.length)
-  return body.append(bytes) === 'kept' ? { is: 'body', body } : { is: 'no_memory' }
+  const body = new Body(memory, bytes.length, bytes.length)
+  const appended = body.append(bytes)
+  return appended === 'kept' ? { is: 'body', body } : { is: appended }
 }
 
 function decompressor(encoding: Exclude<Encoding, 'identity'>, compressed: Buffer) {
@@ -93,12 +94,13 @@ function inflateStream(
   compressed: Buffer,
   told: number,
   bytesMax: number,
-  pool: BodyPool,
+  memory: BodyMemory,
   done: (result: Inflated) => void,
 ): () => void {
   const stream = decompressor(encoding, compressed)
-  const body = new Body(pool, bytesMax, Math.min(told, bytesMax))
+  const body = new Body(memory, bytesMax, Math.min(told, bytesMax))
   let count = 0
+  let none: NoMemory | undefined
   let keeping = told <= bytesMax
   let settled = false
   const settle = (result: Inflated): void => {
@@ -115,13 +117,15 @@ function inflateStream(
       return
     }
     if (settled || !keeping) return
-    if (body.append(chunk) !== 'kept') {
+    const appended = body.append(chunk)
+    if (appended === 'no_memory' || appended === 'no_share') {
+      none = appended
       keeping = false
       body.release()
     }
   })
   stream.on('error', () => settle({ is: 'corrupt' }))
-  stream.on('end', () => settle(keeping ? { is: 'body', body } : { is: 'no_memory' }))
+  stream.on('end', () => settle(keeping ? { is: 'body', body } : { is: none ?? 'too_large' }))
   stream.end(compressed)
   return () => {
     if (settled) return

@@ -11,7 +11,7 @@ import { jsonToWire, jsonToWireSteps, wireBytesMax } from '../otlp/json.ts'
 import type { Accept, Answer, Received, Sender } from './accept.ts'
 import type { Body } from './body.ts'
 import { type Encoding, inflate } from './inflate.ts'
-import type { BodyPool } from './pool.ts'
+import type { BodyMemory, BodyPool, NoMemory } from './pool.ts'
 import { badData, Code, type Refusal, type RefusalReason, refusalOf, retryable } from './status.ts'
 
 /** What both transports share. */
@@ -47,14 +47,25 @@ export const tooLarge = (bytesMax: number): Refusal => ({
   message: `The request is larger than ${bytesMax} bytes, the limit here (also after decompression). Send smaller batches.`,
 })
 
-export const noMemory = (): Refusal =>
-  retryable(
-    'memory',
-    503,
-    Code.Unavailable,
-    'Too many bytes of requests are being handled. Try again.',
-    memoryRetryAfterMs,
-  )
+export const noMemory = (why: NoMemory): Refusal =>
+  why === 'no_memory'
+    ? retryable(
+        'memory',
+        503,
+        Code.Unavailable,
+        'Too many bytes of requests are being handled. Try again.',
+        memoryRetryAfterMs,
+      )
+    : retryable(
+        'memory_share',
+        429,
+        Code.ResourceExhausted,
+        'Too many bytes of this sender’s requests are being handled. Try again.',
+        memoryRetryAfterMs,
+      )
+
+/** What the bytes of a sender's requests are counted in. */
+export const memoryOf = (pool: BodyPool, sender: Sender): BodyMemory => pool.of(sender.principal ?? sender.address)
 
 /** Takes a complete body over; its memory is given back here. Gives a function that stops the inflating. */
 export function take(intake: Intake, arrival: Arrival, body: Body, done: (told: Told) => void): () => void {
@@ -63,13 +74,19 @@ export function take(intake: Intake, arrival: Arrival, body: Body, done: (told: 
     return () => {}
   }
   const refuse = (refusal: Refusal): void => done({ is: 'refused', refusal })
-  const stop = inflate(arrival.encoding, body.bytes(), arrival.bytesMax, intake.pool, (result) => {
-    body.release()
-    if (result.is === 'body') understand(intake, arrival, result.body, done)
-    else if (result.is === 'too_large') refuse(tooLarge(arrival.bytesMax))
-    else if (result.is === 'no_memory') refuse(noMemory())
-    else refuse(badData(`The body is not valid ${arrival.encoding}.`, 'bad_encoding'))
-  })
+  const stop = inflate(
+    arrival.encoding,
+    body.bytes(),
+    arrival.bytesMax,
+    memoryOf(intake.pool, arrival.sender),
+    (result) => {
+      body.release()
+      if (result.is === 'body') understand(intake, arrival, result.body, done)
+      else if (result.is === 'too_large') refuse(tooLarge(arrival.bytesMax))
+      else if (result.is !== 'corrupt') refuse(noMemory(result.is))
+      else refuse(badData(`The body is not valid ${arrival.encoding}.`, 'bad_encoding'))
+    },
+  )
   return () => {
     stop()
     body.release()
@@ -82,19 +99,20 @@ function understand(intake: Intake, arrival: Arrival, body: Body, done: (told: T
     return
   }
   const text = body.bytes()
-  const buffer = intake.pool.take(wireBytesMax(text.length))
-  if (buffer === undefined) {
+  const memory = memoryOf(intake.pool, arrival.sender)
+  const buffer = memory.take(wireBytesMax(text.length))
+  if (!Buffer.isBuffer(buffer)) {
     body.release()
-    done({ is: 'refused', refusal: noMemory() })
+    done({ is: 'refused', refusal: noMemory(buffer) })
     return
   }
   readJson(text, buffer, (read) => {
     body.release()
     if (Buffer.isBuffer(read)) {
-      ask(intake, arrival, read, done, () => intake.pool.give(buffer))
+      ask(intake, arrival, read, done, () => memory.give(buffer))
       return
     }
-    intake.pool.give(buffer)
+    memory.give(buffer)
     done(read)
   })
 }

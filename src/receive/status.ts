@@ -34,6 +34,7 @@ export const refusalReasons = [
   'failed',
   'headers_too_large',
   'memory',
+  'memory_share',
   'method',
   'path',
   'slow',

@@ -149,3 +149,22 @@ test('whatever fails in between: each destination has what was acknowledged, onc
     { numRuns: 200, seed: 7 },
   )
 })
+
+test('a large request, of which a destination refuses a later piece: the retry brings what is missing, once', async () => {
+  const one = gateway(false)
+  const texts = Array.from({ length: 3 * limits.pieceUnitsMax }, (_, n) => `${n}`)
+  let asked = 0
+  const failsLater: PropertyDescriptor = { get: () => (++asked > 3 ? 'fails' : 'takes'), configurable: true }
+  Object.defineProperty(one.does, 'b', failsLater)
+  expect(await one.send(texts)).toBe('unavailable')
+  expect(one.got['b']!.length).toBeGreaterThan(0)
+  expect(one.got['b']!.length).toBeLessThan(one.got['a']!.length)
+  expect(one.got['a']!.length).toBeLessThan(texts.length)
+  Object.defineProperty(one.does, 'b', { value: 'takes' })
+  expect(await one.send(texts)).toBe('ok')
+  expect(one.got).toEqual({ a: texts, b: texts })
+  expect(line(one)).toMatchObject({ received: texts.length, entering: 0 })
+  // Nothing is remembered of it any more: who sends the same again sends more.
+  expect(await one.send(texts)).toBe('ok')
+  expect(one.got['a']!.length).toBe(2 * texts.length)
+})

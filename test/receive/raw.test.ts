@@ -268,7 +268,7 @@ describe('memory', () => {
     expect(peak - before).toBeLessThan(100 * MiB)
   })
 
-  it('beyond the memory for all bodies: 503 and Retry-After, and it recovers', async () => {
+  it('beyond the memory for all bodies: 503 and Retry-After; beyond a sender’s own part: 429; and it recovers', async () => {
     const small = await startHarness({
       protocols: { http: { endpoint: '127.0.0.1:0', max_request_body_size: '1MiB' } },
       max_inflight_body_size: '1MiB',
@@ -276,23 +276,26 @@ describe('memory', () => {
     const held: (() => void)[] = []
     small.answer = () => new Promise((resolve) => held.push(() => resolve({ is: 'ok' })))
     const body = Buffer.alloc(400_000)
-    const first = [ask(small.http, { headers: protobufType, body }), ask(small.http, { headers: protobufType, body })]
-    await until(() => held.length === 2)
-    const refused = await ask(small.http, { headers: protobufType, body })
-    expect(refused).toMatchObject({ status: 503, headers: { 'retry-after': '1' } })
+    const first = ask(small.http, { headers: protobufType, body })
+    await until(() => held.length === 1)
     const packed = zlib.gzipSync(body)
     const gzip = { ...protobufType, 'content-encoding': 'gzip' }
-    expect((await ask(small.http, { headers: gzip, body: packed })).status).toBe(503)
-    expect(
-      (await ask(small.http, { headers: { 'content-type': 'application/json' }, body: Buffer.alloc(400_000, ' ') }))
-        .status,
-    ).toBe(503)
+    const json = { 'content-type': 'application/json' }
+    const refused = await ask(small.http, { headers: protobufType, body })
+    expect(refused).toMatchObject({ status: 429, headers: { 'retry-after': '1' } })
+    expect((await ask(small.http, { headers: gzip, body: packed })).status).toBe(429)
+    expect((await ask(small.http, { headers: json, body: Buffer.alloc(400_000, ' ') })).status).toBe(429)
+    const other = { ...small.http, localAddress: '127.0.0.2' }
+    const full = await ask(other, { headers: protobufType, body })
+    expect(full).toMatchObject({ status: 503, headers: { 'retry-after': '1' } })
+    const little = ask(other, { headers: protobufType, body: body.subarray(0, 100_000) })
+    await until(() => held.length === 2)
     for (const release of held) release()
-    expect((await Promise.all(first)).map(({ status }) => status)).toEqual([200, 200])
+    expect((await Promise.all([first, little])).map(({ status }) => status)).toEqual([200, 200])
     expect(small.receiver.inflightBytes()).toBe(0)
     small.answer = () => ({ is: 'ok' })
     expect((await ask(small.http, { headers: gzip, body: packed })).status).toBe(200)
-    expect(small.refused).toEqual(['http memory', 'http memory', 'http memory'])
+    expect(small.refused).toEqual([...Array(3).fill('http memory_share'), 'http memory'])
     await small.receiver.stop()
   })
 

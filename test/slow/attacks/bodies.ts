@@ -52,13 +52,32 @@ export const costly: Record<string, (size: number) => Buffer> = {
   'unknown fields': (size) => times([0x78, 1], size),
   'a value of empty parts': (size) =>
     nested(Buffer.concat([times([0x10, 9], 4), field(0x2a, field(0x2a, times([0x0a, 0], size)))])),
+  'regular small records': (size) => {
+    const one = field(inScope, Buffer.concat([field(0x2a, field(0x0a, Buffer.from('a line')))]))
+    return field(inRequest, field(inResource, times([...one], Math.min(size, 450_000 * one.length))))
+  },
+  'large records': (size) =>
+    encodeRequest(
+      request(
+        'loud',
+        Array.from({ length: Math.ceil(size / 500) }, (_, n) => record(`line ${n} `.repeat(45))),
+      ),
+    ),
+  'large JSON': (size) => {
+    const one =
+      '{"timeUnixNano":"1","severityNumber":9,"body":{"stringValue":"line"},"attributes":[{"key":"a","value":{"intValue":"7"}}]}'
+    const records = Array.from({ length: Math.floor(size / (one.length + 1)) }, () => one)
+    return Buffer.from(`{"resourceLogs":[{"scopeLogs":[{"logRecords":[${records.join(',')}]}]}]}`)
+  },
+  'JSON of empty records': (size) =>
+    Buffer.from(`{"resourceLogs":[{"scopeLogs":[{"logRecords":[${'{},'.repeat(Math.min(450_000, size / 3))}{}]}]}]}`),
   'irregular small records': (size) => {
     const attribute = field(
       0x32,
       Buffer.concat([field(0x0a, Buffer.from('key')), field(0x12, field(0x0a, Buffer.from('v')))]),
     )
     const one = Buffer.concat([times([0x10, 9], 4), attribute, attribute, attribute, attribute])
-    const records = Math.min(400_000, Math.floor(size / (one.length + 2)))
+    const records = Math.min(49_000, Math.floor(size / (one.length + 2)))
     return field(inRequest, field(inResource, Buffer.alloc(records * (one.length + 2), field(inScope, one))))
   },
 }
