@@ -19,6 +19,8 @@ import { Senders } from './senders.ts'
 import { Sink } from './sink.ts'
 
 const kills = Number(process.env['WORKER_KILLS'] ?? (process.env['FAULTS'] === 'long' ? 300 : 25))
+/** Long, so that it may run beside other work, and be stopped for a while. */
+const waitMs = 600_000
 const seed = Number(process.env['SEED'] ?? Date.now() % 100_000)
 const random = seeded(seed)
 
@@ -60,7 +62,7 @@ test(`${kills} kills of workers (seed ${seed}): what was acknowledged is everywh
   const dataDir = join(folder, 'data')
   const senders = new Senders(8, 5)
   const killed = { workers: 0, all: 0, destinations: 0 }
-  let gateway = await start(config, dataDir, { waitMs: 90_000 })
+  let gateway = await start(config, dataDir, { waitMs })
   let life = 0
   const shown = () => {
     senders.place = { http: gateway.endpoints.http, life: ++life }
@@ -74,7 +76,7 @@ test(`${kills} kills of workers (seed ${seed}): what was acknowledged is everywh
       await gateway.kill()
       senders.place = undefined
       killed.all++
-      gateway = await start(config, dataDir, { waitMs: 90_000 })
+      gateway = await start(config, dataDir, { waitMs })
       shown()
     } else if (chance < 0.2) {
       await sink.down()
@@ -97,7 +99,7 @@ test(`${kills} kills of workers (seed ${seed}): what was acknowledged is everywh
     const isDone = Object.values(destinations).every(({ queuedRecords }) => queuedRecords === 0)
     return isDone && workers!.every(({ running }) => running)
   }
-  await until(isIdle, 120_000)
+  await until(isIdle, waitMs)
   expectBalance(await statusOf(gateway))
   const query = ['query', '--store', 'postgres/c', '--config', config, '--data-dir', dataDir]
   const stored = (await runJson<StoredRecord>(query)).map((row) => String(row.body))
