@@ -10,9 +10,9 @@
 import type { z } from 'zod'
 import type { LogRecord } from './otlp/record.ts'
 import type { LogsRequest, Resource, Scope } from './otlp/request.ts'
-import type { SealBinding, SealedText, Subject } from './otlp/subject.ts'
+import type { SealBinding, SealedText, Subject, TokenBatch } from './otlp/subject.ts'
 
-export type { SealBinding, SealedText, Subject } from './otlp/subject.ts'
+export type { SealBinding, SealedText, Subject, TokenBatch } from './otlp/subject.ts'
 
 /** A processor: its name in config, the shape of its options, how to build it. */
 export interface ProcessorComponent<Config extends z.ZodType = z.ZodType> {
@@ -208,6 +208,8 @@ export interface Sealer {
     field: string,
     binding?: SealBinding,
   ): SealedText
+  /** The same for many values, together. Missing: each is sealed when it comes. */
+  readonly tokens?: TokenBatch<SealContext>
   /** The record of the key store that opens the last token, as JSON; its key is sealed. */
   sealedKey?(): string
   /** Makes sure that a key for this context can be had. Throws `KeyError` where it cannot. Missing: it always can. */

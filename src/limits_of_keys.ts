@@ -12,7 +12,12 @@ export const keyLimits = {
   epochsMax: 16_384,
   epochFieldsMax: 256,
   /** From here on AES in node:crypto is quicker than ChaCha20 in WebAssembly. */
-  sealShortBytesMax: 1536,
+  sealShortBytesMax: 4 * KiB,
+  /** Short values of a message that wait to be sealed together; bytes of theirs, as plaintext and as text. */
+  sealWaitingMax: 256,
+  sealWaitingBytesMax: 128 * KiB,
+  /** Enc_structures that are held ready where values are sealed. */
+  sealContextsBytesMax: 64 * KiB,
   /** The Enc_structure of a short value: place and headers. A longer one goes through node:crypto. */
   sealContextBytesMax: 4 * KiB,
   /** One sealed value's plaintext: a whole request's body at most. */

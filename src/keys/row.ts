@@ -10,7 +10,7 @@
 import { attributeField } from '../contract.ts'
 import { epochKeyAttribute } from '../otlp/field_sealer.ts'
 import type { AnyValue } from '../otlp/value.ts'
-import { tokenPrefix } from './token.ts'
+import { tokenPrefix } from './token_format.ts'
 
 /** What a row says about where it belongs. What it does not say is taken from the key's record. */
 export interface Stated {

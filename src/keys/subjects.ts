@@ -34,7 +34,7 @@ import {
   type TenantKeys,
   tenantKeys,
 } from './subject_rows.ts'
-import type { SealingKey } from './token.ts'
+import type { SealingKey } from './token_format.ts'
 import { Tombstones, wipeErased } from './tombstones.ts'
 
 /** A person as the sealer knows him. */

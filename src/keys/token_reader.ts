@@ -3,7 +3,7 @@
  */
 import { createDecipheriv, type KeyObject } from 'node:crypto'
 import { A256GCM, type Algorithm, CHACHA20_POLY1305, kidBytes } from './derive.ts'
-import { bytesHead, encStructure, headOf, ivBytes, ivHeadBytes, tagBytes, tokenPrefix } from './token.ts'
+import { bytesHead, encStructure, headOf, ivBytes, ivHeadBytes, tagBytes, tokenPrefix } from './token_format.ts'
 
 /** A token taken apart. Nothing in it is believed before it opens. */
 export interface ParsedToken {

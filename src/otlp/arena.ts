@@ -8,6 +8,8 @@ export class Arena {
   bytes: Buffer = Buffer.allocUnsafeSlow(64 * 1024)
   used = 0
   #home: Buffer = this.bytes
+  /** Called before it goes on in another buffer: who wrote to this one later would write to nobody. */
+  beforeGrowing: (() => void) | undefined
 
   /** Where it begins from the next `reset` on. */
   settle(home: Buffer): void {
@@ -27,6 +29,7 @@ export class Arena {
   /** Makes room for `length` bytes at `used` and returns that offset. The writer moves `used` on. */
   reserve(length: number): number {
     if (this.used + length > this.bytes.length) {
+      this.beforeGrowing?.()
       const grown = Buffer.allocUnsafeSlow(Math.max(this.used + length, this.bytes.length * 2))
       this.bytes.copy(grown, 0, 0, this.used)
       this.bytes = grown

@@ -22,6 +22,8 @@ export class Prepender {
   #pending = 0
   #staged = 0
   readonly #stagedAt = new Map<Buffer, number>()
+  /** Called before noted pieces are read. */
+  beforeReading: (() => void) | undefined
   /** Whether a piece is so large that the steps are carried out one by one. */
   #hasLarge = false
   #bodyAt = 0
@@ -46,6 +48,11 @@ export class Prepender {
     this.#source = undefined
     this.#other = undefined
     this.#forget()
+  }
+
+  /** Whether pieces of the memory are noted, and read later. */
+  get isLate(): boolean {
+    return this.#press !== undefined
   }
 
   /** How many bytes stand so far. */
@@ -143,6 +150,7 @@ export class Prepender {
   #carryOut(): void {
     const press = this.#press
     if (press === undefined || this.#count === 0) return
+    this.beforeReading?.()
     if (this.#hasLarge) {
       for (let i = 0; i < this.#count; i++) {
         const what = press.steps[i * 2]!

@@ -75,7 +75,7 @@ export class Slots {
   /** By slot, where it is marked `Restricted`. */
   readonly #restrictions = new Map<number, Restriction>()
   /** Where the text begins of the field that was opened last. */
-  #textFrom = 0
+  textFrom = 0
   /** Where an added field goes: the end of the message that is being visited. */
   insertAt = 0
 
@@ -181,8 +181,11 @@ export class Slots {
   }
 
   setText(slot: number, text: string): void {
-    const from = this.encodeText(slot, text)
-    this.#repoint(slot, Kind.String, from, this.arena.used, this.#textFrom, this.arena.used)
+    const length = Buffer.byteLength(text)
+    const from = this.#openField(slot, length)
+    this.arena.bytes.utf8Write(text, this.textFrom, length)
+    this.arena.used = this.textFrom + length
+    this.#repoint(slot, Kind.String, from, this.arena.used, this.textFrom, this.arena.used)
   }
 
   /** Makes the slot's value a string whose field somebody wrote to arena[from, to), the text from `textFrom` on. */
@@ -196,27 +199,24 @@ export class Slots {
    */
   openText(slot: number, length: number): number {
     const from = this.#openField(slot, length)
-    const to = this.#textFrom + length
+    const to = this.textFrom + length
     this.arena.used = to
-    this.#repoint(slot, Kind.String, from, to, this.#textFrom, to)
-    return this.#textFrom
+    this.#repoint(slot, Kind.String, from, to, this.textFrom, to)
+    return this.textFrom
   }
 
-  /** Writes the slot's field with `text` as its value into the arena, and changes nothing else. Ends at `arena.used`. */
-  encodeText(slot: number, text: string): number {
-    const length = Buffer.byteLength(text)
+  /** Writes the slot's field into the arena but for the text, which somebody writes at `textFrom` later. */
+  openToken(slot: number, length: number): number {
     const from = this.#openField(slot, length)
-    this.arena.bytes.utf8Write(text, this.#textFrom, length)
-    this.arena.used = this.#textFrom + length
+    this.arena.used = this.textFrom + length
     return from
   }
 
   /** The same for token[start, end): ASCII, or bytes, which only a body or an attribute can hold, as `tag` says. */
   encodeToken(slot: number, tag: number, token: Buffer, start = 0, end = token.length): number {
     const from = this.#openField(slot, end - start, tag)
-    if (end - start === token.length) this.arena.bytes.set(token, this.#textFrom)
-    else token.copy(this.arena.bytes, this.#textFrom, start, end)
-    this.arena.used = this.#textFrom + end - start
+    token.copy(this.arena.bytes, this.textFrom, start, end)
+    this.arena.used = this.textFrom + end - start
     return from
   }
 
@@ -232,7 +232,7 @@ export class Slots {
       ;[from, next] = this.#open(slot, 1 + varintLength(length) + length)
       this.arena.bytes[next++] = tag
     }
-    this.#textFrom = writeVarint(this.arena.bytes, next, length)
+    this.textFrom = writeVarint(this.arena.bytes, next, length)
     return from
   }
 
@@ -368,8 +368,8 @@ export class Slots {
     if (!isBody) {
       out[next] = Tag.keyValue.key
       next = writeVarint(out, next + 1, keyTo - keyFrom)
-      this.keyBytes(slot).copy(out, next, keyFrom, keyTo)
-      next += keyTo - keyFrom
+      const keys = this.keyBytes(slot)
+      for (let i = keyFrom; i < keyTo; i++) out[next++] = keys[i]!
       out[next] = Tag.keyValue.value
       next = writeVarint(out, next + 1, message)
     }

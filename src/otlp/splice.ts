@@ -14,7 +14,7 @@ import { KeyMemo, Role } from './keys.ts'
 import { Prepender } from './prepend.ts'
 import { type LogsRequest, RECORD_ROW, RESOURCE_ROW, RecordCol, ResourceCol, SCOPE_ROW, ScopeCol } from './request.ts'
 import { Col, EDIT_ROW, EditCol, Mark, ROW } from './slots.ts'
-import type { SealBinding, SealedText, Subject } from './subject.ts'
+import type { SealBinding, SealedText, Subject, TokenBatch } from './subject.ts'
 import { encodeValue } from './value.ts'
 
 /** How a record is copied. One object serves all records with the same tenant, purposes and destination. */
@@ -34,6 +34,9 @@ export interface Form {
   seal(value: Uint8Array, field: string, binding?: SealBinding): string
   /** See `Sealer.sealText`. Missing: `seal` is used. */
   sealText?(bytes: Buffer, from: number, to: number, field: string, binding?: SealBinding): SealedText
+  /** Values that are sealed together, when the message is put together; `addToken` is their `add`, for this form. */
+  readonly tokens?: Pick<TokenBatch<never>, 'place' | 'write' | 'drop'>
+  addToken?(bytes: Buffer, from: number, to: number, end: number, field: string, binding?: SealBinding): number
   /** A blind index of an encoded AnyValue. Missing: there is none. */
   index?(value: Uint8Array, field: string): string
   /** The sealed key that the last token was made with, as text. Missing: none can be had. */
@@ -69,8 +72,8 @@ export class Splicer {
   /** The ExportLogsServiceRequest of a plan: a view, valid until the next call. Throws what a form's `seal` throws. */
   splice(request: LogsRequest, plan: Plan): Buffer {
     this.#request = request
-    this.sealer.begin()
     this.#out.begin(request.body, request.scanner?.press)
+    this.sealer.begin(request.slots.arena, this.#out)
     // Content in a resource or a scope follows the records' form: records of different forms then cannot share it.
     const isShared = request.sharedMarks === 0 && plan.forms.every((form) => form.allows === undefined)
     this.#pass(plan, isShared || plan.forms.length === 1 ? undefined : this.#byForm(plan))

@@ -25,6 +25,33 @@ export interface SealedText {
   readonly to: number
 }
 
+/**
+ * Values that are sealed together: they are taken in one by one, what stands around their tokens is written to a buffer
+ * meanwhile, and then their tokens.
+ */
+export interface TokenBatch<Context> {
+  /**
+   * Takes in the AnyValue message in bytes[from, to). Gives the length of its token's text, which has to begin before
+   * `end` of the buffer; 0: there is no room, `write` first; below: it is to be sealed on its own. Until `write` a
+   * context stays as it is. Throws `KeyError`.
+   */
+  add(
+    bytes: Buffer,
+    from: number,
+    to: number,
+    end: number,
+    context: Context,
+    field: string,
+    binding?: SealBinding,
+  ): number
+  /** Where in the buffer the token of the value goes that was added last. From `write` to `write` such places rise. */
+  place(at: number): void
+  /** Seals all that were added, into the buffer. */
+  write(buffer: Buffer): void
+  /** Forgets what was added. */
+  drop(): void
+}
+
 /** What a sealed value is bound to besides its place, and how its length is hidden. */
 export interface SealBinding {
   /** Whose content it is. */

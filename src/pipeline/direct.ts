@@ -4,7 +4,7 @@
  */
 import type { Purposes, Sealer } from '../contract.ts'
 import type { Routes } from './fan_out.ts'
-import { appendix, type CopyForm } from './forms.ts'
+import { appendix, type CopyForm, sealedWith } from './forms.ts'
 import { bits, type Route, RoutedCopy, type RouteTarget, TenantRoutes } from './residency.ts'
 
 export interface DirectTarget extends RouteTarget {
@@ -64,11 +64,7 @@ export class DirectRoutes implements Routes {
       content: 'as_marked',
       ...(mask !== 0 && { purposes: mask }),
       appendix: appendix(names, isStore ? tenant : '', isStore ? target.region : ''),
-      seal: (value, field, binding) => this.#sealer.seal(value, context, field, binding),
-      ...(this.#sealer.sealText && {
-        sealText: (bytes, from, to, field, binding) => this.#sealer.sealText!(bytes, from, to, context, field, binding),
-      }),
-      sealedKey: () => this.#sealer.sealedKey?.() ?? '',
+      ...sealedWith(this.#sealer, context),
       index: (value, field) => this.#sealer.index?.(value, tenant, field) ?? '',
       ready: () => this.#sealer.ready?.(context),
     }

@@ -54,14 +54,29 @@ export function buildForm(spec: FormSpec, policy: Policy, purposes: Purposes, se
     content,
     ...(spec.mask !== 0 && { purposes: spec.mask }),
     appendix: appendix(names, spec.tenant, spec.region),
+    ...sealedWith(sealer, context),
+    index: (value, field) => sealer.index?.(value, spec.tenant, field) ?? '',
+    ...(content === 'seal' && { ready: () => sealer.ready?.(context) }),
+    ...(allows !== undefined && { allows }),
+  }
+}
+
+/** What a form seals with. */
+export function sealedWith(
+  sealer: Sealer,
+  context: SealContext,
+): Pick<Form, 'seal' | 'sealText' | 'tokens' | 'addToken' | 'sealedKey'> {
+  const { tokens } = sealer
+  return {
     seal: (value, field, binding) => sealer.seal(value, context, field, binding),
     ...(sealer.sealText && {
       sealText: (bytes, from, to, field, binding) => sealer.sealText!(bytes, from, to, context, field, binding),
     }),
+    ...(tokens && {
+      tokens,
+      addToken: (bytes, from, to, end, field, binding) => tokens.add(bytes, from, to, end, context, field, binding),
+    }),
     sealedKey: () => sealer.sealedKey?.() ?? '',
-    index: (value, field) => sealer.index?.(value, spec.tenant, field) ?? '',
-    ...(content === 'seal' && { ready: () => sealer.ready?.(context) }),
-    ...(allows !== undefined && { allows }),
   }
 }
 

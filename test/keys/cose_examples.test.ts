@@ -7,7 +7,7 @@ import { createSecretKey } from 'node:crypto'
 import * as cborg from 'cborg'
 import { describe, expect, test } from 'vitest'
 import { A256GCM, CHACHA20_POLY1305 } from '../../src/keys/derive.ts'
-import { encStructure, headOf } from '../../src/keys/token.ts'
+import { encStructure, headOf } from '../../src/keys/token_format.ts'
 import { openParsed, parseToken } from '../../src/keys/token_reader.ts'
 
 const hex = (text: string): Buffer => Buffer.from(text, 'hex')

@@ -4,8 +4,10 @@ import * as cborg from 'cborg'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { A256GCM, CHACHA20_POLY1305, canonical, fieldKey, hkdf, placeAad } from '../../src/keys/derive.ts'
-import { BoundField, encStructure, SealingKey, TokenWriter } from '../../src/keys/token.ts'
+import { TokenWriter } from '../../src/keys/token.ts'
+import { BoundField, encStructure, SealingKey } from '../../src/keys/token_format.ts'
 import { openParsed, parseToken } from '../../src/keys/token_reader.ts'
+import { limits } from '../../src/limits.ts'
 
 const place = { tenant: 'acme', region: 'eu-de', purpose: 'support', field: 'log.body' }
 const aad = placeAad(place)
@@ -69,18 +71,18 @@ describe('a token is a COSE_Encrypt0 message', () => {
   })
 
   test.for([
-    0, 1, 7, 8, 24, 100, 239, 240, 1000, 1535, 1536, 4096, 65_519, 65_520, 70_000,
+    0, 1, 7, 8, 24, 100, 239, 240, 1000, 1536, 4095, 4096, 4097, 65_519, 65_520, 70_000,
   ])('a plaintext of %i bytes opens with any CBOR reader and any AEAD', (length) => {
     const plaintext = randomBytes(length)
     const token = seal(plaintext)
     const parsed = parseToken(token)!
-    expect(parsed.algorithm).toBe(length < 1536 ? CHACHA20_POLY1305 : A256GCM)
+    expect(parsed.algorithm).toBe(length < limits.sealShortBytesMax ? CHACHA20_POLY1305 : A256GCM)
     const raw = parsed.algorithm === A256GCM ? keys.gcm : keys.chacha
     expect(openElsewhere(token, raw, aad)).toEqual(plaintext)
     expect(openParsed(parsed, openKeys, aad)).toEqual(plaintext)
   })
 
-  test.for([0, 24, 1535, 4096])("a person's token of %i bytes names him, and needs his secret", (length) => {
+  test.for([0, 24, 4095, 4096])("a person's token of %i bytes names him, and needs his secret", (length) => {
     const plaintext = randomBytes(length)
     const token = sealWith(writer, plaintext, personalKey())
     const parsed = parseToken(token)!
