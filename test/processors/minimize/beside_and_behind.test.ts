@@ -77,7 +77,7 @@ test.each([
   'password: vault:secret/data/db#pw',
   'password=/run/secrets/db',
   'secret: "kubernetes.io/tls"',
-  'PWD=/home/jane/app',
+  'PWD=/srv/jane/app',
   'PASS_MAX_DAYS\t99999',
   'username\tpassword\tproxied',
   'kpasswd\t464/tcp',
