@@ -120,6 +120,8 @@ export const limits = {
   suggestedNameLengthMax: 64,
   /** Larger files are first tried by the reader for long lists of like entries. */
   configFastReadBytesMin: 32 * KiB,
+  /** Rules of tenants that are taken in at a time, of a policy that was read in another thread. */
+  policyPieceRules: 500,
 
   // Workers: processes that share the ports.
   workersMax: 64,
