@@ -3,6 +3,9 @@
  * here for this test, nothing of it is part of the program). Tokens and mounts are looked after by the few lines around
  * it (transit/main.go), so what test/keys/kms/vault.test.ts asks of a stand-in about those is not asked here.
  *
+ * With VAULT_ADDR and VAULT_TOKEN set, a whole server of yours is asked instead, of Vault or OpenBao (`bao server -dev`,
+ * `bao secrets enable transit`): an empty one, since keys are made in it.
+ *
  * The first build fetches some hundred modules: several minutes. A toolchain that is missing makes the test fail.
  */
 import { execFile, spawn } from 'node:child_process'
@@ -19,11 +22,12 @@ import { expectProvider } from '../../keys/kms/contract.ts'
 
 const folder = join(tmpdir(), `douane-interop-${process.getuid?.() ?? ''}`)
 const program = join(folder, 'transit-engine')
-const token = 'hvs.test'
-let engine: ReturnType<typeof spawn>
-let address = ''
+const { VAULT_ADDR: server, VAULT_TOKEN: token = 'hvs.test' } = process.env
+let engine: ReturnType<typeof spawn> | undefined
+let address = server ?? ''
 
-beforeAll(async () => {
+/** Vault's engine from its module. */
+async function startEngine(): Promise<void> {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   if (!existsSync(program)) {
     const cwd = join(import.meta.dirname, 'transit')
@@ -32,9 +36,14 @@ beforeAll(async () => {
   engine = spawn(program, [token], { stdio: ['pipe', 'pipe', 'inherit'] })
   const [line] = await once(createInterface(engine.stdout!), 'line')
   address = `http://${line}`
+}
+
+beforeAll(async () => {
+  if (server === undefined) await startEngine()
   await tell('keys/douane', { type: 'aes256-gcm96' })
 })
 afterAll(async () => {
+  if (engine === undefined) return
   engine.stdin!.end()
   await once(engine, 'exit')
 })
