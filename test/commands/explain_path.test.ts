@@ -66,8 +66,9 @@ describe('the whole', () => {
   })
   test('the example of docs/minimize.md', () => {
     const page = readFileSync(join(import.meta.dirname, '../../docs/minimize.md'), 'utf8')
-    const [, path, told] = /\$ douane explain [^\n]*--path '([^\n]*)'\n([\s\S]*?)\n```/.exec(page)!
-    expect(fieldText(explainField(config, path!, 'acme', ['billing'], 0))).toBe(told)
+    const [, tenant, path, told] =
+      /\$ douane explain [^\n]*--tenant (\S+)[^\n]*--path '([^\n]*)'\n([\s\S]*?)\n```/.exec(page)!
+    expect(fieldText(explainField(config, path!, tenant!, ['billing'], 0))).toBe(told)
   })
   test('a path that is none and a purpose that nobody knows are refused', () => {
     expect(() => explainField(config, 'log.nothing', '', [], 0)).toThrow(ConfigError)
