@@ -1,7 +1,7 @@
 /**
  * The residency route against the oracle, on the first 2,000 of 10,000 random policies; test/slow has the others.
  *
- * That it can fail was tried by breaking each routing rule in turn, 32 ways, one at a time; this test caught each:
+ * That it can fail was tried by breaking each routing rule in turn, 33 ways, one at a time; this test and fan_out.test.ts caught each:
  * - whose: default taken for the first tenant, strangers without their name, two tenants in one resource taken for the
  *   last, a credential that may not speak for the tenant ignored;
  * - whether: no purpose, an unknown purpose, `reject`, `quarantine` beside another purpose, a region without
