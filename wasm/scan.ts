@@ -15,11 +15,13 @@
 
 // biome-ignore-all lint: AssemblyScript, not TypeScript.
 
-/** Adds the key in body[from, to) to the table of names: its id, 0 = not interned, -1 = not UTF-8. */
-@external('host', 'intern')
-declare function intern(from: i32, to: i32): i32
+import { isReserved, keyId, keyRow } from './scan/keys'
+import { utf8 } from './scan/utf8'
+import { regularValue } from './scan/values'
+import { at, field, low32, varint } from './scan/wire'
 
 export { decide } from './decide'
+export { forgetKeys, keyStoreBytes } from './scan/keys'
 export { prepend } from './splice'
 
 const IRREGULAR: i32 = 0
@@ -53,36 +55,8 @@ const RECORD: i32 = 100
 const SCOPE: i32 = 60
 const RESOURCE: i32 = 48
 
-/** Where the last read stopped. */
-let at: i32 = 0
+/** Whether the scan ended because a table has no room. */
 let full: bool = false
-
-// The key table: buckets of ids, then a row (offset, length, reserved) per id, then the bytes.
-const BUCKETS: i32 = 1 << 16
-const KEYS_MAX: i32 = 16384
-const EXPECTED: i32 = 256
-let keysUsed: i32 = 0
-
-export const keyStoreBytes: i32 = BUCKETS * 4 + (KEYS_MAX + 2) * 12 + EXPECTED * 4 + KEYS_MAX * 128 + 16
-
-@inline function bucketAt(bucket: i32): i32 {
-  return keyStore + (bucket << 2)
-}
-@inline function keyRow(id: i32): i32 {
-  return keyStore + BUCKETS * 4 + id * 12
-}
-@inline function expectedAt(position: i32): i32 {
-  return keyStore + BUCKETS * 4 + (KEYS_MAX + 2) * 12 + (position << 2)
-}
-@inline function keyBytes(): i32 {
-  return keyStore + BUCKETS * 4 + (KEYS_MAX + 2) * 12 + EXPECTED * 4
-}
-
-/** Forgets all keys: the host's table was cleared. */
-export function forgetKeys(): void {
-  memory.fill(keyStore, 0, keyBytes() - keyStore)
-  keysUsed = 0
-}
 
 export function scan(length: i32): i32 {
   slotCount = 0
@@ -102,93 +76,25 @@ export function scan(length: i32): i32 {
   return OK
 }
 
-/** Reads a length of up to four bytes at `from`: returns where the field ends, 0 if that is past `end`. */
-@inline function field(from: i32, end: i32): i32 {
-  if (from >= end) return 0
-  const byte = <i32>load<u8>(from)
-  if (byte < 0x80) {
-    at = from + 1
-    const to = from + 1 + byte
-    return to <= end ? to : 0
-  }
-  return longField(from, end, byte)
-}
-function longField(from: i32, end: i32, first: i32): i32 {
-  let value = first & 0x7f
-  for (let i = 1; i < 4; i++) {
-    if (from + i >= end) return 0
-    const byte = <i32>load<u8>(from + i)
-    value |= (byte & 0x7f) << (7 * i)
-    if (byte < 0x80) {
-      at = from + i + 1
-      const to = at + value
-      return to <= end ? to : 0
-    }
-  }
-  return 0
+/** The columns that resources and scopes share: nothing is known but where the field is, and what comes first in it. */
+@inline function openRow(row: i32, fieldFrom: i32, end: i32, firstChild: i32): void {
+  store<i32>(row, fieldFrom - body)
+  store<i32>(row, end - body, 4)
+  store<i32>(row, -1, 8)
+  store<i32>(row, -1, 12)
+  store<i32>(row, slotCount, 16)
+  store<i32>(row, slotCount, 20)
+  store<i32>(row, firstChild, 24)
+  store<i32>(row, -1, 32)
+  store<i32>(row, 0, 40)
+  store<i32>(row, 0, 44)
 }
 
-/** Skips a varint of up to ten bytes: false if it is cut, longer, or more than 64 bits. */
-@inline function varint(from: i32, end: i32): bool {
-  for (let i = from; i < end && i < from + 10; i++) {
-    const byte = <i32>load<u8>(i)
-    if (byte < 0x80) {
-      at = i + 1
-      return i < from + 9 || byte <= 1
-    }
-  }
-  return false
-}
-
-/** The low 32 bits of a varint that `varint` has just skipped. */
-@inline function low32(from: i32): i32 {
-  let value: i32 = 0
-  for (let i = from, shift = 0; i < at && shift < 32; i++, shift += 7) value |= (<i32>load<u8>(i) & 0x7f) << shift
-  return value
-}
-
-/** Whether [from, to) is valid UTF-8: sixteen bytes at a time as long as all are ASCII. */
-@inline function utf8(from: i32, to: i32): bool {
-  const length = to - from
-  if (length <= 16) {
-    const high = i8x16.bitmask(v128.load(from)) & ((1 << length) - 1)
-    return high == 0 || validUtf8(from, to)
-  }
-  return longUtf8(from, to)
-}
-function longUtf8(from: i32, to: i32): bool {
-  let i = from
-  let all = v128.splat<u8>(0)
-  for (; i + 16 <= to; i += 16) all = v128.or(all, v128.load(i))
-  // The last sixteen bytes overlap with what was seen.
-  all = v128.or(all, v128.load(to - 16))
-  return i8x16.bitmask(all) == 0 || validUtf8(from, to)
-}
-/** RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. */
-function validUtf8(from: i32, to: i32): bool {
-  let i = from
-  while (i < to) {
-    const lead = <i32>load<u8>(i++)
-    if (lead < 0x80) continue
-    let more: i32 = 0
-    let min: i32 = 0x80
-    let max: i32 = 0xbf
-    if (lead >= 0xc2 && lead <= 0xdf) more = 1
-    else if (lead >= 0xe0 && lead <= 0xef) {
-      more = 2
-      if (lead == 0xe0) min = 0xa0
-      if (lead == 0xed) max = 0x9f
-    } else if (lead >= 0xf0 && lead <= 0xf4) {
-      more = 3
-      if (lead == 0xf0) min = 0x90
-      if (lead == 0xf4) max = 0x8f
-    } else return false
-    if (i + more > to) return false
-    const second = <i32>load<u8>(i)
-    if (second < min || second > max) return false
-    for (let k = 1; k < more; k++) if ((<i32>load<u8>(i + k) & 0xc0) != 0x80) return false
-    i += more
-  }
+/** The schema URL of a resource or scope, once. */
+function schemaUrl(row: i32, fieldFrom: i32, from: i32, to: i32): bool {
+  if (load<i32>(row, 32) != -1 || !utf8(from, to)) return false
+  store<i32>(row, fieldFrom - body, 32)
+  store<i32>(row, to - body, 36)
   return true
 }
 
@@ -199,16 +105,7 @@ function scanResourceLogs(fieldFrom: i32, from: i32, end: i32): bool {
     return false
   }
   const index = resourceCount++
-  store<i32>(row, fieldFrom - body)
-  store<i32>(row, end - body, 4)
-  store<i32>(row, -1, 8)
-  store<i32>(row, -1, 12)
-  store<i32>(row, slotCount, 16)
-  store<i32>(row, slotCount, 20)
-  store<i32>(row, scopeCount, 24)
-  store<i32>(row, -1, 32)
-  store<i32>(row, 0, 40)
-  store<i32>(row, 0, 44)
+  openRow(row, fieldFrom, end, scopeCount)
   let next = from
   while (next < end) {
     const tag = <i32>load<u8>(next)
@@ -219,11 +116,7 @@ function scanResourceLogs(fieldFrom: i32, from: i32, end: i32): bool {
       if (!scanScopeLogs(index, next, content, to)) return false
     } else if (tag == 0x0a) {
       if (load<i32>(row, 8) != -1 || !scanResource(row, content, to)) return false
-    } else if (tag == 0x1a) {
-      if (load<i32>(row, 32) != -1 || !utf8(content, to)) return false
-      store<i32>(row, next - body, 32)
-      store<i32>(row, to - body, 36)
-    } else return false
+    } else if (tag != 0x1a || !schemaUrl(row, next, content, to)) return false
     next = to
   }
   store<i32>(row, scopeCount, 28)
@@ -260,16 +153,7 @@ function scanScopeLogs(resource: i32, fieldFrom: i32, from: i32, end: i32): bool
     return false
   }
   const index = scopeCount++
-  store<i32>(row, fieldFrom - body)
-  store<i32>(row, end - body, 4)
-  store<i32>(row, -1, 8)
-  store<i32>(row, -1, 12)
-  store<i32>(row, slotCount, 16)
-  store<i32>(row, slotCount, 20)
-  store<i32>(row, recordCount, 24)
-  store<i32>(row, -1, 32)
-  store<i32>(row, 0, 40)
-  store<i32>(row, 0, 44)
+  openRow(row, fieldFrom, end, recordCount)
   store<i32>(row, resource, 48)
   store<i32>(row, -1, 52)
   store<i32>(row, -1, 56)
@@ -283,11 +167,7 @@ function scanScopeLogs(resource: i32, fieldFrom: i32, from: i32, end: i32): bool
       if (!scanRecord(index, next, content, to)) return false
     } else if (tag == 0x0a) {
       if (load<i32>(row, 8) != -1 || !scanScope(row, content, to)) return false
-    } else if (tag == 0x1a) {
-      if (load<i32>(row, 32) != -1 || !utf8(content, to)) return false
-      store<i32>(row, next - body, 32)
-      store<i32>(row, to - body, 36)
-    } else return false
+    } else if (tag != 0x1a || !schemaUrl(row, next, content, to)) return false
     next = to
   }
   store<i32>(row, recordCount, 28)
@@ -503,60 +383,6 @@ function scanAttribute(tag: i32, fieldFrom: i32, from: i32, end: i32, position: 
   return scanValue(row, at, end)
 }
 
-@inline function equalKey(id: i32, from: i32, length: i32): bool {
-  const row = keyRow(id)
-  if (load<i32>(row, 4) != length) return false
-  const known = load<i32>(row)
-  if (length <= 16) {
-    const mask = (1 << length) - 1
-    return (i8x16.bitmask(i8x16.eq(v128.load(known), v128.load(from))) & mask) == mask
-  }
-  for (let i = 0; i + 16 <= length; i += 16) {
-    if (!i8x16.all_true(i8x16.eq(v128.load(known + i), v128.load(from + i)))) return false
-  }
-  return i8x16.all_true(i8x16.eq(v128.load(known + length - 16), v128.load(from + length - 16)))
-}
-
-/** The id of a key: mostly the key that stood at this place in the record before. */
-function keyId(from: i32, to: i32, position: i32): i32 {
-  const length = to - from
-  if (position < 0 || position >= EXPECTED) return lookUp(from, to, length)
-  const guess = load<i32>(expectedAt(position))
-  if (guess > 0 && equalKey(guess, from, length)) return guess
-  const id = lookUp(from, to, length)
-  store<i32>(expectedAt(position), id)
-  return id
-}
-
-function lookUp(from: i32, to: i32, length: i32): i32 {
-  if (length > keyBytesMax) return intern(from - body, to - body)
-  let hash = length
-  for (let i = from; i < to; i++) hash = hash * 31 + <i32>load<u8>(i)
-  let bucket = (hash ^ (hash >>> 15)) & (BUCKETS - 1)
-  for (;;) {
-    const id = load<i32>(bucketAt(bucket))
-    if (id == 0) break
-    if (equalKey(id, from, length)) return id
-    bucket = (bucket + 1) & (BUCKETS - 1)
-  }
-  const id = intern(from - body, to - body)
-  if (id > 0 && id <= KEYS_MAX) {
-    const row = keyRow(id)
-    store<i32>(row, keyBytes() + keysUsed)
-    store<i32>(row, length, 4)
-    store<i32>(row, isReserved(from, to) ? 1 : 0, 8)
-    memory.copy(keyBytes() + keysUsed, from, length)
-    keysUsed += length
-    store<i32>(bucketAt(bucket), id)
-  }
-  return id
-}
-
-/** Whether a key begins with `douane.`. */
-function isReserved(from: i32, to: i32): bool {
-  return to - from >= 7 && (load<i64>(from) & 0x00ffffffffffffff) == 0x2e656e61756f64
-}
-
 /** The AnyValue in [from, end) of the slot at `row`. */
 @inline function scanValue(row: i32, from: i32, end: i32): bool {
   store<i32>(row, end - body, 28)
@@ -570,71 +396,4 @@ function isReserved(from: i32, to: i32): bool {
   const inner = regularValue(tag, from + 1, end, 0)
   store<i32>(row, inner - body, 24)
   return inner != 0
-}
-
-/** Where the inner value of one regular AnyValue begins, whose tag was read and whose rest is [value, end); 0 = irregular. */
-function regularValue(tag: i32, value: i32, end: i32, depth: i32): i32 {
-  switch (tag) {
-    case 0x0a: {
-      if (field(value, end) != end) return 0
-      const from = at
-      return utf8(from, end) ? from : 0
-    }
-    case 0x10:
-      return value + 1 == end && load<u8>(value) <= 1 ? value : 0
-    case 0x18:
-      return varint(value, end) && at == end ? value : 0
-    case 0x21:
-      return value + 8 == end ? value : 0
-    case 0x3a:
-      return field(value, end) == end ? at : 0
-    case 0x2a: {
-      if (field(value, end) != end) return 0
-      const from = at
-      return regularArray(from, end, depth) ? from : 0
-    }
-    case 0x32: {
-      if (field(value, end) != end) return 0
-      const from = at
-      return regularKvList(from, end, depth) ? from : 0
-    }
-  }
-  return 0
-}
-
-function regularArray(from: i32, end: i32, depth: i32): bool {
-  if (from < end && depth + 1 >= depthMax) return false
-  let next = from
-  while (next < end) {
-    if (load<u8>(next) != 0x0a) return false
-    const to = field(next + 1, end)
-    if (to == 0) return false
-    const inner = at
-    if (inner < to && regularValue(load<u8>(inner), inner + 1, to, depth + 1) == 0) return false
-    next = to
-  }
-  return true
-}
-
-function regularKvList(from: i32, end: i32, depth: i32): bool {
-  if (from < end && depth + 1 >= depthMax) return false
-  let next = from
-  while (next < end) {
-    if (load<u8>(next) != 0x0a) return false
-    const to = field(next + 1, end)
-    if (to == 0) return false
-    let inner = at
-    if (inner < to && load<u8>(inner) == 0x0a) {
-      const keyTo = field(inner + 1, to)
-      if (keyTo == 0 || !utf8(at, keyTo)) return false
-      inner = keyTo
-    }
-    if (inner < to) {
-      if (load<u8>(inner) != 0x12 || field(inner + 1, to) != to) return false
-      const value = at
-      if (value < to && regularValue(load<u8>(value), value + 1, to, depth + 1) == 0) return false
-    }
-    next = to
-  }
-  return true
 }
