@@ -45,9 +45,9 @@ export const limits = {
    * A request beyond either is worked on in pieces of about so much, between which others get their turn. Units are its
    * records, scopes and resources.
    */
-  atOnceUnitsMax: 8_192,
+  atOnceUnitsMax: 16_384,
   atOnceBytesMax: 2 * MiB,
-  pieceUnitsMax: 4_096,
+  pieceUnitsMax: 8_192,
   pieceBytesMax: 1 * MiB,
   /** Requests that are complete at the same moment take turns: for so long at a time, and so many bytes of each sender. */
   intakeSliceMs: 5,
