@@ -160,6 +160,8 @@ describe('strict_reroute', () => {
       policy('  acme: { residency: local, region: eu-de, purposes: { security: { content: drop } } }'),
     )
     await one.gateway.reload()
+    // What was under way when the policy changed may still arrive: the destination answers 503 until it was judged again.
+    await until(() => one.gateway.status().total.dead_lettered === 1)
     home.status = 200
     await until(() => one.gateway.status().total.in_flight === 0)
     expect(names(home.records())).toEqual(['export.bare'])
@@ -178,6 +180,8 @@ describe('strict_reroute', () => {
     await one.send('acme', ['export.docx'])
     one.write('residency.yaml', policy(tenants).replace(/(security: \{[^}]*?) \}/, '$1, allowed_keys: ["http.*"] }'))
     await one.gateway.reload()
+    // What was under way when the policy changed may still arrive: the destination answers 503 until it was judged again.
+    await until(() => one.gateway.status().total.dead_lettered === 1)
     home.status = 200
     await until(() => one.gateway.status().total.in_flight === 0)
     expect(names(home.records())).toEqual(['export.docx'])
