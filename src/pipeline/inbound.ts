@@ -45,6 +45,8 @@ export interface Incoming {
   readonly receivedMonotonicNano: bigint
   /** True: it was received before, and its tenant's limits do not apply again. */
   readonly isReadmitted?: boolean
+  /** It is a piece of a larger request: how much of that is left, with this piece; and which targets had room for all of it. */
+  readonly partOf?: { readonly bytesLeft: number; readonly roomAt: Set<string> }
   /** Does more of the work on it when it is its sender's turn again; left out: after whatever waits now. */
   readonly inTurn?: <T>(bytes: number, work: () => Promise<T>) => Promise<T>
 }
@@ -71,10 +73,9 @@ export interface InboundOptions {
   readonly onDropped: (what: 'unknown_fields' | 'reserved_attributes' | 'unsealed_fields', count: number) => void
 }
 
-/** What one request came to: for the answer, and for metrics. */
+/** What one request came to: for the answer, and for metrics. `rejected`: for good; none when it is to be sent again. */
 export interface Result {
   readonly answer: Answer
-  /** Records in the request; those refused for good; 0 of them count when the answer is to send again. */
   readonly records: number
   readonly rejected: number
 }
@@ -117,8 +118,8 @@ export class Inbound {
   /** Never rejects. */
   async accept(incoming: Incoming): Promise<Result> {
     const request = this.#request
-    let reading: Reading
     let { body } = incoming
+    let reading: Reading
     try {
       const regular = readRegular(request, incoming.body)
       if (regular !== undefined) reading = regular
@@ -169,21 +170,26 @@ export class Inbound {
 
   /**
    * A large request: piece after piece, each when it is its sender's turn, so that others do not wait for all of it.
-   * Where a piece is refused the whole is to be sent again, and what is there of the pieces before is remembered.
+   * Each target is asked once for room for all. Where a piece is refused (a disk that fails) the whole is to be sent
+   * again, and what is there of the pieces before is remembered.
    */
   async #inPieces(incoming: Incoming, whole: Buffer, told: { records: number; reading: Reading }): Promise<Result> {
     const { records } = told
     const inTurn = incoming.inTurn ?? afterOthers
     const theres: Held[] = []
+    const roomAt = new Set<string>()
+    let bytesLeft = whole.length
     let rejected = 0
     let reason: string | undefined
     // What was left out while the whole was read is told with the first piece.
     let reading: Reading | undefined = told.reading
     try {
       for (const body of pieces(whole)) {
-        const settled = await inTurn(body.length, () => this.#piece({ ...incoming, body }, reading))
-        reading = undefined
+        const piece = { ...incoming, body, partOf: { bytesLeft: Math.max(bytesLeft, body.length), roomAt } }
+        bytesLeft -= body.length
+        const settled = await inTurn(body.length, () => this.#piece(piece, reading))
         const { there, answer } = settled
+        reading = undefined
         if (there === undefined && answer.is !== 'bad') {
           await this.#remember(incoming, whole, theres)
           return { answer, records, rejected: 0 }
@@ -374,11 +380,8 @@ function answerOf(records: number, rejected: number, reason = 'refused'): Answer
   return { is: 'bad', message: `all ${records} records were refused: ${reason}` }
 }
 
-function rejectedIn(tallies: readonly [string, Tally][]): number {
-  let rejected = 0
-  for (const [, tally] of tallies) rejected += tally.rejected
-  return rejected
-}
+const rejectedIn = (tallies: readonly [string, Tally][]): number =>
+  tallies.reduce((sum, [, { rejected }]) => sum + rejected, 0)
 
 /** What a client is told about an error of ours: the class of the problem, never payload. */
 function answerTo(error: unknown): Answer {

@@ -83,19 +83,21 @@ export class Offers {
   refusal(request: LogsRequest, one: Try): QueueRefusal | undefined {
     const { incoming, held } = one
     const { targets, quarantine } = this.#options
+    const asked: string[] = []
     let longest: QueueRefusal | undefined
     for (let i = 0; i < targets.length; i++) {
       const target = targets[i]!
       const plan = this.#fanOut.plans[i]!
       if (plan.count === 0 || has(held, target.id, plan)) continue
-      const bytesOf = (count: number) => Math.ceil((incoming.body.length * count) / request.records.count)
-      let refused = target.refusal?.(plan.count, bytesOf(plan.count), plan.owner)
+      asked.push(target.id)
+      let refused = refusalOf(target, plan, request, incoming)
       if (refused !== undefined && target.mayDrop !== undefined && isForRoom(refused)) {
         drop(request, plan, target.mayDrop, one)
-        refused = plan.count === 0 ? undefined : target.refusal?.(plan.count, bytesOf(plan.count), plan.owner)
+        refused = plan.count === 0 ? undefined : refusalOf(target, plan, request, incoming)
       }
       if (refused !== undefined && refused.retryAfterMs > (longest?.retryAfterMs ?? -1)) longest = refused
     }
+    if (longest === undefined) for (const id of asked) incoming.partOf?.roomAt.add(id)
     const { quarantine: aside } = this.#fanOut
     if (aside.count === 0 || has(held, quarantine.id, aside)) return longest
     return longest ?? quarantine.refusal?.(aside.count, incoming.body.length)
@@ -188,6 +190,15 @@ export class Offers {
 }
 
 const isForRoom = ({ reason }: QueueRefusal): boolean => reason === 'full' || reason === 'share'
+
+/** A piece of a larger request asks for room for what is left of all, once: who had that is not asked for room again. */
+function refusalOf(target: Target, plan: OpenPlan, request: LogsRequest, { body, partOf }: Incoming) {
+  const hadRoom = partOf?.roomAt.has(target.id) === true
+  const pieces = hadRoom ? 0 : (partOf?.bytesLeft ?? body.length) / body.length
+  const share = plan.count / request.records.count
+  const refused = target.refusal?.(Math.ceil(plan.count * pieces), Math.ceil(body.length * share * pieces), plan.owner)
+  return hadRoom && refused !== undefined && isForRoom(refused) ? undefined : refused
+}
 
 /** Leaves out of a plan what may be, and tells it in the tallies of the request. */
 function drop(request: LogsRequest, plan: OpenPlan, mayDrop: NonNullable<Target['mayDrop']>, { tallies }: Try): void {

@@ -24,10 +24,15 @@ function gateway(isShared = true) {
   const does: Record<string, Behaviour> = { a: 'takes', b: 'takes' }
   const got: Record<string, string[]> = { a: [], b: [] }
   const drops = new Set<string>()
+  /** Bytes. */
+  const room: Record<string, number> = { a: Number.POSITIVE_INFINITY, b: Number.POSITIVE_INFINITY }
+  const onOffer: Record<string, () => void> = {}
   const target = (id: string): Target => ({
     id,
-    refusal: () => (does[id] === 'has no room' ? new QueueRefusal(id, 'full', 1000) : undefined),
+    refusal: (_, bytes) =>
+      does[id] === 'has no room' || bytes > room[id]! ? new QueueRefusal(id, 'full', 1000) : undefined,
     offer: ({ body, tenants }) => {
+      onOffer[id]?.()
       if (does[id] !== 'takes') return Promise.reject(new QueueRefusal(id, 'failing', 1000))
       const records = decodeRequest(Buffer.from(body)).resourceLogs!.flatMap(
         ({ scopeLogs }) => scopeLogs![0]!.logRecords!,
@@ -73,7 +78,7 @@ function gateway(isShared = true) {
     })
     return answer.is
   }
-  return { account, does, got, drops, send }
+  return { account, does, got, drops, room, onOffer, send }
 }
 
 const line = ({ account }: ReturnType<typeof gateway>) => {
@@ -167,4 +172,22 @@ test('a large request, of which a destination refuses a later piece: the retry b
   // Nothing is remembered of it any more: who sends the same again sends more.
   expect(await one.send(texts)).toBe('ok')
   expect(one.got['a']!.length).toBe(2 * texts.length)
+})
+
+test('a large request is asked for as a whole: who has room for it takes all pieces, who has not gets none', async () => {
+  const one = gateway()
+  const texts = Array.from({ length: 3 * limits.pieceUnitsMax }, (_, n) => `${n}`)
+  const bytes = texts.length * 10
+  one.room['b'] = bytes / 2
+  expect(await one.send(texts)).toBe('unavailable')
+  expect(one.got).toEqual({ a: [], b: [] })
+  one.room['b'] = 2 * bytes
+  // Somebody else takes what is left as soon as the first piece is there.
+  one.onOffer['b'] = () => {
+    one.room['b'] = 0
+  }
+  expect(await one.send(texts)).toBe('ok')
+  expect(one.got).toEqual({ a: texts, b: texts })
+  expect(await one.send(['more'])).toBe('unavailable')
+  expect(line(one)).toMatchObject({ received: texts.length, entering: 0 })
 })

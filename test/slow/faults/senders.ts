@@ -1,7 +1,9 @@
 /**
  * Senders that do as OTLP says: what is refused for now is sent again, the same bytes, after the time that was named
- * (a shorter one here); what got no answer is given up, since nobody can know whether it was taken.
+ * (a shorter one here); what got no answer is given up, since nobody can know whether it was taken. One request in ten is
+ * large: its records lie so far apart that they are worked on in several pieces, and acknowledged once.
  */
+import { limits } from '../../../src/limits.ts'
 import { later } from '../../e2e/gateway.ts'
 import { bytes, record, request, send } from '../../e2e/requests.ts'
 
@@ -28,14 +30,7 @@ export class Senders {
   async #run(sender: number, recordsEach: number): Promise<void> {
     for (let n = 0; !this.#isStopped; n++) {
       const texts = Array.from({ length: recordsEach }, (_, i) => `s${sender}.${n}.${i}`)
-      const isTaken = await this.#deliver(
-        bytes(
-          request(
-            `tenant-${sender % 3}`,
-            texts.map((text) => record(text)),
-          ),
-        ),
-      )
+      const isTaken = await this.#deliver(bodyOf(`tenant-${sender % 3}`, texts, n % 10 === 9))
       if (isTaken) for (const text of texts) this.acknowledged.add(text)
     }
   }
@@ -58,4 +53,14 @@ export class Senders {
     }
     return false
   }
+}
+
+/** `isLarge`: with scopes that hold nothing before each record. */
+function bodyOf(tenant: string, texts: readonly string[], isLarge: boolean): Buffer {
+  const records = texts.map((text) => record(text))
+  const plain = request(tenant, records)
+  if (!isLarge) return bytes(plain)
+  const empty = Array.from({ length: Math.ceil((1.5 * limits.atOnceUnitsMax) / records.length) }, () => ({}))
+  const scopeLogs = records.flatMap((one) => [...empty, { logRecords: [one] }])
+  return bytes({ resourceLogs: [{ ...plain.resourceLogs![0]!, scopeLogs }] })
 }
