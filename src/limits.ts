@@ -344,7 +344,7 @@ export const limits = {
   merkleLockWaitMsMax: 10_000,
   /** What the tenants of one leaf may take; a batch of more gets several. From here on a body is hashed in a thread. */
   ledgerHeldBytesMax: 48 * KiB,
-  ledgerHashApartBytesMin: 64 * KiB,
+  ledgerHashApartBytesMin: 256 * KiB,
   /** Tenants whose leaves are numbered; others' bear no number. */
   ledgerTenantsMax: 200_000,
   /** Leaves after which it is written down how many each tenant has: what a start may have to count again. */
