@@ -6,18 +6,15 @@
  */
 import { limits } from '../../../src/limits.ts'
 import { alpha, classes, digit, lower, lowered, upper } from './ascii.ts'
+import { Openings, stemEnd } from './openings.ts'
 import { Phrases, seed, step } from './phrases.ts'
 import { type Topic, topicIds, topics, topicWords } from './topics.ts'
 
 const phrases = new Phrases()
 /** Glued phrases of at least this many letters are words of their own: `numerofiscal`. Shorter ones may be other words. */
 const gluedLengthMin = 7
-/** Which three letters phrases begin with, five bits each: nearly all words of a log are passed by these alone. */
-const openings = new Uint8Array(1 << 15)
-const openingLength = 3
-const openingAt = (a: number, b: number, c: number): number => ((a & 31) << 10) | ((b & 31) << 5) | (c & 31)
-const mayOpen = (bytes: Uint8Array, at: number): boolean =>
-  openings[openingAt(bytes[at]!, bytes[at + 1]!, bytes[at + 2]!)] === 1
+/** How phrases begin, so that nearly all words of a log are passed by without being looked up. */
+const openings = new Openings()
 for (const topic of topics)
   for (const phrase of topicWords[topic].split(' ')) {
     addPhrase(phrase, topicIds[topic])
@@ -25,11 +22,9 @@ for (const topic of topics)
     if (glued !== phrase && glued.length >= gluedLengthMin) addPhrase(glued, topicIds[topic])
   }
 
-/** A phrase whose first word is shorter has no opening: words that are as short are always looked up. */
 function addPhrase(phrase: string, topic: number): void {
   phrases.add(phrase, topic)
-  const [a, b, c] = [0, 1, 2].map((i) => phrase.charCodeAt(i))
-  if (phrase.split('_')[0]!.length >= openingLength) openings[openingAt(a!, b!, c!)] = 1
+  openings.add(phrase.split('_')[0]!)
 }
 
 /** Distances: 0 = the key itself; 1… = bytes between the words and the candidate; `far` = not named. */
@@ -42,16 +37,20 @@ const shortWordBytesMax = 20
 const isBehind = -2
 const behindWordsMax = 5
 const wordsMax = 20
+/** What stands between the words of a phrase (phrases.ts). */
+const joint = 95
 
-const starts = new Int32Array(wordsMax)
-const ends = new Int32Array(wordsMax)
+/** Where the words at hand begin and end; every byte may be one. */
+const starts = new Int32Array(limits.contextBytesMax)
+const ends = new Int32Array(limits.contextBytesMax)
 
 export class Context {
   readonly distance = new Uint8Array(topics.length).fill(far)
   /** Letters of the phrase that named it so near: of two topics as near, the longer phrase says more. */
   readonly weight = new Uint8Array(topics.length)
   /** Topics that are named at all, so that clearing is cheap. */
-  readonly #named: number[] = []
+  readonly #named = new Uint8Array(topics.length)
+  #namedCount = 0
   /** Topics that the attribute's key names. */
   keyTopics: readonly number[] = []
   #cachedAt = -1
@@ -68,12 +67,16 @@ export class Context {
     if (this.#cachedAt === at && this.#cachedFrom === from) return 0
     this.#cachedAt = at
     this.#cachedFrom = from
-    for (const topic of this.#named) this.distance[topic] = far
-    this.#named.length = 0
+    for (let i = 0; i < this.#namedCount; i++) this.distance[this.#named[i]!] = far
+    this.#namedCount = 0
     const first = Math.max(from, at - limits.contextBytesMax)
     const words = cut(bytes, first, at, first > from)
-    for (let w = 0; w < words; w++)
-      if (ends[w]! - starts[w]! < openingLength || mayOpen(bytes, starts[w]!)) this.#phrasesFrom(bytes, w, words, at)
+    for (let w = Math.max(0, words - wordsMax); w < words; w++) {
+      const start = starts[w]!
+      const end = ends[w]!
+      const isGlued = w + 1 < words && starts[w + 1] === end
+      if (isGlued || openings.has(bytes, start, end)) this.#phrasesFrom(bytes, w, words, at)
+    }
     for (const topic of this.keyTopics) this.#name(topic, 0, keyWeight)
     return at - first
   }
@@ -89,31 +92,35 @@ export class Context {
     // The same without the gaps of camelCase: `organisationsNummer` is `organisationsnummer`.
     let glued = seed
     let isGlued = true
-    for (let w = first; w < words && w < first + phraseWordsMax; w++) {
-      if (w > first) {
-        const gap = starts[w]! - ends[w - 1]!
-        if (gap > 3) return
-        hash = step(hash, 95)
-        if (gap > 0) isGlued = false
-      }
+    const start = starts[first]!
+    for (let w = first; ; ) {
       for (let i = starts[w]!; i < ends[w]!; i++) {
-        hash = step(hash, lowered[bytes[i]!]!)
-        if (isGlued) glued = step(glued, lowered[bytes[i]!]!)
+        const letter = lowered[bytes[i]!]!
+        hash = step(hash, letter)
+        if (isGlued) glued = step(glued, letter)
       }
-      let entry = phrases.find(bytes, starts[first]!, ends[w]!, hash)
-      if (entry === 0 && w > first && isGlued) entry = phrases.find(bytes, starts[first]!, ends[w]!, glued)
-      if (entry === 0 && w === first) entry = stem(bytes, starts[first]!, ends[first]!)
-      if (entry > 0)
-        for (const topic of phrases.meanings[entry]!)
-          this.#name(topic, at < 0 ? -at : Math.min(far - 1, 1 + at - ends[w]!), ends[w]! - starts[first]!)
-      if (!phrases.continues(hash) && !isGlued) return
+      let entry = phrases.find(bytes, start, ends[w]!, hash)
+      if (entry === 0) {
+        if (w === first) entry = withoutEnding(bytes, start, ends[w]!)
+        else if (isGlued) entry = phrases.find(bytes, start, ends[w]!, glued)
+      }
+      if (entry > 0) this.#nameAll(phrases.meanings[entry]!, at < 0 ? -at : 1 + at - ends[w]!, ends[w]! - start)
+      if (++w === words || w === first + phraseWordsMax) return
+      const gap = starts[w]! - ends[w - 1]!
+      if (gap > 0) isGlued = false
+      if (gap > 3 || (!isGlued && !phrases.continues(hash))) return
+      hash = step(hash, joint)
     }
+  }
+
+  #nameAll(named: readonly number[], distance: number, weight: number): void {
+    for (let i = 0; i < named.length; i++) this.#name(named[i]!, Math.min(far - 1, distance), weight)
   }
 
   #name(topic: number, distance: number, weight: number): void {
     // Short words mean many things: they must be near.
     if (weight > 0 && weight < 4 && distance > shortWordBytesMax && topic < topicIds.c_us) return
-    if (this.distance[topic] === far) this.#named.push(topic)
+    if (this.distance[topic] === far) this.#named[this.#namedCount++] = topic
     if (distance > this.distance[topic]!) return
     if (distance < this.distance[topic]! || weight > this.weight[topic]!) this.weight[topic] = weight
     this.distance[topic] = distance
@@ -121,7 +128,7 @@ export class Context {
 
   /** Whether no topic is named at all. */
   get isSilent(): boolean {
-    return this.#named.length === 0
+    return this.#namedCount === 0
   }
 
   has(topic: number): boolean {
@@ -129,49 +136,36 @@ export class Context {
   }
 }
 
-const endings = ['number', 'nummer', 'numer', 'numero', 'nr', 'no', 'num'].map((text) =>
-  Uint8Array.from(text, (c) => c.charCodeAt(0)),
-)
-const stemLengthMin = 3
-
 /** The entry of a word without `number` and the like glued to it: `peselnumber`, `bsnnr`; 0 = none. */
-function stem(bytes: Uint8Array, start: number, end: number): number {
-  for (const ending of endings) {
-    const at = end - ending.length
-    if (at - start < stemLengthMin) continue
-    let i = 0
-    while (i < ending.length && lowered[bytes[at + i]!] === ending[i]) i++
-    if (i === ending.length) return phrases.word(bytes, start, at)
-  }
-  return 0
+function withoutEnding(bytes: Uint8Array, start: number, end: number): number {
+  const stem = stemEnd(bytes, start, end)
+  return stem === 0 ? 0 : phrases.word(bytes, start, stem)
 }
 
-/** Cuts bytes[from, to) into words of letters, also at the capitals of camelCase. Returns how many (the last ones). */
+/** Cuts bytes[from, to) into words of letters, also at the capitals of camelCase. Returns how many. */
 function cut(bytes: Uint8Array, from: number, to: number, isCut: boolean): number {
+  const kinds = classes
   let i = from
   // Where the window begins inside a word, that word is half: leave it out.
-  if (isCut) while (i < to && classes[bytes[i]!]! & alpha && classes[bytes[i - 1]!]! & alpha) i++
+  if (isCut) while (i < to && kinds[bytes[i]!]! & alpha && kinds[bytes[i - 1]!]! & alpha) i++
   let count = 0
+  let before = 0
   while (i < to) {
-    if ((classes[bytes[i]!]! & alpha) === 0) {
+    let kind: number = kinds[bytes[i]!]!
+    if ((kind & alpha) === 0) {
+      before = kind
       i++
       continue
     }
-    const start = i++
-    let kind = 0
-    while (i < to) {
-      kind = classes[bytes[i]!]!
-      if ((kind & alpha) === 0 || ((kind & upper) !== 0 && isHump(bytes, i, to))) break
-      i++
+    const start = i
+    for (i++; i < to; i++) {
+      kind = kinds[bytes[i]!]!
+      if ((kind & lower) === 0 && ((kind & upper) === 0 || isHump(bytes, i, to))) break
     }
     // Letters among digits are hexadecimal, not words.
-    if (start > from && classes[bytes[start - 1]!]! & digit) continue
-    if (i - start < 5 && i < to && kind & digit) continue
-    if (count === wordsMax) {
-      starts.copyWithin(0, 1)
-      ends.copyWithin(0, 1)
-      count--
-    }
+    const isWord = (before & digit) === 0 && (i - start >= 5 || (kind & digit) === 0)
+    before = alpha
+    if (!isWord) continue
     starts[count] = start
     ends[count++] = i
   }

@@ -99,17 +99,19 @@ function window(s: Scan, i: number, j: number, own: number): boolean {
   const at = region.offset[i]!
   const length = region.offset[j]! - at
   const list = s.context.isSilent ? aloneOf[length]! : rulesOf[length]!
+  const { distance: named, weight: letters } = s.context
   let best: Rule | undefined
   let nearest = far
-  let weight = 0
+  let most = 0
   let isAlone = false
   for (const rule of list) {
     let distance = far
-    let letters = 0
-    for (const topic of rule.topics) {
-      const near = s.context.distance[topic]!
-      if (near > distance || near === far || (own > 0 && near > own)) continue
-      letters = near < distance ? s.context.weight[topic]! : Math.max(letters, s.context.weight[topic]!)
+    let weight = 0
+    for (let k = 0; k < rule.topics.length; k++) {
+      const topic = rule.topics[k]!
+      const near = named[topic]!
+      if (near === far || near > distance || (own > 0 && near > own)) continue
+      weight = near < distance ? letters[topic]! : Math.max(weight, letters[topic]!)
       distance = near
     }
     if (distance === far) {
@@ -120,14 +122,14 @@ function window(s: Scan, i: number, j: number, own: number): boolean {
         isAlone = true
       }
     } else if (
-      (isAlone || distance < nearest || (distance === nearest && letters > weight)) &&
+      (isAlone || distance < nearest || (distance === nearest && weight > most)) &&
       rule.check(region.compact, at, length)
     ) {
-      if (isWeak(rule) && distance > s.context.distance[notPhone]!) continue
+      if (isWeak(rule) && distance > named[notPhone]!) continue
       best = rule
       isAlone = false
       nearest = distance
-      weight = letters
+      most = weight
     }
   }
   if (!best || (isAlone && isPartOfFloat(i, j))) return false

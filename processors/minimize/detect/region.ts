@@ -45,24 +45,32 @@ export function gather(s: Scan, start: number, end: number): void {
     offset[i + 1] = total
     separator[i] = 0
     if (region.chunks === chunksMax || total >= digitsMax) return
-    const c = s.byte(last)
-    // "+32(0)88"
-    const isTrunk = c === 40 && s.byte(last + 1) === 48 && s.byte(last + 2) === 41 && s.byte(start - 1) === 43
-    const isEncoded = isEncodedSpace(s, last)
-    if (c !== 32 && c !== 46 && c !== 45 && c !== 47 && c !== 41 && !isTrunk && !isEncoded) return
-    let next = isEncoded ? last + 3 : last + 1
-    // ") 688", " (0)96", "-(12": one more of these.
-    const d = s.byte(next)
-    if ((c === 41 && (d === 32 || d === 45)) || (c === 32 && d === 40)) next++
-    if ((classes[s.byte(next)]! & digit) === 0) return
+    const next = joined(s, start, last)
+    if (next === 0) return
     let after = next
     while (after < s.to && classes[b[after]!]! & digit) after++
     if (after < s.to && classes[b[after]!]! & alpha && b[after] !== 120) return
-    separator[i] = isEncoded ? 32 : c
+    separator[i] = b[last] === PERCENT ? 32 : b[last]!
     at = next
     last = after
   }
 }
+
+/** Where the digits go on behind those that end at `last`; 0 = they do not. `start`: where the region begins. */
+function joined(s: Scan, start: number, last: number): number {
+  if (last + 1 >= s.to) return 0
+  const c = s.bytes[last]!
+  const d = s.bytes[last + 1]!
+  const isJoint = c === 32 || c === 46 || c === 45 || c === 47 || c === 41
+  if (isJoint && (classes[d]! & digit) !== 0) return last + 1
+  // ") 688", " (0)96", "-(12": one more of these.
+  if ((c === 41 && (d === 32 || d === 45)) || (c === 32 && d === 40))
+    return (classes[s.byte(last + 2)]! & digit) === 0 ? 0 : last + 2
+  if (c === PERCENT) return isEncodedSpace(s, last) ? last + 3 : 0
+  // "+32(0)88"
+  return c === 40 && d === 48 && s.byte(last + 2) === 41 && s.byte(start - 1) === 43 ? last + 1 : 0
+}
+const PERCENT = 37
 
 /** `%20` between groups of digits, in a URL. */
 export const isEncodedSpace = (s: Scan, at: number): boolean =>
