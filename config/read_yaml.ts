@@ -50,7 +50,10 @@ class Reader {
       logLevel: 'error',
     })
     for (const fault of [...document.errors, ...document.warnings]) {
-      this.#problem(this.#spot(fault.pos[0]), [], `not YAML 1.2: ${fault.message}`, this.#hint(text, fault.pos[0]))
+      const at = this.#spot(fault.pos[0])
+      if (fault.code === 'MULTIPLE_DOCS')
+        this.#problem(at, [], 'a second document', 'give each file one, with --config')
+      else this.#problem(at, [], `not YAML 1.2: ${fault.message}`, this.#hint(text, fault.pos[0]))
     }
     return this.#tree(document.contents, root, [])
   }

@@ -67,6 +67,7 @@ export async function startAdmin(of: Administered, stores: UsageSource['stores']
       await reply.code(500).send({ error: 'internal error' })
     }
   })
+  app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: 'nothing is here' }))
   app.get('/v1/status', () => of.status())
   app.get('/v1/clocks', () => of.inspect('normalize_clock'))
   app.get('/v1/health', () => of.health())

@@ -24,7 +24,11 @@ export function withDataDir(command: Command): Command {
     new Option('--data-dir <folder>', 'where everything durable lives: queue, keys, embedded PostgreSQL')
       .env('DOUANE_DATA_DIR')
       .default(resolve('.douane'), '.douane')
-      .argParser((given) => resolve(given)),
+      .argParser((given) => {
+        // Empty would be the folder that one stands in, and a queue and keys among whatever is there.
+        if (given === '') throw new InvalidArgumentError('It takes a folder.')
+        return resolve(given)
+      }),
   )
 }
 

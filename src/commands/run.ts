@@ -30,6 +30,12 @@ async function run(options: RunOptions): Promise<void> {
   if (cluster.isWorker) return runWorker({ version, load: loadApart })
   const stopped = nextSignal('SIGINT', 'SIGTERM')
   const files = filesOf(options.config)
+  // Heard from here on, since a SIGHUP that nobody hears ends the process: one during the start reloads after it.
+  let early = false
+  let hangUp = (): void => {
+    early = true
+  }
+  process.on('SIGHUP', () => hangUp())
   const gateway = await start(files, options.dataDir)
   let left = 0
   try {
@@ -40,10 +46,12 @@ async function run(options: RunOptions): Promise<void> {
       mode: 0o600,
     })
     const reloader = new Reloader(gateway, files)
-    process.on('SIGHUP', () => reloader.request())
     await reloader.watch()
     say('ready', { endpoints })
+    hangUp = () => reloader.request()
+    if (early) hangUp()
     await stopped
+    hangUp = () => {}
     reloader.close()
     await admin?.close()
   } finally {

@@ -127,6 +127,7 @@ export class Exchange implements Upload {
     const length = headers['content-length']
     if (length !== undefined) this.#declared = Number(length)
     if (rawHeaders.length > 2 * limits.headersMax) return tooManyHeaders
+    if (headers['host'] === undefined && this.#req.httpVersion === '1.1') return noHost
     if (pathOf(this.#req.url) !== this.#door.path) return noSuchPath(this.#door.path)
     if (method === 'OPTIONS' && this.#corsHeaders() !== undefined) return undefined
     if (method !== 'POST') return wrongMethod
@@ -336,6 +337,10 @@ const stopping: Refusal = {
   retryAfterMs: 1000,
 }
 const tooManyHeaders = client(431, Code.InvalidArgument, 'headers_too_large', 'The request has too many headers.')
+const noHost: Refusal = {
+  ...badData('A request of HTTP/1.1 has a Host.', 'bad_framing'),
+  headers: { connection: 'close' },
+}
 const wrongMethod: Refusal = {
   ...client(405, Code.Unimplemented, 'method', 'Only POST is served here.'),
   headers: { allow: 'POST' },

@@ -79,7 +79,8 @@ function createServer(config: HttpConfig, tls: Tls | undefined): http.Server {
     requestTimeout: config.read_timeout,
     keepAliveTimeout: config.idle_timeout,
     connectionsCheckingInterval: 1000,
-    requireHostHeader: true,
+    // A request without it is refused by the exchange: node's own answer has no Status.
+    requireHostHeader: false,
     insecureHTTPParser: false,
     noDelay: true,
   }

@@ -1,6 +1,7 @@
 /** The verbs that need no running gateway, as a user or a script calls them: what they print, and how they end. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { closeSync, existsSync, openSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { decodeRequest, type LogRecord, type Request } from '../oracle/otlp.ts'
@@ -9,6 +10,7 @@ import { attribute, bytes, record, recordsOf, request } from './requests.ts'
 
 const config = (name: string): string[] => ['--config', join(import.meta.dirname, '../../config', name)]
 const quickstart = config('quickstart.yaml')
+const main = join(import.meta.dirname, '../../src/main.ts')
 afterAll(cleanUp)
 
 const words = 'the invoice goes to mara@customer.example'
@@ -221,7 +223,6 @@ service: { pipelines: { logs: { receivers: [otlp], exporters: [otlp_http, postgr
   })
 
   it('a reader that has seen enough is no error', async () => {
-    const main = join(import.meta.dirname, '../../src/main.ts')
     const child = spawn(process.execPath, [main, 'schema'], { stdio: ['ignore', 'pipe', 'pipe'] })
     let told = ''
     child.stderr.on('data', (text) => {
@@ -230,6 +231,28 @@ service: { pipelines: { logs: { receivers: [otlp], exporters: [otlp_http, postgr
     child.stdout.destroy()
     const [code] = await once(child, 'exit')
     expect([code, told]).toEqual([0, ''])
+  })
+
+  it.runIf(existsSync('/dev/full'))('output that a full disk does not take: 3, and told', async () => {
+    const full = openSync('/dev/full', 'w')
+    const child = spawn(process.execPath, [main, 'schema'], { stdio: ['ignore', full, 'pipe'] })
+    closeSync(full)
+    let told = ''
+    child.stderr.on('data', (text) => {
+      told += text
+    })
+    const [code] = await once(child, 'close')
+    expect([code, told]).toEqual([3, expect.stringContaining('cannot be written (ENOSPC)')])
+  })
+
+  it('an empty data directory is wrong usage, not the folder that one stands in', async () => {
+    const folder = temporaryFolder()
+    const [byFlag, byVariable] = await Promise.all([
+      run(['run', '--data-dir', ''], { cwd: folder }),
+      run(['run'], { cwd: folder, env: { DOUANE_DATA_DIR: '' } }),
+    ])
+    expect([byFlag.code, byVariable.code]).toEqual([2, 2])
+    expect(readdirSync(folder)).toEqual([])
   })
 
   it('status without a gateway: 3, and what to do', async () => {

@@ -2,6 +2,7 @@
  * A gateway's life as its operator sees it: ready, reloaded, refused, drained, killed, and what every wrong start is
  * told. Destinations are servers of the test.
  */
+import { once } from 'node:events'
 import { existsSync, renameSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
@@ -9,7 +10,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type HttpDestination, httpDestination } from '../exporters/servers.ts'
 import { decodeRequest } from '../oracle/otlp.ts'
 import { passThrough, quickRetry, residency, routed, threeTenants } from './configs.ts'
-import { cleanUp, files, later, run, start, temporaryFolder, until } from './gateway.ts'
+import { cleanUp, files, later, launch, run, start, temporaryFolder, until } from './gateway.ts'
 import { bodiesOf, bytes, getText, record, request, send } from './requests.ts'
 
 let sink: HttpDestination
@@ -37,6 +38,8 @@ describe('reload', () => {
     const { http, health, metrics } = gateway.endpoints
     expect(await sendOne(http, 'one')).toBe(200)
     await until(() => arrived(sink).includes('one'))
+    const none = await getText(gateway.endpoints.admin, '/v1/nothing')
+    expect([none.status, none.text]).toEqual([404, '{"error":"nothing is here"}'])
 
     files(folder, { 'new.yaml': into(other) })
     renameSync(join(folder, 'new.yaml'), config)
@@ -201,6 +204,29 @@ describe('the end', () => {
     // Once an id is taken for the same batch, every record is there once, but for those whose answer was cut off.
     const once = [...byId.values()].flatMap((body) => bodiesOf([decodeRequest(Buffer.from(body, 'base64'))]))
     expect(new Set(once).size).toBe(once.length)
+  })
+})
+
+describe('a start', () => {
+  it('a SIGHUP that comes before the gateway is ready is a reload after it, not the end', async () => {
+    const folder = temporaryFolder()
+    const config = files(folder, { 'gateway.yaml': into(sink) })
+    const child = launch(['run', '--config', config, '--data-dir', join(folder, 'data')])
+    let said = ''
+    child.stdout!.on('data', (text) => {
+      said += text
+    })
+    // The lock is taken early in the start, long before the ports are.
+    await until(() => existsSync(join(folder, 'data/lock')))
+    expect(said).toBe('')
+    child.kill('SIGHUP')
+    await until(() => said.includes('"reloaded"'))
+    child.kill('SIGTERM')
+    const [code] = await once(child, 'exit')
+    expect([code, said.split('\n').map((line) => line.slice(0, 14))]).toEqual([
+      0,
+      ['{"msg":"ready"', '{"msg":"reload', ''],
+    ])
   })
 })
 

@@ -94,8 +94,11 @@ describe('bad framing is refused, and nothing of it is delivered', () => {
     await alive()
   })
 
-  it('the answer is a Status, also where node:http itself cannot parse', async () => {
-    const { text } = await raw(harness.http, ['GARBAGE\r\n\r\n'])
+  it.each([
+    ['is what node:http cannot parse', 'GARBAGE\r\n\r\n'],
+    ['has no Host', 'POST /v1/logs HTTP/1.1\r\n\r\n'],
+  ])('the answer is a Status, also to a request that %s', async (_, bytes) => {
+    const { text } = await raw(harness.http, [bytes])
     expect(JSON.parse(text.slice(text.indexOf('\r\n\r\n')))).toMatchObject({ code: 3 })
     expect(text).not.toContain('GARBAGE')
     expect(harness.refused).toEqual(['http bad_framing'])
