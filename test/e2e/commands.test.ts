@@ -238,7 +238,7 @@ service: { pipelines: { logs: { receivers: [otlp], exporters: [otlp_http, postgr
     const child = spawn(process.execPath, [main, 'schema'], { stdio: ['ignore', full, 'pipe'] })
     closeSync(full)
     let told = ''
-    child.stderr.on('data', (text) => {
+    child.stderr!.on('data', (text) => {
       told += text
     })
     const [code] = await once(child, 'close')
