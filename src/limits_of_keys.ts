@@ -12,8 +12,8 @@ export const keyLimits = {
   epochsMax: 16_384,
   epochFieldsMax: 256,
   /** From here on AES in node:crypto is quicker than ChaCha20 in WebAssembly. */
-  sealShortBytesMax: 4 * KiB,
-  /** Short values of a message that wait to be sealed together; bytes of theirs, as plaintext and as text. */
+  sealShortBytesMax: 8 * KiB,
+  /** Short values of a message that wait to be sealed together; bytes of theirs, with what stands between them, and as text. */
   sealWaitingMax: 256,
   sealWaitingBytesMax: 128 * KiB,
   /** Enc_structures that are held ready where values are sealed. */

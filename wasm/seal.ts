@@ -7,7 +7,8 @@
  * is authenticated while its next four blocks are made. No branch and no address depends on a secret.
  * test/keys/seal_wasm.test.ts holds it to Wycheproof's vectors and to node:crypto at every length.
  *
- * Memory is laid out by src/keys/seal_memory.ts. Up to 32 bytes behind a plaintext are overwritten: its tag, and zeros.
+ * Memory is laid out by src/keys/seal_memory.ts. Up to 32 bytes behind a ciphertext are overwritten: its tag, and what
+ * is authenticated behind it. Contexts are filled up with zeros to whole blocks of 16 bytes.
  */
 
 // biome-ignore-all lint: AssemblyScript, not TypeScript.
@@ -21,7 +22,8 @@ const STREAM_BLOCKS: i32 = 64
 const STREAM: usize = LANES + 16 * 64
 /** The four blocks that a long value goes on with. */
 const NEXT: usize = STREAM + 64 * 64
-const PADDED: usize = NEXT + 256
+/** 16 bytes of ones and 16 of zeros: from 16 - n on, a mask of n bytes. */
+const MASKS: usize = NEXT + 256
 
 const TAG: i32 = 16
 const NONCE: i32 = 12
@@ -38,22 +40,17 @@ const JOB_AD_LENGTH: usize = 12
 const JOB_RAW: usize = 16
 const JOB_LENGTH: usize = 20
 const JOB_TEXT: usize = 24
+const JOB_SOURCE: usize = 28
+/** Instead of a source: the plaintext stands where its ciphertext will stand. */
+const IN_PLACE: i32 = i32.MAX_VALUE
 
-const LIMB: u64 = 0x3ffffff
-/** The bit above a whole block, in its last limb. */
-const TOP: u64 = 1 << 24
+const WORD: u64 = 0xffffffff
 
-// Poly1305: r, r², and the sum, in limbs of 26 bits.
+// Poly1305: r, and the sum, in words of 32 bits.
 let r0: u64 = 0
 let r1: u64 = 0
 let r2: u64 = 0
 let r3: u64 = 0
-let r4: u64 = 0
-let q0: u64 = 0
-let q1: u64 = 0
-let q2: u64 = 0
-let q3: u64 = 0
-let q4: u64 = 0
 let h0: u64 = 0
 let h1: u64 = 0
 let h2: u64 = 0
@@ -72,16 +69,17 @@ export function prepare(): void {
   v128.store(CONSTANTS, i8x16(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13))
   v128.store(CONSTANTS, i8x16(3, 0, 1, 2, 7, 4, 5, 6, 11, 8, 9, 10, 15, 12, 13, 14), 16)
   // base64url: three bytes to a lane, twice the middle one; the masks of the four sixths; and from where in the alphabet
-  // a letter's number is how far: a-z, 0-9 (ten), -, _, A-Z.
+  // a letter's number is how far: A-Z, a-z, 0-9 (ten), -, _.
   v128.store(CONSTANTS, i8x16(1, 0, 2, 1, 4, 3, 5, 4, 7, 6, 8, 7, 10, 9, 11, 10), 32)
   v128.store(CONSTANTS, i32x4.splat(0x3f), 48)
   v128.store(CONSTANTS, i32x4.splat(0x3f0000), 64)
   v128.store(CONSTANTS, i32x4.splat(0x003f03f0), 80)
   v128.store(CONSTANTS, i32x4.splat(0x01000010), 96)
   v128.store(CONSTANTS, i8x16.splat(51), 112)
-  v128.store(CONSTANTS, i8x16.splat(26), 128)
-  v128.store(CONSTANTS, i8x16.splat(13), 144)
-  v128.store(CONSTANTS, i8x16(71, -4, -4, -4, -4, -4, -4, -4, -4, -4, -4, -17, 32, 65, 0, 0), 160)
+  v128.store(CONSTANTS, i8x16.splat(25), 128)
+  v128.store(CONSTANTS, i8x16(65, 71, -4, -4, -4, -4, -4, -4, -4, -4, -4, -4, -17, 32, 0, 0), 144)
+  v128.store(MASKS, i8x16.splat(-1))
+  v128.store(MASKS, i8x16.splat(0), 16)
 }
 
 @inline
@@ -99,7 +97,7 @@ function left(x: v128, n: i32): v128 {
 /** To the left by 16 or by 8, as `order` says. */
 @inline
 function turn(x: v128, order: v128): v128 {
-  return i8x16.swizzle(x, order)
+  return i8x16.relaxed_swizzle(x, order)
 }
 
 /** Four rows of four lanes turned round: 16 bytes of each of four blocks, 64 apart. */
@@ -146,19 +144,17 @@ function begin(lane: usize): void {
 }
 
 /**
- * Four blocks of the key stream, from what STATE says, at `out`. Meanwhile `pairs` (eight at most) of blocks from `at`
- * on are authenticated: that needs other parts of the processor.
+ * Four blocks of the key stream, from what STATE says, at `out`. Meanwhile an even number of blocks from `at` on, 20 at
+ * most, is authenticated: that needs other parts of the processor, as long as it is strewn in.
  */
-function fourBlocks(out: usize, from: usize, pairs: i32): void {
+function fourBlocks(out: usize, from: usize, blocks: i32): void {
   const by16 = v128.load(CONSTANTS)
   const by8 = v128.load(CONSTANTS, 16)
-  const a0 = r0, a1 = r1, a2 = r2, a3 = r3, a4 = r4
-  const s1 = a1 * 5, s2 = a2 * 5, s3 = a3 * 5, s4 = a4 * 5
-  const b0 = q0, b1 = q1, b2 = q2, b3 = q3, b4 = q4
-  const t1 = b1 * 5, t2 = b2 * 5, t3 = b3 * 5, t4 = b4 * 5
+  const a0 = r0, a1 = r1, a2 = r2, a3 = r3
+  const s0 = (a0 >> 2) * 5, s1 = (a1 >> 2) * 5, s2 = (a2 >> 2) * 5, s3 = (a3 >> 2) * 5, low = a0 & 3
   let g0 = h0, g1 = h1, g2 = h2, g3 = h3, g4 = h4
   let at = from
-  let todo = pairs
+  let todo = blocks
   let x0 = v128.load(STATE), x1 = v128.load(STATE, 16), x2 = v128.load(STATE, 32), x3 = v128.load(STATE, 48)
   let x4 = v128.load(STATE, 64), x5 = v128.load(STATE, 80), x6 = v128.load(STATE, 96), x7 = v128.load(STATE, 112)
   let x8 = v128.load(STATE, 128), x9 = v128.load(STATE, 144), x10 = v128.load(STATE, 160), x11 = v128.load(STATE, 176)
@@ -169,54 +165,64 @@ function fourBlocks(out: usize, from: usize, pairs: i32): void {
     x14 = turn(xor(x14, x2), by16); x15 = turn(xor(x15, x3), by16)
     x8 = add(x8, x12); x9 = add(x9, x13); x10 = add(x10, x14); x11 = add(x11, x15)
     x4 = left(xor(x4, x8), 12); x5 = left(xor(x5, x9), 12); x6 = left(xor(x6, x10), 12); x7 = left(xor(x7, x11), 12)
+
+    if (todo > 0) {
+      const c0 = g0 + load<u32>(at), c1 = g1 + load<u32>(at, 4), c2 = g2 + load<u32>(at, 8), c3 = g3 + load<u32>(at, 12)
+      const c4 = g4 + 1
+      at += 16
+      const d0 = c0 * a0 + c1 * s3 + c2 * s2 + c3 * s1 + c4 * s0
+      const d1 = c0 * a1 + c1 * a0 + c2 * s3 + c3 * s2 + c4 * s1
+      const d2 = c0 * a2 + c1 * a1 + c2 * a0 + c3 * s3 + c4 * s2
+      const d3 = c0 * a3 + c1 * a2 + c2 * a1 + c3 * a0 + c4 * s3
+      const d4 = c4 * low + (d3 >> 32)
+      const e0 = (d0 & WORD) + (d4 >> 2) * 5
+      const e1 = (d1 & WORD) + (d0 >> 32) + (e0 >> 32)
+      const e2 = (d2 & WORD) + (d1 >> 32) + (e1 >> 32)
+      const e3 = (d3 & WORD) + (d2 >> 32) + (e2 >> 32)
+      g0 = e0 & WORD
+      g1 = e1 & WORD
+      g2 = e2 & WORD
+      g3 = e3 & WORD
+      g4 = (d4 & 3) + (e3 >> 32)
+    }
+
     x0 = add(x0, x4); x1 = add(x1, x5); x2 = add(x2, x6); x3 = add(x3, x7)
     x12 = turn(xor(x12, x0), by8); x13 = turn(xor(x13, x1), by8)
     x14 = turn(xor(x14, x2), by8); x15 = turn(xor(x15, x3), by8)
     x8 = add(x8, x12); x9 = add(x9, x13); x10 = add(x10, x14); x11 = add(x11, x15)
     x4 = left(xor(x4, x8), 7); x5 = left(xor(x5, x9), 7); x6 = left(xor(x6, x10), 7); x7 = left(xor(x7, x11), 7)
-
     x0 = add(x0, x5); x1 = add(x1, x6); x2 = add(x2, x7); x3 = add(x3, x4)
     x15 = turn(xor(x15, x0), by16); x12 = turn(xor(x12, x1), by16)
     x13 = turn(xor(x13, x2), by16); x14 = turn(xor(x14, x3), by16)
     x10 = add(x10, x15); x11 = add(x11, x12); x8 = add(x8, x13); x9 = add(x9, x14)
     x5 = left(xor(x5, x10), 12); x6 = left(xor(x6, x11), 12); x7 = left(xor(x7, x8), 12); x4 = left(xor(x4, x9), 12)
+
+    if (todo > 0) {
+      todo -= 2
+      const c0 = g0 + load<u32>(at), c1 = g1 + load<u32>(at, 4), c2 = g2 + load<u32>(at, 8), c3 = g3 + load<u32>(at, 12)
+      const c4 = g4 + 1
+      at += 16
+      const d0 = c0 * a0 + c1 * s3 + c2 * s2 + c3 * s1 + c4 * s0
+      const d1 = c0 * a1 + c1 * a0 + c2 * s3 + c3 * s2 + c4 * s1
+      const d2 = c0 * a2 + c1 * a1 + c2 * a0 + c3 * s3 + c4 * s2
+      const d3 = c0 * a3 + c1 * a2 + c2 * a1 + c3 * a0 + c4 * s3
+      const d4 = c4 * low + (d3 >> 32)
+      const e0 = (d0 & WORD) + (d4 >> 2) * 5
+      const e1 = (d1 & WORD) + (d0 >> 32) + (e0 >> 32)
+      const e2 = (d2 & WORD) + (d1 >> 32) + (e1 >> 32)
+      const e3 = (d3 & WORD) + (d2 >> 32) + (e2 >> 32)
+      g0 = e0 & WORD
+      g1 = e1 & WORD
+      g2 = e2 & WORD
+      g3 = e3 & WORD
+      g4 = (d4 & 3) + (e3 >> 32)
+    }
+
     x0 = add(x0, x5); x1 = add(x1, x6); x2 = add(x2, x7); x3 = add(x3, x4)
     x15 = turn(xor(x15, x0), by8); x12 = turn(xor(x12, x1), by8)
     x13 = turn(xor(x13, x2), by8); x14 = turn(xor(x14, x3), by8)
     x10 = add(x10, x15); x11 = add(x11, x12); x8 = add(x8, x13); x9 = add(x9, x14)
     x5 = left(xor(x5, x10), 7); x6 = left(xor(x6, x11), 7); x7 = left(xor(x7, x8), 7); x4 = left(xor(x4, x9), 7)
-
-    if (todo > 0) {
-      todo--
-      const low = load<u64>(at), high = load<u64>(at, 8)
-      const next = load<u64>(at, 16), nextHigh = load<u64>(at, 24)
-      at += 32
-      g0 += low & LIMB
-      g1 += (low >> 26) & LIMB
-      g2 += ((low >> 52) | (high << 12)) & LIMB
-      g3 += (high >> 14) & LIMB
-      g4 += (high >> 40) | TOP
-      const m0 = next & LIMB
-      const m1 = (next >> 26) & LIMB
-      const m2 = ((next >> 52) | (nextHigh << 12)) & LIMB
-      const m3 = (nextHigh >> 14) & LIMB
-      const m4 = (nextHigh >> 40) | TOP
-      const d0 = m0 * a0 + m1 * s4 + m2 * s3 + m3 * s2 + m4 * s1 + (g0 * b0 + g1 * t4 + g2 * t3 + g3 * t2 + g4 * t1)
-      let d1 = m0 * a1 + m1 * a0 + m2 * s4 + m3 * s3 + m4 * s2 + (g0 * b1 + g1 * b0 + g2 * t4 + g3 * t3 + g4 * t2)
-      let d2 = m0 * a2 + m1 * a1 + m2 * a0 + m3 * s4 + m4 * s3 + (g0 * b2 + g1 * b1 + g2 * b0 + g3 * t4 + g4 * t3)
-      let d3 = m0 * a3 + m1 * a2 + m2 * a1 + m3 * a0 + m4 * s4 + (g0 * b3 + g1 * b2 + g2 * b1 + g3 * b0 + g4 * t4)
-      let d4 = m0 * a4 + m1 * a3 + m2 * a2 + m3 * a1 + m4 * a0 + (g0 * b4 + g1 * b3 + g2 * b2 + g3 * b1 + g4 * b0)
-      d1 += d0 >> 26
-      d2 += d1 >> 26
-      d3 += d2 >> 26
-      d4 += d3 >> 26
-      g0 = (d0 & LIMB) + (d4 >> 26) * 5
-      g1 = (d1 & LIMB) + (g0 >> 26)
-      g0 &= LIMB
-      g2 = d2 & LIMB
-      g3 = d3 & LIMB
-      g4 = d4 & LIMB
-    }
   }
   h0 = g0; h1 = g1; h2 = g2; h3 = g3; h4 = g4
   x0 = add(x0, v128.load(STATE)); x1 = add(x1, v128.load(STATE, 16))
@@ -234,167 +240,104 @@ function fourBlocks(out: usize, from: usize, pairs: i32): void {
 }
 
 /**
- * Authenticates whole blocks of 16 bytes: (sum + block) times r, modulo 2^130 - 5. Two at a time: (sum + first) r² +
- * second r. A product has 56 bits, a sum of ten of them 60.
+ * Authenticates whole blocks of 16 bytes: (sum + block + 2^128) times r, modulo 2^130 - 5. r's words are below 2^28, and
+ * all but the first are multiples of four; so what stands above 2^130 comes down as five fourths of such a word, and
+ * a sum of four products of 61 bits stays below 2^64.
  */
 function authenticate(from: usize, blocks: i32): void {
-  const a0 = r0, a1 = r1, a2 = r2, a3 = r3, a4 = r4
-  const s1 = a1 * 5, s2 = a2 * 5, s3 = a3 * 5, s4 = a4 * 5
-  const b0 = q0, b1 = q1, b2 = q2, b3 = q3, b4 = q4
-  const t1 = b1 * 5, t2 = b2 * 5, t3 = b3 * 5, t4 = b4 * 5
+  const a0 = r0, a1 = r1, a2 = r2, a3 = r3
+  const s0 = (a0 >> 2) * 5, s1 = (a1 >> 2) * 5, s2 = (a2 >> 2) * 5, s3 = (a3 >> 2) * 5, low = a0 & 3
   let g0 = h0, g1 = h1, g2 = h2, g3 = h3, g4 = h4
   let at = from
-  for (let todo = blocks; todo > 0; ) {
-    const low = load<u64>(at), high = load<u64>(at, 8)
-    g0 += low & LIMB
-    g1 += (low >> 26) & LIMB
-    g2 += ((low >> 52) | (high << 12)) & LIMB
-    g3 += (high >> 14) & LIMB
-    g4 += (high >> 40) | TOP
-    let d0: u64, d1: u64, d2: u64, d3: u64, d4: u64
-    if (todo > 1) {
-      const next = load<u64>(at, 16), nextHigh = load<u64>(at, 24)
-      const m0 = next & LIMB
-      const m1 = (next >> 26) & LIMB
-      const m2 = ((next >> 52) | (nextHigh << 12)) & LIMB
-      const m3 = (nextHigh >> 14) & LIMB
-      const m4 = (nextHigh >> 40) | TOP
-      d0 = m0 * a0 + m1 * s4 + m2 * s3 + m3 * s2 + m4 * s1 + (g0 * b0 + g1 * t4 + g2 * t3 + g3 * t2 + g4 * t1)
-      d1 = m0 * a1 + m1 * a0 + m2 * s4 + m3 * s3 + m4 * s2 + (g0 * b1 + g1 * b0 + g2 * t4 + g3 * t3 + g4 * t2)
-      d2 = m0 * a2 + m1 * a1 + m2 * a0 + m3 * s4 + m4 * s3 + (g0 * b2 + g1 * b1 + g2 * b0 + g3 * t4 + g4 * t3)
-      d3 = m0 * a3 + m1 * a2 + m2 * a1 + m3 * a0 + m4 * s4 + (g0 * b3 + g1 * b2 + g2 * b1 + g3 * b0 + g4 * t4)
-      d4 = m0 * a4 + m1 * a3 + m2 * a2 + m3 * a1 + m4 * a0 + (g0 * b4 + g1 * b3 + g2 * b2 + g3 * b1 + g4 * b0)
-      at += 32
-      todo -= 2
-    } else {
-      d0 = g0 * a0 + g1 * s4 + g2 * s3 + g3 * s2 + g4 * s1
-      d1 = g0 * a1 + g1 * a0 + g2 * s4 + g3 * s3 + g4 * s2
-      d2 = g0 * a2 + g1 * a1 + g2 * a0 + g3 * s4 + g4 * s3
-      d3 = g0 * a3 + g1 * a2 + g2 * a1 + g3 * a0 + g4 * s4
-      d4 = g0 * a4 + g1 * a3 + g2 * a2 + g3 * a1 + g4 * a0
-      todo = 0
-    }
-    d1 += d0 >> 26
-    d2 += d1 >> 26
-    d3 += d2 >> 26
-    d4 += d3 >> 26
-    g0 = (d0 & LIMB) + (d4 >> 26) * 5
-    g1 = (d1 & LIMB) + (g0 >> 26)
-    g0 &= LIMB
-    g2 = d2 & LIMB
-    g3 = d3 & LIMB
-    g4 = d4 & LIMB
+  for (let todo = blocks; todo > 0; todo--) {
+    const c0 = g0 + load<u32>(at), c1 = g1 + load<u32>(at, 4), c2 = g2 + load<u32>(at, 8), c3 = g3 + load<u32>(at, 12)
+    const c4 = g4 + 1
+    at += 16
+    const d0 = c0 * a0 + c1 * s3 + c2 * s2 + c3 * s1 + c4 * s0
+    const d1 = c0 * a1 + c1 * a0 + c2 * s3 + c3 * s2 + c4 * s1
+    const d2 = c0 * a2 + c1 * a1 + c2 * a0 + c3 * s3 + c4 * s2
+    const d3 = c0 * a3 + c1 * a2 + c2 * a1 + c3 * a0 + c4 * s3
+    const d4 = c4 * low + (d3 >> 32)
+    const e0 = (d0 & WORD) + (d4 >> 2) * 5
+    const e1 = (d1 & WORD) + (d0 >> 32) + (e0 >> 32)
+    const e2 = (d2 & WORD) + (d1 >> 32) + (e1 >> 32)
+    const e3 = (d3 & WORD) + (d2 >> 32) + (e2 >> 32)
+    g0 = e0 & WORD
+    g1 = e1 & WORD
+    g2 = e2 & WORD
+    g3 = e3 & WORD
+    g4 = (d4 & 3) + (e3 >> 32)
   }
   h0 = g0; h1 = g1; h2 = g2; h3 = g3; h4 = g4
 }
 
-/** Bytes of any number, filled up with zeros to whole blocks. */
-function authenticatePadded(from: usize, length: i32): void {
-  const whole = length >> 4
-  authenticate(from, whole)
-  const rest = length & 15
-  if (rest == 0) return
-  v128.store(PADDED, i64x2(0, 0))
-  for (let i = 0; i < rest; i++) store<u8>(PADDED + i, load<u8>(from + (whole << 4) + i))
-  authenticate(PADDED, 1)
-}
-
 /** Takes r from the first half of the one-time key. */
 function beginTag(key: usize): void {
-  const low = load<u64>(key) & 0x0ffffffc0fffffff
-  const high = load<u64>(key, 8) & 0x0ffffffc0ffffffc
-  r0 = low & LIMB
-  r1 = (low >> 26) & LIMB
-  r2 = ((low >> 52) | (high << 12)) & LIMB
-  r3 = (high >> 14) & LIMB
-  r4 = high >> 40
-  const d0 = r0 * r0 + 10 * (r1 * r4 + r2 * r3)
-  let d1 = 2 * r0 * r1 + 5 * (2 * r2 * r4 + r3 * r3)
-  let d2 = 2 * r0 * r2 + r1 * r1 + 10 * r3 * r4
-  let d3 = 2 * (r0 * r3 + r1 * r2) + 5 * r4 * r4
-  let d4 = 2 * (r0 * r4 + r1 * r3) + r2 * r2
-  d1 += d0 >> 26
-  d2 += d1 >> 26
-  d3 += d2 >> 26
-  d4 += d3 >> 26
-  q0 = (d0 & LIMB) + (d4 >> 26) * 5
-  q1 = (d1 & LIMB) + (q0 >> 26)
-  q0 &= LIMB
-  q2 = d2 & LIMB
-  q3 = d3 & LIMB
-  q4 = d4 & LIMB
+  r0 = load<u32>(key) & 0x0fffffff
+  r1 = load<u32>(key, 4) & 0x0ffffffc
+  r2 = load<u32>(key, 8) & 0x0ffffffc
+  r3 = load<u32>(key, 12) & 0x0ffffffc
   h0 = h1 = h2 = h3 = h4 = 0
 }
 
 /** Adds the second half of the one-time key to the sum modulo 2^130 - 5, and writes the tag. */
 function endTag(key: usize, out: usize): void {
-  h2 += h1 >> 26
-  h1 &= LIMB
-  h3 += h2 >> 26
-  h2 &= LIMB
-  h4 += h3 >> 26
-  h3 &= LIMB
-  h0 += (h4 >> 26) * 5
-  h4 &= LIMB
-  h1 += h0 >> 26
-  h0 &= LIMB
-  // The sum minus the prime; taken where that is not negative, without a branch.
-  let g0 = h0 + 5
-  let g1 = h1 + (g0 >> 26)
-  g0 &= LIMB
-  let g2 = h2 + (g1 >> 26)
-  g1 &= LIMB
-  let g3 = h3 + (g2 >> 26)
-  g2 &= LIMB
-  const g4 = h4 + (g3 >> 26) - (1 << 26)
-  g3 &= LIMB
-  const keep: u64 = 0 - (g4 >> 63)
-  const take = ~keep
-  const f0 = (h0 & keep) | (g0 & take)
-  const f1 = (h1 & keep) | (g1 & take)
-  const f2 = (h2 & keep) | (g2 & take)
-  const f3 = (h3 & keep) | (g3 & take)
-  const f4 = (h4 & keep) | (g4 & take & LIMB)
-  const low = f0 | (f1 << 26) | (f2 << 52)
-  const high = (f2 >> 12) | (f3 << 14) | (f4 << 40)
-  const sumLow = low + load<u64>(key, 16)
-  const carry: u64 = sumLow < low ? 1 : 0
-  store<u64>(out, sumLow)
-  store<u64>(out, high + load<u64>(key, 24) + carry, 8)
+  // Where the sum plus five reaches 2^130, five is what taking the prime off leaves below that.
+  let carry = h0 + 5
+  carry = (carry >> 32) + h1
+  carry = (carry >> 32) + h2
+  carry = (carry >> 32) + h3
+  carry = (carry >> 32) + h4
+  carry = (carry >> 2) * 5 + h0 + load<u32>(key, 16)
+  store<u32>(out, carry as u32)
+  carry = (carry >> 32) + h1 + load<u32>(key, 20)
+  store<u32>(out, carry as u32, 4)
+  carry = (carry >> 32) + h2 + load<u32>(key, 24)
+  store<u32>(out, carry as u32, 8)
+  carry = (carry >> 32) + h3 + load<u32>(key, 28)
+  store<u32>(out, carry as u32, 12)
 }
 
-/** Adds the key stream to `length` bytes; up to 15 behind them change too. */
+/** Puts `length` bytes with the key stream added to `text`; up to 15 behind them change too. */
 @inline
-function addStream(text: usize, length: i32, stream: usize): void {
+function addStream(from: usize, text: usize, length: i32, stream: usize): void {
   for (let i = 0; i < length; i += 16) {
-    v128.store(text + i, v128.xor(v128.load(text + i), v128.load(stream + i)))
+    v128.store(text + i, v128.xor(v128.load(from + i), v128.load(stream + i)))
   }
 }
 
-/** Seals `length` bytes in place; the tag follows them. The first blocks of their stream, up to four, are made already. */
-function finish(stream: usize, key: usize, nonce: usize, ad: usize, adLength: i32, text: usize, length: i32): void {
+/**
+ * Seals `length` bytes at `from`, which may be `text`: there the ciphertext stands then, and the tag behind it. The first
+ * blocks of their stream, up to four, are made already.
+ */
+function finish(stream: usize, key: usize, nonce: usize, ad: usize, adLength: i32, from: usize, text: usize, length: i32): void {
   beginTag(stream)
-  authenticatePadded(ad, adLength)
+  authenticate(ad, (adLength + 15) >> 4)
   let done = min(length, FIRST_BYTES)
-  addStream(text, done, stream + 64)
+  addStream(from, text, done, stream + 64)
   let known = 0
   if (length > done) {
     for (let i = 0; i < 4; i++) putLane(LANES + (i << 4), key, nonce, FIRST_BLOCKS + i)
     begin(LANES)
     while (done < length) {
-      const pairs = (done - known) >> 5
-      fourBlocks(NEXT, text + known, pairs)
-      known += pairs << 5
+      fourBlocks(NEXT, text + known, (done - known) >> 4)
+      known = done
       const part = min(length - done, 256)
-      addStream(text + done, part, NEXT)
+      addStream(from + done, text + done, part, NEXT)
       done += part
       v128.store(STATE, add(v128.load(STATE, 192), i32x4.splat(4)), 192)
     }
   }
-  authenticatePadded(text + known, length - known)
-  store<u64>(PADDED, adLength as u64)
-  store<u64>(PADDED, length as u64, 8)
-  authenticate(PADDED, 1)
+  // Zeros up to a whole block, and the lengths.
+  const rest = length & 15
+  let end = text + length
+  if (rest != 0) {
+    v128.store(end - rest, v128.and(v128.load(end - rest), v128.load(MASKS + 16 - rest)))
+    end += 16 - rest
+  }
+  store<u64>(end, adLength as u64)
+  store<u64>(end, length as u64, 8)
+  authenticate(text + known, ((end - text - known) as i32 >> 4) + 1)
   endTag(stream, text + length)
 }
 
@@ -408,9 +351,9 @@ function putLane(lane: usize, key: usize, nonce: usize, counter: i32): void {
 /** Of what is secret here nothing is left: stream, state, and what Poly1305 was doing. */
 function forget(blocks: i32): void {
   memory.fill(STREAM, 0, blocks << 6)
-  memory.fill(NEXT, 0, 256 + 16)
+  memory.fill(NEXT, 0, 256)
   memory.fill(STATE + 64, 0, 192)
-  r0 = r1 = r2 = r3 = r4 = q0 = q1 = q2 = q3 = q4 = h0 = h1 = h2 = h3 = h4 = 0
+  r0 = r1 = r2 = r3 = h0 = h1 = h2 = h3 = h4 = 0
 }
 
 /** Seals `length` bytes in place; the tag follows them. */
@@ -418,24 +361,24 @@ export function encrypt(key: usize, nonce: usize, ad: usize, adLength: i32, text
   for (let i = 0; i < FIRST_BLOCKS; i++) putLane(LANES + (i << 4), key, nonce, i)
   begin(LANES)
   fourBlocks(STREAM, 0, 0)
-  finish(STREAM, key, nonce, ad, adLength, text, length)
+  finish(STREAM, key, nonce, ad, adLength, text, text, length)
   forget(FIRST_BLOCKS)
 }
 
 /** The sixteen numbers below 64 of the twelve bytes at `from`; reads four more. */
 @inline
 function sixths(from: usize, spread: v128, first: v128, third: v128, others: v128, up: v128): v128 {
-  const x = i8x16.swizzle(v128.load(from), spread)
+  const x = i8x16.relaxed_swizzle(v128.load(from), spread)
   return v128.or(
     v128.or(v128.and(i32x4.shr_u(x, 10), first), v128.and(i32x4.shr_u(x, 6), third)),
     i16x8.mul(v128.and(x, others), up),
   )
 }
-/** Their letters: numbers lie in five runs. */
+/** Their letters: numbers lie in five runs. A number above 25 is one run further, since `gt` gives -1. */
 @inline
-function named(n: v128, runs: v128, capitals: v128, atCapitals: v128, distances: v128): v128 {
-  const run = v128.or(i8x16.sub_sat_u(n, runs), v128.and(i8x16.gt_s(capitals, n), atCapitals))
-  return i8x16.add(n, i8x16.swizzle(distances, run))
+function named(n: v128, digits: v128, capitals: v128, distances: v128): v128 {
+  const run = i8x16.sub(i8x16.sub_sat_u(n, digits), i8x16.gt_s(n, capitals))
+  return i8x16.add(n, i8x16.relaxed_swizzle(distances, run))
 }
 
 /** base64url without padding: exactly as many letters as there are, of twelve bytes or more. Reads up to 15 bytes more. */
@@ -445,26 +388,25 @@ export function base64url(from: usize, length: i32, to: usize): void {
   const third = v128.load(CONSTANTS, 64)
   const others = v128.load(CONSTANTS, 80)
   const up = v128.load(CONSTANTS, 96)
-  const runs = v128.load(CONSTANTS, 112)
+  const digits = v128.load(CONSTANTS, 112)
   const capitals = v128.load(CONSTANTS, 128)
-  const atCapitals = v128.load(CONSTANTS, 144)
-  const distances = v128.load(CONSTANTS, 160)
+  const distances = v128.load(CONSTANTS, 144)
   const rest = length % 3
   const end = from + length - rest
   let at = from
   let out = to
   for (; at + 12 <= end; at += 12, out += 16) {
     const n = sixths(at, spread, first, third, others, up)
-    v128.store(out, named(n, runs, capitals, atCapitals, distances))
+    v128.store(out, named(n, digits, capitals, distances))
   }
   // The last whole group ends where the bytes end, and writes again what stands before.
   if (at < end) {
     out += ((end - at) / 3) << 2
     const n = sixths(end - 12, spread, first, third, others, up)
-    v128.store(out - 16, named(n, runs, capitals, atCapitals, distances))
+    v128.store(out - 16, named(n, digits, capitals, distances))
   }
   if (rest == 0) return
-  const last = named(sixths(end, spread, first, third, others, up), runs, capitals, atCapitals, distances)
+  const last = named(sixths(end, spread, first, third, others, up), digits, capitals, distances)
   store<u16>(out, i16x8.extract_lane_u(last, 0))
   if (rest == 2) store<u8>(out, i8x16.extract_lane_u(last, 2), 2)
 }
@@ -488,19 +430,21 @@ function putLength(at: usize, sealed: i32): i32 {
 
 /**
  * Seals `count` values. A job: where its key is, with the token's head behind it, how long that is; the context and its
- * length; where the token is put together as bytes; the length of the plaintext; where the text of the token goes.
- * The nonce stands in its place already, and the plaintext where its ciphertext will stand.
+ * length; where the token is put together as bytes; the length of the plaintext; where the text of the token goes; and
+ * where the plaintext is: from `first` on, or where that number's bits are turned over, from `second` on.
+ * `nonces` has twelve bytes for each.
  */
-export function seal(jobs: usize, count: i32): void {
+export function seal(jobs: usize, count: i32, nonces: usize, first: usize, second: usize): void {
   const end = jobs + (count as usize) * JOB
   let made = 0
+  let nonce = nonces
   for (let job = jobs; job < end; ) {
-    const first = job
+    const begun = job
+    const itsNonce = nonce
     let blocks = 0
-    for (; job < end && blocks + FIRST_BLOCKS <= STREAM_BLOCKS; job += JOB) {
-      const wanted = min(1 + ((load<i32>(job, JOB_LENGTH) + 63) >> 6), FIRST_BLOCKS)
+    for (; job < end && blocks + FIRST_BLOCKS <= STREAM_BLOCKS; job += JOB, nonce += NONCE) {
+      const wanted = firstBlocks(load<i32>(job, JOB_LENGTH))
       const key = load<usize>(job)
-      const nonce = load<usize>(job, JOB_RAW) + load<i32>(job, JOB_HEAD)
       for (let i = 0; i < wanted; i++) putLane(LANES + ((blocks + i) << 4), key, nonce, i)
       blocks += wanted
     }
@@ -512,26 +456,35 @@ export function seal(jobs: usize, count: i32): void {
       fourBlocks(STREAM + (i << 6), 0, 0)
     }
     let stream = STREAM
-    for (let one = first; one < job; one += JOB) {
-      const length = load<i32>(one, JOB_LENGTH)
-      finishJob(one, stream, length)
-      stream += min(1 + ((length + 63) >> 6), FIRST_BLOCKS) << 6
+    let own = itsNonce
+    for (let one = begun; one < job; one += JOB, own += NONCE) {
+      const source = load<i32>(one, JOB_SOURCE)
+      finishJob(one, stream, own, source < 0 ? second + ~source : first + source, source == IN_PLACE)
+      stream += firstBlocks(load<i32>(one, JOB_LENGTH)) << 6
     }
     made = max(made, (blocks + 3) & ~3)
   }
   forget(made)
 }
 
-function finishJob(job: usize, stream: usize, length: i32): void {
+@inline
+function firstBlocks(length: i32): i32 {
+  return min(1 + ((length + 63) >> 6), FIRST_BLOCKS)
+}
+
+function finishJob(job: usize, stream: usize, nonce: usize, from: usize, isInPlace: bool): void {
   const key = load<usize>(job)
   const head = load<i32>(job, JOB_HEAD)
   const raw = load<usize>(job, JOB_RAW)
+  const length = load<i32>(job, JOB_LENGTH)
   const out = load<usize>(job, JOB_TEXT)
   for (let i = 0; i + 16 <= head; i += 16) v128.store(raw + i, v128.load(key + 32 + i))
   v128.store(raw + head - 16, v128.load(key + 32 + head - 16))
-  const at = raw + head + NONCE
-  const text = at + putLength(at, length + TAG)
-  finish(stream, key, raw + head, load<usize>(job, JOB_AD), load<i32>(job, JOB_AD_LENGTH), text, length)
+  const iv = raw + head
+  store<u64>(iv, load<u64>(nonce))
+  store<u32>(iv, load<u32>(nonce, 8), 8)
+  const text = iv + NONCE + putLength(iv + NONCE, length + TAG)
+  finish(stream, key, nonce, load<usize>(job, JOB_AD), load<i32>(job, JOB_AD_LENGTH), isInPlace ? text : from, text, length)
   v128.store(text + length + TAG, i64x2(0, 0))
   store<u32>(out, 0x65736f63)
   store<u8>(out, 0x3a, 4)

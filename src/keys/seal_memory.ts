@@ -1,18 +1,19 @@
 /**
  * Where values are sealed: a WebAssembly program (wasm/seal.ts) in memory of its own, and what lies where in it.
  *
- *   64 KiB of the program | keys and heads | Enc_structures | jobs | tokens as bytes | tokens as text
+ *   64 KiB of the program | keys and heads | Enc_structures | jobs | nonces | plaintexts | tokens as bytes | as text
  *
  * It is a memory apart from that of requests, which anybody's bytes are read in: keys are in this one.
  * The program is in the repository as it was built by `npm run build:wasm`; a test builds it again and compares.
  */
 import { readFileSync } from 'node:fs'
 import { limits } from '../limits.ts'
+import { ivBytes } from './token_format.ts'
 
 interface Exports {
   prepare(): void
   encrypt(key: number, nonce: number, ad: number, adLength: number, text: number, length: number): void
-  seal(jobs: number, count: number): void
+  seal(jobs: number, count: number, nonces: number, first: number, second: number): void
 }
 
 const compiled = new WebAssembly.Module(readFileSync(new URL('./seal.wasm', import.meta.url)))
@@ -22,11 +23,15 @@ const PAGE = 64 * 1024
 export const keyPlaceBytes = 128
 /** Words of a job, as the program reads them. */
 export const JOB = 8
-export const JobCol = { Key: 0, HeadLength: 1, Ad: 2, AdLength: 3, Raw: 4, Length: 5, Text: 6 } as const
+export const JobCol = { Key: 0, HeadLength: 1, Ad: 2, AdLength: 3, Raw: 4, Length: 5, Text: 6, Source: 7 } as const
+/** Instead of a source: the plaintext stands where its ciphertext will stand. */
+export const IN_PLACE = 0x7fffffff
 /** Around a plaintext: a token's head, IV, lengths, its tag, and what the program reads and writes beyond. */
 const aroundBytes = 512
 /** One more key and job than wait together: of the value that is sealed at once. */
 const places = limits.sealWaitingMax + 1
+/** How far the program reads behind a plaintext. */
+const readBeyondBytes = 16
 
 export class SealMemory {
   /** The whole memory; it never grows. */
@@ -37,7 +42,10 @@ export class SealMemory {
   readonly keys = PAGE
   readonly ads = this.keys + places * keyPlaceBytes
   readonly jobs = this.ads + limits.sealContextsBytesMax
-  readonly raw = this.jobs + places * JOB * 4
+  readonly nonces = this.jobs + places * JOB * 4
+  /** Plaintexts that wait, and what stands between them. */
+  readonly plain = this.nonces + places * ivBytes
+  readonly raw = (this.plain + limits.sealWaitingBytesMax + readBeyondBytes + 15) & ~15
   /** Of the value that is sealed at once; before it those that wait. */
   readonly ownRaw = this.raw + limits.sealWaitingBytesMax
   readonly ownText = this.ownRaw + limits.sealShortBytesMax + aroundBytes

@@ -6,12 +6,13 @@
  *   place → where its text goes
  *   write → all that wait are sealed
  *
- * A plaintext is copied to where its ciphertext will stand and sealed in place, so none is left behind; a key is in the
- * memory until those that wait are sealed, or the next one is sealed at once.
+ * Plaintexts and keys are in the memory only while they are sealed, but for the key of the value that was sealed at once
+ * last.
  */
 import { limits } from '../limits.ts'
 import { writePadding } from './padding.ts'
-import { JOB, JobCol, keyPlaceBytes, SealMemory } from './seal_memory.ts'
+import { NO_SOURCE, Plaintexts } from './plaintexts.ts'
+import { IN_PLACE, JOB, JobCol, keyPlaceBytes, SealMemory } from './seal_memory.ts'
 import { type BoundField, ivBytes, type SealingKey, tagBytes, tokenPrefix } from './token_format.ts'
 
 /** A value's plaintext in a buffer, and how far it is filled up. */
@@ -32,8 +33,9 @@ const jobsMax = limits.sealWaitingMax
 const waitingBytesMax = limits.sealWaitingBytesMax
 
 export class ShortTokens {
-  readonly #memory = new SealMemory()
-  readonly #nonce: (out: Buffer, at: number) => void
+  readonly #memory: SealMemory
+  readonly #plaintexts = new Plaintexts()
+  readonly #nonces: (out: Buffer, at: number, count: number) => void
   #jobs = 0
   #keys = 0
   #raw = 0
@@ -49,12 +51,11 @@ export class ShortTokens {
   #ownKey: SealingKey | undefined
   /** Of the text of a token that was sealed at once, by its length: to make one for each costs more than to seal. */
   readonly #views: (Buffer | undefined)[] = []
-  #viewed: Uint8Array | undefined
-  #view: DataView = new DataView(new ArrayBuffer(0))
 
-  /** `nonce` writes one. */
-  constructor(nonce: (out: Buffer, at: number) => void) {
-    this.#nonce = nonce
+  /** `nonces` writes so many. */
+  constructor(nonces: (out: Buffer, at: number, count: number) => void, memory = new SealMemory()) {
+    this.#nonces = nonces
+    this.#memory = memory
   }
 
   /** Whether a value of so many bytes is for here. */
@@ -64,7 +65,7 @@ export class ShortTokens {
 
   /** Takes a value in. Its token begins before `end` of the caller's buffer. Returns the text's length, or `NO_ROOM`. */
   add(key: SealingKey, bound: BoundField, plaintext: Plaintext, end: number): number {
-    const { to, from, padding } = plaintext
+    const { bytes, from, to, padding } = plaintext
     const length = to - from + padding
     const rawBytes = key.head.length + ivBytes + lengthBytes(length + tagBytes) + length + tagBytes
     const textBytes = tokenPrefix.length + letters(rawBytes)
@@ -72,12 +73,17 @@ export class ShortTokens {
     if (this.#from !== -1 && end + textBytes - this.#from > waitingBytesMax) return NO_ROOM
     const ad = this.#putAd(bound)
     if (ad === -1) return NO_ROOM
+    const raw = this.#memory.raw + this.#raw
+    const isOwn = from === 0 && to === bytes.length
+    const source = isOwn ? IN_PLACE : this.#plaintexts.take(bytes, from, to)
+    if (source === NO_SOURCE) return NO_ROOM
+    if (isOwn) this.#copy(raw + key.head.length, plaintext)
     if (key.round !== this.#round) {
       key.round = this.#round
       key.place = this.#memory.keys + this.#keys++ * keyPlaceBytes
       this.#putKey(key, key.place)
     }
-    this.#put(this.#jobs++, key.place, key.head.length, ad, bound, this.#memory.raw + this.#raw, plaintext)
+    this.#put(this.#jobs++, key, key.place, ad, bound, raw, length, source)
     // What the program writes and reads behind one is not the next one's.
     this.#raw += (rawBytes + slackBytes) & ~15
     this.#length = textBytes
@@ -95,12 +101,16 @@ export class ShortTokens {
   /** Seals all that wait, into `out`. */
   write(out: Buffer): void {
     if (this.#jobs === 0) return
-    const { bytes, program, jobs, text } = this.#memory
+    const { bytes, program, jobs, nonces, plain, text } = this.#memory
     const length = this.#to - this.#from
     // What stands between the tokens comes along, so that it is one copy there and one back.
     out.copy(bytes, text, this.#from, this.#to)
-    program.seal(jobs, this.#jobs)
+    this.#nonces(bytes, nonces, this.#jobs)
+    const plainBytes = this.#plaintexts.copy(bytes, plain)
+    program.seal(jobs, this.#jobs, nonces, this.#plaintexts.firstAt, this.#plaintexts.secondAt)
+    bytes.fill(0, plain, plain + plainBytes)
     bytes.copy(out, this.#from, text, text + length)
+    this.#raw = 0
     this.drop()
   }
 
@@ -110,11 +120,13 @@ export class ShortTokens {
       const { bytes, keys } = this.#memory
       bytes.fill(0, keys, keys + this.#keys * keyPlaceBytes)
     }
+    // Not sealed: some may be there as they are.
+    if (this.#raw > 0) this.#memory.bytes.fill(0, this.#memory.raw, this.#memory.raw + this.#raw)
     if (this.#adsUsed > limits.sealContextsBytesMax / 2) {
       this.#adsUsed = 0
       this.#adsRound = ++rounds
     }
-    this.#viewed = undefined
+    this.#plaintexts.clear()
     this.#round = ++rounds
     this.#jobs = 0
     this.#keys = 0
@@ -124,7 +136,7 @@ export class ShortTokens {
 
   /** Seals a value at once. The text is good until the next one. */
   seal(key: SealingKey, bound: BoundField, plaintext: Plaintext): Buffer {
-    const { bytes, program, keys, jobs, ownRaw, ownText, words } = this.#memory
+    const { bytes, program, keys, jobs, nonces, ownRaw, ownText, words } = this.#memory
     const place = keys + jobsMax * keyPlaceBytes
     if (this.#ownKey !== key) {
       this.#putKey(key, place)
@@ -134,13 +146,17 @@ export class ShortTokens {
     if (ad === -1) {
       // Those that wait need theirs; this one's goes behind.
       bytes.set(bound.chacha, ownText)
+      bytes.fill(0, ownText + bound.chacha.length, ownText + bound.chacha.length + 16)
       ad = ownText
     }
-    this.#put(jobsMax, place, key.head.length, ad, bound, ownRaw, plaintext)
+    const length = plaintext.to - plaintext.from + plaintext.padding
+    this.#copy(ownRaw + key.head.length, plaintext)
+    this.#put(jobsMax, key, place, ad, bound, ownRaw, length, IN_PLACE)
     words[(jobs >> 2) + jobsMax * JOB + JobCol.Text] = ownText
-    program.seal(jobs + jobsMax * JOB * 4, 1)
-    const length = plaintext.to - plaintext.from + plaintext.padding + tagBytes
-    const textBytes = tokenPrefix.length + letters(key.head.length + ivBytes + lengthBytes(length) + length)
+    this.#nonces(bytes, nonces + jobsMax * ivBytes, 1)
+    program.seal(jobs + jobsMax * JOB * 4, 1, nonces + jobsMax * ivBytes, 0, 0)
+    const sealed = length + tagBytes
+    const textBytes = tokenPrefix.length + letters(key.head.length + ivBytes + lengthBytes(sealed) + sealed)
     this.#views[textBytes] ??= bytes.subarray(ownText, ownText + textBytes)
     return this.#views[textBytes]!
   }
@@ -158,11 +174,13 @@ export class ShortTokens {
     bytes.set(key.head, place + 32)
   }
 
+  /** Its context, filled up with zeros to whole blocks. */
   #putAd(bound: BoundField): number {
     if (bound.round === this.#adsRound) return bound.place
     const { chacha } = bound
     const { bytes, ads } = this.#memory
-    if (this.#adsUsed + chacha.length > limits.sealContextsBytesMax) {
+    const length = (chacha.length + 15) & ~15
+    if (this.#adsUsed + length > limits.sealContextsBytesMax) {
       if (this.#jobs > 0) return -1
       this.#adsUsed = 0
       this.#adsRound = ++rounds
@@ -170,51 +188,40 @@ export class ShortTokens {
     bound.place = ads + this.#adsUsed
     bound.round = this.#adsRound
     bytes.set(chacha, bound.place)
-    this.#adsUsed += chacha.length
+    bytes.fill(0, bound.place + chacha.length, bound.place + length)
+    this.#adsUsed += length
     return bound.place
   }
 
-  /** Writes a job, its nonce and its plaintext. */
+  /** Writes a job. */
   #put(
     job: number,
-    key: number,
-    head: number,
+    key: SealingKey,
+    place: number,
     ad: number,
     bound: BoundField,
     raw: number,
-    { bytes, from, to, padding }: Plaintext,
+    length: number,
+    source: number,
   ): void {
-    const { bytes: heap, words, jobs } = this.#memory
-    const length = to - from + padding
+    const { words, jobs } = this.#memory
     const row = (jobs >> 2) + job * JOB
-    words[row] = key
-    words[row + JobCol.HeadLength] = head
+    words[row] = place
+    words[row + JobCol.HeadLength] = key.head.length
     words[row + JobCol.Ad] = ad
     words[row + JobCol.AdLength] = bound.chacha.length
     words[row + JobCol.Raw] = raw
     words[row + JobCol.Length] = length
-    this.#nonce(heap, raw + head)
-    const at = raw + head + ivBytes + lengthBytes(length + tagBytes)
-    this.#copy(bytes, from, to, at)
-    if (padding > 0) writePadding(heap, at + to - from, padding)
+    words[row + JobCol.Source] = source
   }
 
-  /** For short texts a loop is quicker than a call out of JavaScript. */
-  #copy(bytes: Uint8Array, from: number, to: number, at: number): void {
-    const { bytes: heap, view: target } = this.#memory
-    if (to - from > 400) {
-      heap.set(bytes.subarray(from, to), at)
-      return
-    }
-    if (this.#viewed !== bytes) {
-      this.#viewed = bytes
-      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-    }
-    const source = this.#view
-    let i = from
-    let o = at
-    for (; i + 4 <= to; i += 4, o += 4) target.setInt32(o, source.getInt32(i, true), true)
-    for (; i < to; i++, o++) heap[o] = bytes[i]!
+  /** Puts a plaintext where its ciphertext will stand; its IV goes to `iv`. */
+  #copy(iv: number, { bytes, from, to, padding }: Plaintext): void {
+    const { bytes: heap } = this.#memory
+    const length = to - from + padding
+    const at = iv + ivBytes + lengthBytes(length + tagBytes)
+    heap.set(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to), at)
+    if (padding > 0) writePadding(heap, at + to - from, padding)
   }
 }
 

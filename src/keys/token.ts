@@ -21,9 +21,9 @@ export class TokenWriter {
   readonly #gcmOnly: boolean
   readonly #pool = Buffer.allocUnsafeSlow(poolBytes)
   #poolAt = poolBytes
-  readonly #short = new ShortTokens((out, at) => {
-    const from = this.#nonceAt()
-    for (let i = 0; i < ivBytes; i++) out[at + i] = this.#pool[from + i]!
+  readonly #short = new ShortTokens((out, at, count) => {
+    const from = this.#nonceAt(count)
+    this.#pool.copy(out, at, from, from + count * ivBytes)
   })
   /** Where long tokens are put together: as bytes, then as text. */
   #long = nothing
@@ -55,13 +55,14 @@ export class TokenWriter {
     this.#poolAt = poolBytes
   }
 
-  #nonceAt(): number {
-    if (this.#poolAt + ivBytes > poolBytes) {
+  /** So many, one behind the other. */
+  #nonceAt(count: number): number {
+    if (this.#poolAt + count * ivBytes > poolBytes) {
       this.#random(this.#pool)
       this.#poolAt = 0
     }
     const at = this.#poolAt
-    this.#poolAt += ivBytes
+    this.#poolAt += count * ivBytes
     return at
   }
 
@@ -112,7 +113,7 @@ export class TokenWriter {
   }
 
   #sealLong(key: SealingKey, ad: Buffer, plaintext: Uint8Array, padding: number): void {
-    const nonce = this.#nonceAt()
+    const nonce = this.#nonceAt(1)
     const iv = this.#pool.subarray(nonce, nonce + ivBytes)
     const cipher = createCipheriv('aes-256-gcm', key.gcm, iv, { authTagLength: tagBytes })
     cipher.setAAD(ad)

@@ -3,6 +3,8 @@ import { createSecretKey, randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { A256GCM, CHACHA20_POLY1305, canonical, fieldKey, hkdf } from '../../src/keys/derive.ts'
+import { SealMemory } from '../../src/keys/seal_memory.ts'
+import { ShortTokens } from '../../src/keys/short_tokens.ts'
 import { ALONE, TokenWriter } from '../../src/keys/token.ts'
 import { BoundField, SealingKey } from '../../src/keys/token_format.ts'
 import { openParsed, parseToken } from '../../src/keys/token_reader.ts'
@@ -26,12 +28,32 @@ interface Value {
   readonly key: number
   readonly field: number
   readonly gap: number
+  /** Where the value stands: in the request, in what processors wrote, or in a buffer of its own. */
+  readonly from: 'request' | 'arena' | 'own' | 'alone'
 }
 
 function open(token: string, { key, field }: Value): Buffer | undefined {
   const of = (algorithm: typeof A256GCM | typeof CHACHA20_POLY1305) =>
     createSecretKey(fieldKey(algorithm, 'support', secrets[key]!))
   return openParsed(parseToken(token)!, { chacha: of(CHACHA20_POLY1305), gcm: of(A256GCM) }, aads[field]!)
+}
+
+/** Values as they lie in two buffers, the later ones first in one of them, or in buffers of their own. */
+function placed(values: readonly Value[]): { bytes: Buffer; from: number }[] {
+  const room = values.reduce((sum, { text }) => sum + text.length + 9, 0)
+  const shared = { request: randomBytes(room), arena: randomBytes(room) }
+  let low = 0
+  let high = room
+  return values.map(({ text, from }, i) => {
+    if (from === 'alone') return { bytes: text, from: 0 }
+    if (from === 'own') return { bytes: Buffer.concat([randomBytes(3), text, randomBytes(3)]), from: 3 }
+    high -= text.length + (i % 9)
+    low += i % 9
+    const at = from === 'request' ? high : low
+    text.copy(shared[from], at)
+    low += text.length
+    return { bytes: shared[from], from: at }
+  })
 }
 
 /** Seals values into a buffer with something between them, as a splice does; returns what does not come back. */
@@ -45,10 +67,11 @@ function failures(
   const places: [at: number, length: number][] = []
   const wrong: string[] = []
   let at = 100
+  const among = placed(values)
   for (const [i, value] of values.entries()) {
     const { text, gap } = value
-    const around = Buffer.concat([randomBytes(3), text, randomBytes(3)])
-    const added = () => writer.add(keys[value.key]!, fields[value.field]!, around, 3, 3 + text.length, at + gap)
+    const { bytes, from } = among[i]!
+    const added = () => writer.add(keys[value.key]!, fields[value.field]!, bytes, from, from + text.length, at + gap)
     let length = added()
     if (length === 0) {
       writer.write(out)
@@ -88,6 +111,7 @@ const value = fc.record({
   key: fc.nat(keys.length - 1),
   field: fc.nat(fields.length - 1),
   gap: fc.nat(60),
+  from: fc.constantFrom('request' as const, 'request' as const, 'arena' as const, 'own' as const, 'alone' as const),
 })
 
 test('any values under any keys come back, and what stands between them is left as it was', () => {
@@ -103,10 +127,38 @@ test('any values under any keys come back, and what stands between them is left 
 test('more values, keys, places and bytes than wait together', () => {
   const writer = new TokenWriter()
   const many = (count: number, length: number) =>
-    Array.from({ length: count }, (_, i) => ({ text: randomBytes(length), key: i % 300, field: i % 300, gap: i % 9 }))
+    Array.from({ length: count }, (_, i) => {
+      const from = i % 3 === 0 ? ('arena' as const) : ('request' as const)
+      return { text: randomBytes(length), key: i % 300, field: i % 300, gap: i % 9, from }
+    })
   expect(failures(writer, many(1000, 20))).toEqual([])
   expect(failures(writer, many(100, limits.sealShortBytesMax - 1))).toEqual([])
   expect(failures(writer, many(600, 190), (i) => i % 50 === 0)).toEqual([])
+})
+
+test('of plaintexts and keys nothing is left in the memory, sealed or given up', () => {
+  const memory = new SealMemory()
+  const tokens = new ShortTokens((out, at, count) => randomBytes(count * 12).copy(out, at), memory)
+  const texts = Array.from({ length: 8 }, () => randomBytes(300))
+  const request = Buffer.concat(texts)
+  const out = Buffer.alloc(8192)
+  for (const isGivenUp of [false, true]) {
+    let at = 0
+    for (const [i, text] of texts.entries()) {
+      const plaintext = i % 2 === 0 ? { bytes: request, from: i * 300 } : { bytes: text, from: 0 }
+      const to = plaintext.from + 300
+      const length = tokens.add(keys[i]!, fields[i]!, { ...plaintext, to, padding: 0 }, at)
+      expect(length).toBeGreaterThan(0)
+      tokens.place(at)
+      at += length
+    }
+    if (isGivenUp) tokens.drop()
+    else tokens.write(out)
+    for (const [i, text] of texts.entries()) {
+      expect(memory.bytes.indexOf(text.subarray(0, 16))).toBe(-1)
+      expect(memory.bytes.indexOf(keys[i]!.chacha)).toBe(-1)
+    }
+  }
 })
 
 test('no nonce is used twice', () => {
@@ -138,5 +190,5 @@ test('what was given up is forgotten', () => {
   const out = Buffer.alloc(4000, '.')
   writer.write(out)
   expect(out.equals(Buffer.alloc(4000, '.'))).toBe(true)
-  expect(failures(writer, [{ text: Buffer.from('next'), key: 1, field: 1, gap: 5 }])).toEqual([])
+  expect(failures(writer, [{ text: Buffer.from('next'), key: 1, field: 1, gap: 5, from: 'own' }])).toEqual([])
 })
