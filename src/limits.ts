@@ -211,6 +211,8 @@ export const limits = {
   sharedRetryMs: 30_000,
   /** A segment is closed when it has grown beyond this; a chunk larger than it has a segment to itself. */
   segmentBytes: 32 * MiB,
+  /** Files of segments that are done which a queue keeps for its next ones. */
+  spareSegmentsMax: 2,
   /** Frames in one segment: a position is one number, segment × this + frame. */
   segmentFramesMax: 2 ** 20,
   /** Parcels that wait for the same write are merged up to this. Below gRPC's usual 4 MiB bound on a message. */

@@ -32,6 +32,7 @@ function smallDisk(bytesMax: number): Disk {
   })
   return {
     create: async (path) => counted(path, await nodeDisk.create(path)),
+    reopen: async (path) => counted(path, await nodeDisk.reopen(path)),
     append: async (path) => counted(path, await nodeDisk.append(path)),
     read: (path) => nodeDisk.read(path),
     makeDir: (path) => nodeDisk.makeDir(path),

@@ -28,8 +28,10 @@ import { Progress } from './progress.ts'
 import { recover } from './recover.ts'
 import { Rereader } from './reread.ts'
 import { type Amount, addAmount, FrameReader, noAmount, positionOf, removeSegment, type Segment } from './segment.ts'
+import { Spares } from './spares.ts'
 import { type Place, Walk } from './walk.ts'
-import { type Entry, Writer, type WriterEnd, type Written } from './writer.ts'
+import { Writer } from './writer.ts'
+import type { Entry, WriterEnd, Written } from './writer_options.ts'
 
 export class ChunkLog {
   readonly #options: ChunkLogOptions
@@ -67,8 +69,8 @@ export class ChunkLog {
     this.#missing = new Missing(inventories, this.#progress)
     this.#health = new DiskHealth(clock, log, () => void this.#writer?.probe())
     this.#acks = new AckFile({ disk, dir, log, state: () => this.#ackState() })
-    const aside = new Aside(disk, dir, log)
-    this.#files = { ...options, name, aside, acks: this.#acks, inventories }
+    const [aside, spares] = [new Aside(disk, dir, log), new Spares(disk)]
+    this.#files = { ...options, name, aside, acks: this.#acks, inventories, spares }
     this.#gatherer = new Gatherer(options)
     this.#reader = new FrameReader(disk)
     this.#rereader = new Rereader({
@@ -119,7 +121,8 @@ export class ChunkLog {
   /** A writer that writes into this queue alone. */
   ownWriter(): Writer {
     const { disk, cipher, merges = true } = this.#options
-    return new Writer({ disk, cipher, pool: this.#pool, firstSegmentNo: this.nextSegmentNo, ends: [this.end], merges })
+    const [spares, firstSegmentNo] = [this.#files.spares.forOne(), this.nextSegmentNo]
+    return new Writer({ disk, cipher, pool: this.#pool, firstSegmentNo, ends: [this.end], spares, merges })
   }
 
   /** What a writer needs to know of it. */
@@ -218,9 +221,8 @@ export class ChunkLog {
   done(chunk: Chunk): void {
     this.#progress.uncut(chunk)
     this.unload(chunk)
-    let isLeft = false
-    for (const piece of chunk.pieces ?? [chunk]) isLeft = this.#leaves(piece) || isLeft
-    if (!isLeft) return
+    const leaving = (chunk.pieces ?? [chunk]).filter((piece) => this.#leaves(piece))
+    if (leaving.length === 0) return
     if (chunk.isAlone) this.#acks.pieceDone(chunk)
     else this.#acks.done(chunk)
     if (chunk.segment.outstanding === 0 && this.#walk.isPast(chunk.segment)) void this.#remove(chunk.segment)
@@ -251,7 +253,7 @@ export class ChunkLog {
     this.#gatherer.close()
     await this.#writer?.close()
     await this.#acks.close()
-    await Promise.all([this.#reader.close(), this.#rereader.close()])
+    await Promise.all([this.#reader.close(), this.#rereader.close(), this.#files.spares.close()])
     await this.#files.inventories.close()
   }
 
@@ -371,9 +373,9 @@ export class ChunkLog {
 
   async #remove(segment: Segment): Promise<void> {
     this.#walk.forget(segment)
-    await removeSegment(this.#files, segment)
-    // An open file keeps its space.
+    // An open file keeps its space, and may become another segment's.
     await Promise.all([this.#reader.forget(segment), this.#rereader.forget(segment)])
+    await removeSegment(this.#files, segment)
   }
 
   #corrupt(records: number, bytes: number, tenants: TenantCounts): void {

@@ -2,7 +2,7 @@
  * File operations of the queue, behind a small interface: so that tests can record writes and drop those that were
  * never made durable, and can make any of them fail.
  *
- * What "durable" means here: `DiskFile.write` on a file opened with `create` returns when the bytes are on the disk
+ * What "durable" means here: `DiskFile.write` on a file opened with `create` or `reopen` returns when the bytes are on the disk
  * (O_DSYNC: one system call instead of write and fdatasync). A new name is durable after `syncDir`.
  * Every method rejects with the system's error (`code`: ENOSPC, EIO, EROFS …).
  */
@@ -25,6 +25,8 @@ export interface DiskFile {
 export interface Disk {
   /** A new file, 0600, each write durable. Rejects with EEXIST. */
   create(path: string): Promise<DiskFile>
+  /** The same for a file that is there, whatever it holds. */
+  reopen(path: string): Promise<DiskFile>
   /** A file for many small writes, made when missing; nothing is durable before `sync`. */
   append(path: string): Promise<DiskFile>
   read(path: string): Promise<DiskFile>
@@ -105,6 +107,7 @@ const openFile = async (path: string, flags: number | string): Promise<DiskFile>
 
 export const nodeDisk: Disk = {
   create: (path) => openFile(path, O_CREAT | O_EXCL | O_RDWR | O_DSYNC),
+  reopen: (path) => openFile(path, O_RDWR | O_DSYNC),
   append: (path) => openFile(path, O_CREAT | O_RDWR),
   read: (path) => openFile(path, 'r'),
   async makeDir(path) {

@@ -7,6 +7,7 @@
  *     10 16  segment id, random                          8   4  number of the frame in this segment
  *     26  1  k: bytes of the wrapped key                 12  1  kind: 1 chunk, 2 totals       13  3  zero
  *     27  k  the wrapped key                             16  4  CRC-32 of segment id and bytes 0–15
+ *     123 1  1: the file was another segment before
  *     124 4  CRC-32 of bytes 0–123                       20  n  AES-256-GCM: ciphertext, 16-byte tag
  *
  * Key: one per segment. Nonce: the frame's number, which is never used twice under one key: a segment is written by
@@ -30,6 +31,7 @@ export const frameHeaderBytes = 20
 export const tagBytes = 16
 export const segmentIdBytes = 16
 export const trailerBytes = 8
+const reusedAt = 123
 export const frameKind = { chunk: 1, totals: 2, inventory: 3 } as const
 
 const segmentMagic = Buffer.from('DOUANEQ\n')
@@ -83,19 +85,27 @@ export interface SegmentIdentity {
   readonly key: KeyObject
 }
 
-export function segmentHeader(id: Uint8Array, wrapped: Uint8Array): Buffer {
+export function segmentHeader(id: Uint8Array, wrapped: Uint8Array, isReused = false): Buffer {
   const header = Buffer.alloc(segmentHeaderBytes)
   segmentMagic.copy(header)
   header.writeUInt16LE(formatVersion, 8)
   header.set(id, 10)
   header.writeUInt8(wrapped.length, 26)
   header.set(wrapped, 27)
+  header.writeUInt8(isReused ? 1 : 0, reusedAt)
   header.writeUInt32LE(crc32(header.subarray(0, segmentHeaderBytes - 4)), segmentHeaderBytes - 4)
   return header
 }
 
+interface SegmentHead {
+  readonly id: Buffer
+  readonly wrapped: Buffer
+  /** Behind its last frame there may be bytes of an earlier segment. */
+  readonly isReused: boolean
+}
+
 /** `newer`: written by a later version of the program, which must not be touched. `damaged`: not a header. */
-export function readSegmentHeader(header: Buffer): { id: Buffer; wrapped: Buffer } | 'newer' | 'damaged' {
+export function readSegmentHeader(header: Buffer): SegmentHead | 'newer' | 'damaged' {
   if (header.length < segmentHeaderBytes || !header.subarray(0, segmentMagic.length).equals(segmentMagic)) {
     return 'damaged'
   }
@@ -104,7 +114,8 @@ export function readSegmentHeader(header: Buffer): { id: Buffer; wrapped: Buffer
   }
   if (header.readUInt16LE(8) > formatVersion) return 'newer'
   const id = Buffer.from(header.subarray(10, 26))
-  return { id, wrapped: Buffer.from(header.subarray(27, 27 + header.readUInt8(26))) }
+  const wrapped = Buffer.from(header.subarray(27, 27 + header.readUInt8(26)))
+  return { id, wrapped, isReused: header.readUInt8(reusedAt) === 1 }
 }
 
 const nonceOf = (number: number): Buffer => {

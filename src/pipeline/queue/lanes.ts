@@ -23,7 +23,7 @@ import { MemoryBudget } from './memory.ts'
 import { busySlotOf, commonSlot, Owners } from './owners.ts'
 import type { Range } from './parts.ts'
 import { type Amount, addAmount, noAmount } from './segment.ts'
-import type { Entry } from './writer.ts'
+import type { Entry } from './writer_options.ts'
 
 interface Lane {
   readonly slot: number

@@ -7,7 +7,7 @@ import { type BufferPool, freeAtOnce } from './buffers.ts'
 import type { Chunk } from './chunk.ts'
 import { derivedBatchId } from './frame.ts'
 import { positionOf } from './segment.ts'
-import type { Written } from './writer.ts'
+import type { Written } from './writer_options.ts'
 
 /** What the queues of one destination use together. */
 export class MemoryBudget {

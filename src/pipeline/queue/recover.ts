@@ -15,9 +15,11 @@ import type { Aside } from './aside.ts'
 import { type Chunk, chunkOf, leaderOf, tenantsOf } from './chunk.ts'
 import type { Disk } from './disk.ts'
 import { frameKind, readSegmentHeader, segmentHeaderBytes, type Totals } from './frame.ts'
+import { framesLeft } from './frames_left.ts'
 import { type Inventories, Inventory, inventoryNo, type Listed, type Read } from './inventory.ts'
 import { type Delivered, type Lost, leftOf, sumOf } from './missing.ts'
 import { FrameReader, positionOf, removeSegment, Segment, segmentNo } from './segment.ts'
+import { isSpare, type Spares } from './spares.ts'
 import { tenantsIn, totalsAt } from './totals.ts'
 
 export interface Recovered {
@@ -52,6 +54,7 @@ interface Context {
   readonly log: Log
   readonly aside: Aside
   readonly inventories: Inventories
+  readonly spares: Spares
   /** Who the queue is of (`ParcelMeta.tenantsFor`). */
   readonly name: string
   readonly reader: FrameReader
@@ -155,6 +158,7 @@ async function openSegments(context: Context): Promise<{ segments: Segment[]; co
   let noMax = 0
   const all = (await disk.list(dir)).sort()
   context.inventories.begin(all.flatMap((name) => inventoryNo(name) ?? []))
+  for (const name of all.filter(isSpare)) await disk.remove(join(dir, name)).catch(() => undefined)
   const names = all.filter((name) => segmentNo(name) !== undefined)
   for await (const [name, { size, bytes }] of together(names, (one) => headOf(disk, join(dir, one)))) {
     const no = segmentNo(name)!
@@ -178,6 +182,7 @@ async function openSegments(context: Context): Promise<{ segments: Segment[]; co
     const segment = new Segment(no, dir, header.id, cipher.find(header.wrapped))
     segment.bytes = size
     segment.closed = true
+    segment.isReused = header.isReused
     segments.push(segment)
   }
   return { segments, corruptBytes, noMax }
@@ -257,26 +262,10 @@ async function takeRest(
   found: Found,
 ): Promise<void> {
   walkedOf(context, segment, found).isWhole = hasTotals
-  for (let at = offset; ; ) {
-    const read = await context.reader.frameAt(segment, at)
-    if (read.is === 'end') return
-    if (read.is === 'damaged') {
-      if (!read.last || hasTotals) {
-        // The reader will come here, set it aside and count its bytes.
-        found.damaged.add(segment)
-        at = read.next
-        continue
-      }
-      context.log.warn('queue.tail_cut', { segment: segment.no, offset: at, bytes: read.next - at })
-      await context.aside.keep(context.reader, segment, at, read.next)
-      segment.bytes = at
-      return
-    }
-    if (read.header.kind === frameKind.totals) {
-      segment.bytes = at
-      return
-    }
-    const chunk = chunkOf(segment, at, read.header, read.plain, context.name)
+  // The reader will come to what is damaged, set it aside and count its bytes.
+  const onDamaged = () => void found.damaged.add(segment)
+  const onFrame: Parameters<typeof framesLeft>[3]['onFrame'] = ({ header, plain }, at) => {
+    const chunk = chunkOf(segment, at, header, plain, context.name)
     const isLeft = !delivered.isDone(segment.no, chunk.number, leaderOf(chunk))
     note(context, chunk, isLeft, found)
     if (isLeft) {
@@ -287,8 +276,14 @@ async function takeRest(
       segment.untaken.bytes += chunk.bytes
       add(found, chunk, delivered)
     }
-    at = read.next
   }
+  const left = await framesLeft(context.reader, segment, { from: offset, hasTotals }, { onFrame, onDamaged })
+  const { end, tornBytes } = left
+  if (tornBytes > 0) {
+    context.log.warn('queue.tail_cut', { segment: segment.no, offset: end, bytes: tornBytes })
+    await context.aside.keep(context.reader, segment, end, end + tornBytes)
+  }
+  segment.bytes = end
 }
 
 /** Segments that are gone, or whose header is damaged, by what their inventories say. */

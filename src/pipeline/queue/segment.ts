@@ -49,6 +49,8 @@ export class Segment implements SegmentIdentity {
   readonly untaken = noAmount()
   /** Chunks that were taken and are not done. */
   outstanding = 0
+  /** Its file was another segment's before: behind its last frame there may be bytes of that. */
+  isReused = false
 
   constructor(no: number, dir: string, id: Buffer, key: KeyObject) {
     this.no = no
@@ -68,15 +70,22 @@ export function segmentNo(name: string): number | undefined {
 /** A frame's place in the whole queue, as one number; later frames have larger ones. */
 export const positionOf = (segmentNo: number, frame: number): number => segmentNo * limits.segmentFramesMax + frame
 
-/** Deletes a segment's files. One that cannot be deleted is found again, and done, at the next start. */
-export async function removeSegment(
-  { disk, log, inventories }: { disk: Disk; log: Log; inventories: { remove(no: number): Promise<void> } },
-  segment: Segment,
-): Promise<void> {
+interface SegmentFiles {
+  readonly disk: Disk
+  readonly log: Log
+  readonly inventories: { remove(no: number): Promise<void> }
+  readonly spares: { keep(segment: Segment): Promise<boolean> }
+}
+
+/**
+ * Deletes a segment's files, or keeps the larger one for another segment. One that cannot be deleted is found again, and
+ * done, at the next start.
+ */
+export async function removeSegment({ disk, log, inventories, spares }: SegmentFiles, segment: Segment): Promise<void> {
   try {
     // First, and for good: an inventory without its segment says that the segment is lost.
     await inventories.remove(segment.no)
-    await disk.remove(segment.path)
+    if (!(await spares.keep(segment))) await disk.remove(segment.path)
   } catch (error) {
     const code = diskErrorCode(error)
     if (code !== 'ENOENT') log.warn('queue.segment_not_removed', { segment: segment.no, code })

@@ -18,7 +18,8 @@ import { BufferPool } from './buffers.ts'
 import { type Disk, diskErrorCode } from './disk.ts'
 import type { Lanes } from './lanes.ts'
 import { commonSlot } from './owners.ts'
-import { type Entry, Writer } from './writer.ts'
+import { Writer } from './writer.ts'
+import type { Entry } from './writer_options.ts'
 
 /** A destination's queue, and the folder it is in. */
 export interface Member {

@@ -14,11 +14,10 @@
  */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import type { ChunkCipher } from '../../keys/chunk_cipher.ts'
 import { limits } from '../../limits.ts'
 import { OpenBatches } from './batches.ts'
-import { type BufferPool, freeAtOnce } from './buffers.ts'
-import { type Disk, type DiskFile, diskErrorCode } from './disk.ts'
+import { freeAtOnce } from './buffers.ts'
+import { type DiskFile, diskErrorCode } from './disk.ts'
 import {
   type ChunkMeta,
   chunkMetaBytes,
@@ -30,49 +29,9 @@ import {
   segmentHeaderBytes,
   segmentIdBytes,
 } from './frame.ts'
-import type { Inventory } from './inventory.ts'
 import { noAmount, Segment, segmentName } from './segment.ts'
 import { Sums } from './totals.ts'
-
-/** A chunk that has just become durable. */
-export interface Written {
-  readonly segment: Segment
-  readonly number: number
-  readonly offset: number
-  /** Of the frame. */
-  readonly bytes: number
-  readonly meta: ChunkMeta
-  readonly records: number
-  /** The receiver owns it until it is given back. The body is its first `bodyBytes`. */
-  readonly buffer: Buffer
-  readonly bodyBytes: number
-  readonly pool: BufferPool
-}
-
-/** A queue that is written into. */
-export interface WriterEnd {
-  /** Whose counts a chunk's `tenantsFor` may name. */
-  readonly reader: string
-  readonly dir: string
-  readonly onSegment: (segment: Segment) => void
-  /** Nothing more is written to a segment. */
-  readonly onClosed: (segment: Segment, inventory: Inventory) => void
-  readonly onWritten: (written: readonly Written[]) => void
-  /** The code of what the disk says; undefined: it works again. */
-  readonly onDisk: (code: string | undefined) => void
-}
-
-/** What is appended. */
-export interface Entry {
-  readonly body: Uint8Array
-  readonly parcels: readonly ParcelMeta[]
-  readonly group: string
-  readonly owner: string
-  /** When it was queued, Unix milliseconds. */
-  readonly at: number
-  /** The batch id, where it has one already: then it is not merged with others. */
-  readonly id?: string
-}
+import type { Entry, WriterOptions, Written } from './writer_options.ts'
 
 interface Waiting {
   buffer: Buffer
@@ -94,17 +53,6 @@ interface Active {
   readonly batches: OpenBatches
   /** Not yet written. */
   header: Buffer | undefined
-}
-
-export interface WriterOptions {
-  readonly disk: Disk
-  readonly cipher: ChunkCipher
-  readonly pool: BufferPool
-  /** The number of the next segment, free in every folder. */
-  readonly firstSegmentNo: number
-  readonly ends: readonly WriterEnd[]
-  /** Small chunks become pieces of batches. */
-  readonly merges: boolean
 }
 
 export class Writer {
@@ -167,7 +115,7 @@ export class Writer {
     const totals = sealTotals(active.segments[0]!, active.frames, active.sums.totals())
     // Without them the next start reads the segment instead: a failing disk is no reason not to stop.
     await active.file.write(totals.buffers, active.end).catch(() => undefined)
-    await this.#retire(active)
+    await this.#retire(active, active.end + bytesOf(totals.buffers))
     this.#tellClosed(active)
   }
 
@@ -282,7 +230,7 @@ export class Writer {
       active.header = undefined
       active.end = end
       for (const segment of active.segments) segment.bytes = end
-      if (full) await this.#retire(active)
+      if (full) await this.#retire(active, start + bytesOf(buffers))
       this.#settle(group)
       this.#told(undefined)
       this.#handOut(active, sealed)
@@ -290,6 +238,7 @@ export class Writer {
       for (const one of group) for (const waiter of one.waiters) waiter.resolve()
     } catch (error) {
       await this.#abandon()
+      void this.#options.spares?.drop()
       this.#settle(group)
       this.#told(diskErrorCode(error))
       for (const one of group) {
@@ -318,12 +267,14 @@ export class Writer {
   }
 
   async #create(): Promise<Active> {
-    const { cipher, disk, ends } = this.#options
+    const { cipher, disk, ends, spares } = this.#options
     const { key, wrapped } = cipher.fresh()
     const no = this.#nextNo++
     const id = randomBytes(segmentIdBytes)
     const segments = ends.map(({ dir }) => new Segment(no, dir, id, key))
-    const file = await disk.create(segments[0]!.path)
+    const reused = await spares?.take(segments[0]!.path)
+    const file = reused ?? (await disk.create(segments[0]!.path))
+    for (const segment of segments) segment.isReused = reused !== undefined
     this.#active = {
       segments,
       file,
@@ -331,14 +282,17 @@ export class Writer {
       end: segmentHeaderBytes,
       sums: new Sums(ends.map(({ reader }) => reader)),
       batches: new OpenBatches(),
-      header: segmentHeader(id, wrapped),
+      header: segmentHeader(id, wrapped, reused !== undefined),
     }
     for (const [i, end] of ends.entries()) end.onSegment(segments[i]!)
     for (const { dir } of ends.slice(1)) await disk.link(segments[0]!.path, join(dir, segmentName(no)))
     return this.#active
   }
 
-  async #retire(active: Active): Promise<void> {
+  /** Nothing more is written to a segment. Its totals are found from its end: what a file held before is cut off. */
+  async #retire(active: Active, fileBytes?: number): Promise<void> {
+    const { isReused } = active.segments[0]!
+    if (isReused && fileBytes !== undefined) await active.file.truncate(fileBytes).catch(() => undefined)
     for (const segment of active.segments) segment.closed = true
     if (this.#active === active) this.#active = undefined
     await active.file.close().catch(() => undefined)
@@ -388,6 +342,8 @@ export class Writer {
     return { sealed, buffers, end }
   }
 }
+
+const bytesOf = (buffers: readonly Uint8Array[]): number => buffers.reduce((sum, { length }) => sum + length, 0)
 
 /** So many chunks that wait for one write begin with a whole buffer; further ones with a small one. */
 const largeBuffersMax = 4

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { limits } from '../../../src/limits.ts'
-import { parcel, request, type Setup, setup } from './support.ts'
+import { parcel, request, type Setup, settle, setup } from './support.ts'
 
 const real = { ...limits }
 beforeAll(() => void Object.assign(limits, { segmentBytes: 2000, batchBytesMax: 300, ackEntriesMax: 8 }))
@@ -77,6 +77,7 @@ test('a failing disk refuses at once, is told in the state, and is found working
   one.disk.fault = (operation) => (operation === 'write' ? 'ENOSPC' : undefined)
   await expect(one.destination.offer(parcel(request('a')))).rejects.toMatchObject({ reason: 'failing' })
   expect(one.destination.state().diskFailing).toBe('ENOSPC')
+  await settle()
   const operations = one.disk.operations
   await expect(one.destination.offer(parcel(request('b')))).rejects.toMatchObject({
     reason: 'failing',

@@ -64,7 +64,7 @@ test('a frame of another segment is none of this one', () => {
 test('a segment header comes back; damaged and newer ones are told apart', () => {
   const header = segmentHeader(segment.id, wrapped)
   expect(header.length).toBe(segmentHeaderBytes)
-  expect(readSegmentHeader(header)).toEqual({ id: segment.id, wrapped: Buffer.from(wrapped) })
+  expect(readSegmentHeader(header)).toEqual({ isReused: false, id: segment.id, wrapped: Buffer.from(wrapped) })
   for (let bit = 0; bit < header.length * 8; bit++) {
     const flipped = Buffer.from(header)
     flipped[bit >> 3]! ^= 1 << (bit & 7)

@@ -18,6 +18,8 @@ interface History {
   readonly acknowledged: [event: number, text: string][]
   /** What the destination took, by the event at which it was handed over. */
   readonly sent: [event: number, id: string, body: Buffer][]
+  /** Files of segments that were used again. */
+  reused: number
 }
 
 /** A queue under load, with a destination that fails now and then, finds batches too large, refuses some. */
@@ -31,7 +33,11 @@ async function run(seed: number): Promise<History> {
     queue: { num_consumers: 2 },
     retry: { initial_interval: '10ms', max_interval: '20ms' },
   })
-  const history: History = { disk, acknowledged: [], sent: [] }
+  const history: History = { disk, acknowledged: [], sent: [], reused: 0 }
+  disk.fault = (operation, path) => {
+    if (operation === 'rename' && path.endsWith('.seg')) history.reused++
+    return undefined
+  }
   one.exporter.answer = async (batch) => {
     await settle(Math.floor(random() * 3))
     const chance = random()
@@ -73,7 +79,7 @@ async function checkTwice(history: History, event: number, random: () => number)
   await once.destination.start()
   await once.clock.advance(60_000)
   const acknowledged: History['acknowledged'] = history.acknowledged.filter(([at]) => at <= event)
-  const second = { disk, sent, acknowledged: acknowledged.map(([, text]): [number, string] => [0, text]) }
+  const second = { disk, sent, acknowledged: acknowledged.map(([, text]): [number, string] => [0, text]), reused: 0 }
   await check(second, 1 + Math.floor(random() * disk.events), coin)
 }
 
@@ -112,6 +118,7 @@ test.each([
   Object.assign(limits, { queueMemoryBytesMax: from === 'from memory' ? real.queueMemoryBytesMax : 0 })
   const history = await run(seed)
   expect(history.acknowledged.length).toBe(60)
+  expect(history.reused).toBeGreaterThan(0)
   const random = seeded(seed + 1000)
   for (let event = 0; event <= history.disk.events; event += seed === 1 ? 1 : 3) {
     await check(history, event, () => false)

@@ -107,6 +107,9 @@ export class MemoryDisk implements Disk {
     this.#nameOperations.push({ is: 'create', path, inode: value, start, end: ++this.events })
     return this.#file(path, value)
   }
+  async reopen(path: string): Promise<DiskFile> {
+    return this.#file(path, (await this.#run('reopen', path, () => this.names.get(path))).value!)
+  }
   async append(path: string): Promise<DiskFile> {
     const known = this.names.get(path)
     if (known) return this.#file(path, known)
@@ -121,11 +124,8 @@ export class MemoryDisk implements Disk {
   }
   async makeDir(): Promise<void> {}
   async list(dir: string): Promise<string[]> {
-    const start = `${dir}/`
-    const inside = [...this.names.keys()]
-      .filter((path) => path.startsWith(start))
-      .map((path) => path.slice(start.length))
-    return [...new Set(inside.map((name) => name.split('/')[0]!))]
+    const inside = [...this.names.keys()].filter((path) => path.startsWith(`${dir}/`))
+    return [...new Set(inside.map((path) => path.slice(dir.length + 1).split('/')[0]!))]
   }
   async link(from: string, to: string): Promise<void> {
     const { value, start } = await this.#run('link', to, () => {
