@@ -28,7 +28,9 @@ export function parseWhen(text: string, nowMs: number): bigint {
   }
   const [, day, time = '00:00:00', fraction = '', zone = 'Z'] = match
   const ms = Date.parse(`${day}T${time}${zone.toUpperCase()}`)
-  if (Number.isNaN(ms)) throw new UnitError(whenAllowed)
+  // Date.parse takes the 30th of February for a day in March.
+  const isDay = !Number.isNaN(ms) && new Date(`${day}T00:00:00Z`).toISOString().startsWith(day!)
+  if (!isDay) throw new UnitError(whenAllowed)
   return BigInt(ms) * 1_000_000n + BigInt(fraction.padEnd(9, '0'))
 }
 

@@ -8,7 +8,9 @@ import { builtIn } from '../../config/built_in.ts'
 import type { GatewayConfig, ReadText } from '../../config/gateway_config.ts'
 import { type LoadedConfig, loadConfig, loadConfigApart } from '../../config/load.ts'
 import { ConfigRefused } from '../../config/problem.ts'
+import { parseWhen } from '../../exporters/postgres/record_time.ts'
 import { ConfigError } from '../errors.ts'
+import { UnitError } from '../units.ts'
 
 export const version: string = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')).version
 
@@ -50,6 +52,17 @@ export const positiveInteger =
       `It takes a whole number from 1${max === Number.MAX_SAFE_INTEGER ? '' : ` to ${max}`}.`,
     )
   }
+
+/** An option's moment in Unix nanoseconds: a time, or how long ago. Anything else is wrong usage. */
+export function moment(text: string): bigint {
+  try {
+    return parseWhen(text, Date.now())
+  } catch (error) {
+    if (error instanceof UnitError) throw new InvalidArgumentError(`It is ${error.message}.`)
+    throw error
+  }
+}
+export const momentMs = (text: string): number => Number(moment(text) / 1_000_000n)
 
 /** Without --config: the quickstart of this package, wherever the command is run from. */
 const configDefault = join(import.meta.dirname, '../../config/quickstart.yaml')

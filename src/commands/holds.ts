@@ -1,13 +1,11 @@
 /** `douane retention hold …`: records that somebody must keep, why, and until when. */
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { addHold, endHold, type Hold, listHolds } from '../../exporters/postgres/legal_holds.ts'
-import { parseWhen } from '../../exporters/postgres/record_time.ts'
 import { withStore } from '../../exporters/postgres/session.ts'
 import { ConfigError, exitCodes } from '../errors.ts'
 import { checkedReason, currentUser } from '../keys/decrypt.ts'
 import { holdProblems, type ShownHold, signHold } from '../signed_holds.ts'
-import { UnitError } from '../units.ts'
-import { loadAccepted, withConfig, withDataDir } from './common.ts'
+import { loadAccepted, momentMs, withConfig, withDataDir } from './common.ts'
 import { storeOf, storesOf } from './stores.ts'
 
 interface Flags {
@@ -21,7 +19,7 @@ interface AddFlags extends Flags {
   readonly subject?: string
   readonly everything?: boolean
   readonly reason: string
-  readonly until: string
+  readonly until: Date
   readonly who?: string
 }
 
@@ -38,7 +36,7 @@ export function holdCommands(hold: Command): Command {
     .option('--subject <ref>', 'records whose subject_ref is this')
     .option('--everything', 'all records: needed where nothing narrows it')
     .requiredOption('--reason <text>', 'why, such as the number of the case')
-    .requiredOption('--until <time>', 'when it ends by itself: 2027-01-31 or 2027-01-31T12:00:00Z')
+    .requiredOption('--until <time>', 'when it ends by itself: 2027-01-31 or 2027-01-31T12:00:00Z', endOf)
     .option('--who <name>', 'who asks for it, where the system user is not the person')
     .action(add)
   withWhere(
@@ -71,7 +69,7 @@ const withWhere = (command: Command, which: string): Command =>
   withDataDir(withConfig(command)).option('--store <id>', `${which}, by the exporter's id`)
 
 async function add(flags: AddFlags): Promise<void> {
-  const { tenant, purpose, subject, everything = false } = flags
+  const { tenant, purpose, subject, everything = false, until } = flags
   const scope = {
     ...(tenant !== undefined && { tenant }),
     ...(purpose !== undefined && { purpose }),
@@ -84,7 +82,6 @@ async function add(flags: AddFlags): Promise<void> {
       'Give --tenant, --purpose or --subject, or --everything alone.',
     )
   }
-  const until = endOf(flags.until)
   const reason = checkedReason(flags.reason)
   for (const place of storesOf(loadAccepted(flags.config), flags.dataDir, flags.store)) {
     const hold = { ...scope, reason, until, who: currentUser(flags.who) }
@@ -95,11 +92,7 @@ async function add(flags: AddFlags): Promise<void> {
 }
 
 function endOf(text: string): Date {
-  try {
-    const until = new Date(Number(parseWhen(text, Date.now()) / 1_000_000n))
-    if (until.getTime() > Date.now()) return until
-  } catch (error) {
-    if (!(error instanceof UnitError)) throw error
-  }
-  throw new ConfigError('--until is not a time to come', [], 'Write 2027-01-31 or 2027-01-31T12:00:00Z.')
+  const until = new Date(momentMs(text))
+  if (until.getTime() > Date.now()) return until
+  throw new InvalidArgumentError('It is a time to come: 2027-01-31 or 2027-01-31T12:00:00Z.')
 }

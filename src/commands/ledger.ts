@@ -5,21 +5,19 @@ import { createWriteStream, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Table from 'cli-table3'
 import type { Command } from 'commander'
-import { parseWhen } from '../../exporters/postgres/record_time.ts'
 import { ConfigError, DependencyError, exitCodes } from '../errors.ts'
 import { signerText } from '../keys/signature.ts'
 import { Ledger } from '../ledger/ledger.ts'
 import { type ReportLine, writeReport } from '../ledger/report.ts'
-import { UnitError } from '../units.ts'
 import { verifyLedger } from '../verify/ledger.ts'
 import { verifyReport } from '../verify/report.ts'
-import { withDataDir } from './common.ts'
+import { momentMs, withDataDir, withFormat } from './common.ts'
 
 interface ReportFlags {
   readonly dataDir: string
   readonly tenant: string
-  readonly since?: string
-  readonly until?: string
+  readonly since?: number
+  readonly until?: number
   readonly format: string
   readonly out?: string
 }
@@ -37,11 +35,10 @@ export function ledgerCommands(residency: Command): void {
     .command('report')
     .description("what of a tenant's records really went where, with proofs that `verify` checks")
     .requiredOption('--tenant <name>', 'whose')
-    .option('--since <time>', 'from then on: 2027-01-31T00:00:00Z, or 30d ago as 30d')
-    .option('--until <time>', 'before then; left out: now')
-    .option('--format <format>', 'table, or json: the report as JSON lines', process.stdout.isTTY ? 'table' : 'json')
+    .option('--since <time>', 'from then on: 2027-01-31T00:00:00Z, or 30d ago as 30d', momentMs)
+    .option('--until <time>', 'before then; left out: now', momentMs)
     .option('--out <file>', 'the report with its proofs goes into a file, and the table to stdout')
-  withDataDir(reporting).action(report)
+  withFormat(withDataDir(reporting), ['table', 'json']).action(report)
   const verifying = residency
     .command('verify [report]')
     .description(
@@ -53,11 +50,10 @@ export function ledgerCommands(residency: Command): void {
 }
 
 async function report(flags: ReportFlags): Promise<void> {
-  if (flags.format !== 'table' && flags.format !== 'json') throw new ConfigError('--format takes table or json')
   const query = {
     tenant: flags.tenant,
-    sinceMs: when('--since', flags.since) ?? 0,
-    untilMs: when('--until', flags.until) ?? Date.now() + 1,
+    sinceMs: flags.since ?? 0,
+    untilMs: flags.until ?? Date.now() + 1,
   }
   const ledger = await openLedger(flags.dataDir)
   try {
@@ -89,16 +85,6 @@ async function openLedger(dataDir: string): Promise<Ledger> {
     )
   }
   return Ledger.open(folder)
-}
-
-function when(option: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined
-  try {
-    return Number(parseWhen(text, Date.now()) / 1_000_000n)
-  } catch (error) {
-    if (error instanceof UnitError) throw new ConfigError(`${option}: ${error.message}`)
-    throw error
-  }
 }
 
 function reportTable(lines: readonly ReportLine[]): string {

@@ -1,6 +1,6 @@
 /** `douane meter`: how many records of each event a tenant had, for invoices and limits. */
 import Table from 'cli-table3'
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { logAdmin } from '../../exporters/postgres/roles.ts'
 import { withStore } from '../../exporters/postgres/session.ts'
 import { readUsage, type Usage } from '../../exporters/postgres/usage.ts'
@@ -31,9 +31,9 @@ export function meterCommand(program: Command): void {
     .option('--tenant <tenant>', 'only this tenant')
     .option('--purpose <purpose>', 'only rows kept for this purpose, such as billing')
     .option('--event <name>', 'only this event')
-    .option('--month <month>', 'only this month, such as 2026-11')
-    .option('--since <day>', 'from this day on, such as 2026-11-21')
-    .option('--until <day>', 'before this day')
+    .option('--month <month>', 'only this month, such as 2026-11', monthOf)
+    .option('--since <day>', 'from this day on, such as 2026-11-21', dayOf)
+    .option('--until <day>', 'before this day', dayOf)
     .addOption(new Option('--by <period>', 'one line a month, or a day').choices(['month', 'day']).default('month'))
     .option('--as <reader>', 'with the rights of this reader of `store roles`', logAdmin)
   withFormat(withDataDir(withConfig(meter)), ['table', 'json', 'csv']).action(show)
@@ -55,19 +55,21 @@ function range({ month, since, until }: Flags): { since?: string; until?: string
   if (month !== undefined && (since ?? until) !== undefined) {
     throw new ConfigError('--month goes with neither --since nor --until')
   }
-  if (month === undefined) {
-    return { ...(since && { since: dayOf('--since', since) }), ...(until && { until: dayOf('--until', until) }) }
-  }
-  const first = dayOf('--month', `${month}-01`)
-  const next = new Date(`${first}T00:00:00Z`)
+  if (month === undefined) return { ...(since && { since }), ...(until && { until }) }
+  const next = new Date(`${month}-01T00:00:00Z`)
   next.setUTCMonth(next.getUTCMonth() + 1)
-  return { since: first, until: next.toISOString().slice(0, 10) }
+  return { since: `${month}-01`, until: next.toISOString().slice(0, 10) }
 }
 
-function dayOf(option: string, text: string): string {
+function dayOf(text: string): string {
   const day = /^\d{4}-\d\d-\d\d$/.test(text) ? new Date(`${text}T00:00:00Z`) : undefined
   if (day && !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text)) return text
-  throw new ConfigError(`${option} is no ${option === '--month' ? 'month such as 2026-11' : 'day such as 2026-11-21'}`)
+  throw new InvalidArgumentError('It is a day such as 2026-11-21.')
+}
+
+function monthOf(text: string): string {
+  if (/^\d{4}-(0[1-9]|1[0-2])$/.test(text)) return text
+  throw new InvalidArgumentError('It is a month such as 2026-11.')
 }
 
 const columns = ['store', 'period', 'tenant', 'purpose', 'event', 'records'] as const

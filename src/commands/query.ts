@@ -1,18 +1,16 @@
 /** `douane query`: reads records back from a PostgreSQL store, also while the gateway runs. */
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { followStore } from '../../exporters/postgres/follow.ts'
 import { csvHead, csvLine, formatTable, jsonLine, parseLine } from '../../exporters/postgres/format.ts'
 import { otlpLines } from '../../exporters/postgres/otlp_lines.ts'
 import { queryRows, queryStore, type StoredRecord, type StoreQuery } from '../../exporters/postgres/query.ts'
-import { parseWhen } from '../../exporters/postgres/record_time.ts'
 import { storeColumns } from '../../exporters/postgres/where.ts'
 import { ConfigError } from '../errors.ts'
 import { decryptStream } from '../keys/decrypt.ts'
 import { limits } from '../limits.ts'
 import { parseCondition } from '../ottl/checker.ts'
 import { toSql } from '../ottl/sql.ts'
-import { UnitError } from '../units.ts'
-import { loadAccepted, positiveInteger, withConfig, withDataDir } from './common.ts'
+import { loadAccepted, moment, positiveInteger, withConfig, withDataDir } from './common.ts'
 import { keyOptions, keysDirOf } from './key_place.ts'
 import { openAudit } from './query_audit.ts'
 import { storeOf } from './stores.ts'
@@ -23,8 +21,8 @@ interface QueryOptions {
   readonly store?: string
   readonly tenant?: string
   readonly purpose?: string
-  readonly since?: string
-  readonly until?: string
+  readonly since?: bigint
+  readonly until?: bigint
   readonly where?: string
   readonly traceId?: string
   readonly subject?: string
@@ -47,9 +45,9 @@ export function queryCommand(program: Command): void {
     .option('--store <id>', "the exporter's id, such as postgres/eu_de; may be left out where there is only one")
     .option('--tenant <tenant>', 'only records of this tenant')
     .option('--purpose <purpose>', 'only rows kept for this purpose')
-    .option('--since <time>', 'from this time on: 2026-11-21T10:00:00Z, or how long ago, such as 90m or 2d')
-    .option('--until <time>', 'before this time')
-    .option('--trace-id <hex>', 'only records of this trace')
+    .option('--since <time>', 'from this time on: 2026-11-21T10:00:00Z, or how long ago, such as 90m or 2d', moment)
+    .option('--until <time>', 'before this time', moment)
+    .option('--trace-id <hex>', 'only records of this trace', traceIdOf)
     .option('--subject <ref>', 'only records about this person, by the reference that `subject find` tells')
     .option('--where <ottl>', "an OTTL condition, such as 'log.severity_number >= SEVERITY_NUMBER_ERROR'")
     .option('--limit <rows>', 'the newest so many rows; all rows without it', positiveInteger())
@@ -142,30 +140,21 @@ async function put(text: string, end = '\n'): Promise<void> {
 }
 
 function queryOf(options: QueryOptions): StoreQuery {
-  const { tenant, purpose, traceId, subject, limit } = options
-  const since = when('--since', options.since)
-  const until = when('--until', options.until)
+  const { tenant, purpose, since, until, traceId, subject, limit } = options
   const where = options.where === undefined ? undefined : toSql(parseCondition(options.where), storeColumns)
-  if (traceId !== undefined && !/^[0-9a-f]{32}$/i.test(traceId))
-    throw new ConfigError('--trace-id has not 32 hex digits')
   return {
     ...(tenant !== undefined && { tenant }),
     ...(purpose !== undefined && { purpose }),
     ...(since !== undefined && { since }),
     ...(until !== undefined && { until }),
-    ...(traceId !== undefined && { traceId: traceId.toLowerCase() }),
+    ...(traceId !== undefined && { traceId }),
     ...(subject !== undefined && { subject }),
     ...(where !== undefined && { where }),
     ...(limit !== undefined && { limit }),
   }
 }
 
-function when(option: string, text: string | undefined): bigint | undefined {
-  if (text === undefined) return undefined
-  try {
-    return parseWhen(text, Date.now())
-  } catch (error) {
-    if (error instanceof UnitError) throw new ConfigError(`${option}: ${error.message}`)
-    throw error
-  }
+function traceIdOf(text: string): string {
+  if (!/^[0-9a-f]{32}$/i.test(text)) throw new InvalidArgumentError('It has 32 hex digits.')
+  return text.toLowerCase()
 }

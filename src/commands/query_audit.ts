@@ -6,6 +6,7 @@
  * trace only that one was named.
  */
 import { join } from 'node:path'
+import { formatNanos } from '../../exporters/postgres/record_time.ts'
 import { AccessLog } from '../keys/audit.ts'
 import { currentUser } from '../keys/decrypt.ts'
 import { tokenize } from '../ottl/lexer.ts'
@@ -14,8 +15,8 @@ export interface Asked {
   readonly dataDir: string
   readonly tenant?: string
   readonly purpose?: string
-  readonly since?: string
-  readonly until?: string
+  readonly since?: bigint
+  readonly until?: bigint
   readonly traceId?: string
   readonly subject?: string
   readonly as?: string
@@ -67,7 +68,15 @@ export async function openAudit(store: string, asked: Asked): Promise<QueryAudit
 
 function filterOf(asked: Asked): Record<string, string> {
   const { tenant, purpose, since, until, traceId, subject, where, limit, follow, as, decrypt } = asked
-  const shown = { as, tenant, purpose, since, until, limit: limit?.toString(), where: where && withoutValues(where) }
+  const shown = {
+    as,
+    tenant,
+    purpose,
+    since: since && formatNanos(since),
+    until: until && formatNanos(until),
+    limit: limit?.toString(),
+    where: where && withoutValues(where),
+  }
   const given = Object.entries(shown).filter((entry): entry is [string, string] => entry[1] !== undefined)
   return {
     ...Object.fromEntries(given),

@@ -5,7 +5,7 @@ import { ConfigError, exitCodes } from '../errors.ts'
 import { checkResidency, type Proof } from '../residency/check.ts'
 import { mapHtml, mapMermaid, mapSvg, mapTable } from '../residency/draw.ts'
 import { type ResidencyMap, residencyMap } from '../residency/map.ts'
-import { loadAccepted, withConfig } from './common.ts'
+import { loadAccepted, withConfig, withFormat } from './common.ts'
 import { ledgerCommands } from './ledger.ts'
 
 interface Flags {
@@ -25,26 +25,22 @@ const print = (text: string): void => void process.stdout.write(`${text}\n`)
 
 export function residencyCommand(program: Command): void {
   const residency = program.command('residency').description('which tenant, which purpose, which region')
-  withConfig(residency.command('map').description('draws the policy: who may go where, for what, in which form'))
-    .option('--format <format>', Object.keys(drawings).join(', '), 'table')
-    .option('--connector <id>', 'which residency connector, where there are several')
-    .action((flags: Flags & { connector?: string }) => {
-      const draw = drawings[flags.format]
-      if (draw === undefined) throw new ConfigError(`--format takes ${Object.keys(drawings).join(', ')}`)
-      const config = loadAccepted(flags.config)
-      print(draw(residencyMap(connectorOf(config, flags.connector), config)))
-    })
-  withConfig(
+  const map = residency.command('map').description('draws the policy: who may go where, for what, in which form')
+  withConfig(map).option('--connector <id>', 'which residency connector, where there are several')
+  withFormat(map, Object.keys(drawings), 'table').action((flags: Flags & { connector?: string }) => {
+    const config = loadAccepted(flags.config)
+    print(drawings[flags.format]!(residencyMap(connectorOf(config, flags.connector), config)))
+  })
+  const check = withConfig(
     residency
       .command('check')
       .description('proves that no path breaks the policy, or tells the path; then it ends with 1'),
   )
-    .option('--format <format>', 'text or json', 'text')
-    .action((flags: Flags) => {
-      const proof = checkResidency(loadAccepted(flags.config))
-      print(flags.format === 'json' ? JSON.stringify(proof) : proofText(proof))
-      if (!proof.holds) process.exitCode = exitCodes.input
-    })
+  withFormat(check, ['text', 'json'], 'text').action((flags: Flags) => {
+    const proof = checkResidency(loadAccepted(flags.config))
+    print(flags.format === 'json' ? JSON.stringify(proof) : proofText(proof))
+    if (!proof.holds) process.exitCode = exitCodes.input
+  })
   ledgerCommands(residency)
 }
 

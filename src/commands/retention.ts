@@ -3,16 +3,14 @@ import Table from 'cli-table3'
 import { Command } from 'commander'
 import type { GatewayConfig } from '../../config/gateway_config.ts'
 import { handOverReceipts } from '../../exporters/postgres/receipts.ts'
-import { parseWhen } from '../../exporters/postgres/record_time.ts'
 import { type RetentionReport, runRetention } from '../../exporters/postgres/retention.ts'
 import { type ClassStatus, retentionStatus, type StoreStatus } from '../../exporters/postgres/retention_status.ts'
 import { withStore } from '../../exporters/postgres/session.ts'
 import { ConfigError, exitCodes } from '../errors.ts'
 import { countsIn, retentionIn } from '../policy.ts'
 import { hasReceipts, keepReceipts, readReceipts, verifyReceipts } from '../receipts.ts'
-import { UnitError } from '../units.ts'
 import { colours as pc } from './colours.ts'
-import { loadAccepted, withConfig, withDataDir, withFormat } from './common.ts'
+import { loadAccepted, momentMs, withConfig, withDataDir, withFormat } from './common.ts'
 import { holdCommands } from './holds.ts'
 import { type NamedStore, storesOf } from './stores.ts'
 
@@ -24,7 +22,7 @@ interface Flags {
 }
 interface RunFlags extends Flags {
   readonly dryRun?: boolean
-  readonly asOf?: string
+  readonly asOf?: number
   readonly confirm?: boolean
 }
 
@@ -48,7 +46,11 @@ export function retentionCommand(program: Command): void {
   ).action(status)
   withStores(retention.command('run').description('delete now what is due; gateways do so each night'))
     .option('--dry-run', 'only tell what would be deleted')
-    .option('--as-of <time>', 'as if it were this time; without --dry-run it needs DOUANE_ALLOW_TIME_TRAVEL=1')
+    .option(
+      '--as-of <time>',
+      'as if it were this time; without --dry-run it needs DOUANE_ALLOW_TIME_TRAVEL=1',
+      momentMs,
+    )
     .option('--confirm', 'the clock is right, although it is more than a day ahead of the last run')
     .action(run)
   const receipts = retention.command('receipts').description('what was deleted, signed; ends with 1 if it was changed')
@@ -128,7 +130,7 @@ async function run(flags: RunFlags): Promise<void> {
       'Use it with --dry-run. In a test, set DOUANE_ALLOW_TIME_TRAVEL=1.',
     )
   }
-  const asOfMs = asOf === undefined ? Date.now() : timeOf(asOf)
+  const asOfMs = asOf ?? Date.now()
   const config = loadAccepted(flags.config)
   const isJson = flags.format === 'json'
   const table = new Table({ head: ['store', 'partition', 'tenant', 'retention', 'records', 'whole'], style: plain })
@@ -192,13 +194,4 @@ async function showReceipts({ dataDir }: { dataDir: string }): Promise<void> {
   process.stderr.write(`${entries} receipts, ${ok ? 'all as they were signed' : 'not what was signed'}\n`)
   for (const problem of problems) process.stderr.write(`${problem}\n`)
   if (!ok) process.exitCode = exitCodes.input
-}
-
-function timeOf(text: string): number {
-  try {
-    return Number(parseWhen(text, Date.now()) / 1_000_000n)
-  } catch (error) {
-    if (error instanceof UnitError) throw new ConfigError(`--as-of: ${error.message}`)
-    throw error
-  }
 }

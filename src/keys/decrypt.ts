@@ -9,7 +9,7 @@
  */
 import { hostname, userInfo } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { KeyError, WireError } from '../errors.ts'
+import { ConfigError, KeyError, WireError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { epochKeyAttribute } from '../otlp/field_sealer.ts'
 import { type AnyValue, decodeValue } from '../otlp/value.ts'
@@ -120,12 +120,13 @@ export function currentUser(who?: string): string {
   return `${who === undefined ? '' : `${who} as `}${username}@${hostname()}${behind}`
 }
 
-/** A reason that is worth writing down. Throws `KeyError`. */
+/** A reason that is worth writing down. Throws `ConfigError`. */
 export function checkedReason(reason: string): string {
   const trimmed = reason.trim()
   if (trimmed.length === 0 || trimmed.length > limits.decryptReasonCharsMax) {
-    throw new KeyError(
+    throw new ConfigError(
       `a reason has 1 to ${limits.decryptReasonCharsMax} characters`,
+      [],
       'Say why: --reason "ticket 4711: customer asks for …"',
     )
   }

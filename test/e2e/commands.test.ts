@@ -209,6 +209,23 @@ service: { pipelines: { logs: { receivers: [otlp], exporters: [otlp_http, postgr
     expect(ended.map(({ code }) => code)).toEqual([0, 0, 2, 2, 2])
   })
 
+  it('a value that an option does not take is wrong usage, whatever the verb', async () => {
+    const wrong = [
+      ['query', '--since', 'yesterday'],
+      ['query', '--trace-id', 'zz'],
+      ['meter', '--month', '2026-00'],
+      ['meter', '--until', '2026-02-30'],
+      ['residency', 'map', '--format', 'png'],
+      ['residency', 'check', '--format', 'yaml'],
+      ['residency', 'report', '--tenant', 'acme', '--since', 'ever'],
+      ['retention', 'run', '--as-of', '2026-02-30'],
+    ]
+    const ended = await Promise.all(wrong.map((args) => run(args)))
+    expect(ended.map(({ code, stderr }) => `${code} ${/is invalid/.exec(stderr)}`)).toEqual(
+      wrong.map(() => '2 is invalid'),
+    )
+  })
+
   it('scan ends as CI wants it', async () => {
     const input = { input: `mail ${words}\n` }
     const ended = await Promise.all([
