@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 
 test.each([
+  ['wasm/context.ts', 'processors/minimize/detect/context.wasm'],
   ['wasm/seal.ts', 'src/keys/seal.wasm'],
   ['wasm/rows.ts', 'exporters/postgres/rows.wasm'],
 ])('%s makes %s', (source, program) => {

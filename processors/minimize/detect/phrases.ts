@@ -8,6 +8,18 @@ import { lowered } from './ascii.ts'
 
 const SIZE = 16384
 
+/** Where tables go, in bytes. */
+export interface PhraseTables {
+  /** A bit for each bucket. */
+  readonly beginnings: number
+  /** Two bytes a bucket. */
+  readonly buckets: number
+  /** Eight bytes an entry: where its text is, how long, how many meanings stand behind it. */
+  readonly entries: number
+  readonly entriesMax: number
+  readonly texts: number
+}
+
 export class Phrases {
   /** Bucket → entry, 0 = empty; open addressing. */
   readonly #buckets = new Uint16Array(SIZE)
@@ -33,6 +45,26 @@ export class Phrases {
     this.#buckets[bucket] = this.#texts.length
     this.#texts.push(bytes)
     this.meanings.push([meaning])
+  }
+
+  /** Writes the tables for a program that looks phrases up: wasm/context.ts. Throws where there is no room. */
+  write(bytes: Uint8Array, at: PhraseTables): void {
+    const view = new DataView(bytes.buffer, bytes.byteOffset)
+    if (this.#texts.length > at.entriesMax) throw new RangeError('too many phrases for the program')
+    for (let i = 0; i < SIZE; i++) {
+      view.setUint16(at.buckets + i * 2, this.#buckets[i]!, true)
+      bytes[at.beginnings + (i >> 3)]! |= this.#beginnings[i]! << (i & 7)
+    }
+    let next = at.texts
+    for (const [entry, text] of this.#texts.entries()) {
+      const meanings = this.meanings[entry]!
+      view.setUint32(at.entries + entry * 8, next, true)
+      view.setUint16(at.entries + entry * 8 + 4, text.length, true)
+      view.setUint16(at.entries + entry * 8 + 6, meanings.length, true)
+      bytes.set(text, next)
+      bytes.set(meanings, next + text.length)
+      next += text.length + meanings.length
+    }
   }
 
   /** Whether a longer phrase begins with the words of this hash. */

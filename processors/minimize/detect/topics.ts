@@ -81,7 +81,7 @@ export const topicWords = {
   at_svnr:
     'svnr sv_nummer sv_nr sozialversicherungsnummer svnummer versicherungsnummer ecard e_card sozialversicherung sv_nummer_at',
   ch_ahv:
-    'ahv ahv_nummer ahvnummer ahvn avs numero_avs navs ahv_nr sozialversicherungsnummer oasi nuova_avs numero_avs_navs ahvn versichertennummer sozialversicherungsnummer_ch navs13',
+    'ahv ahv_nummer ahvnummer ahvn avs numero_avs navs ahv_nr sozialversicherungsnummer oasi nuova_avs numero_avs_navs ahvn versichertennummer sozialversicherungsnummer_ch',
   ie_ppsn: 'ppsn pps pps_number ppsnumber pps_no personal_public_service',
   cz_rc: 'rodne_cislo rodnecislo rodneho_cisla rodne birth_number r_c',
   uk_nhs: 'nhs nhs_number nhsnumber nhs_no',
