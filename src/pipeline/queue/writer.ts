@@ -222,6 +222,7 @@ export class Writer {
       if (full) buffers.push(...sealTotals(active.segments[0]!, active.frames, active.sums.totals()).buffers)
       const start = active.header ? 0 : active.end
       if (active.header) buffers.unshift(active.header)
+      const fileBytes = start + bytesOf(buffers)
       const named = active.header ? this.#syncDirs() : undefined
       // Both must end before anything else happens, also when one fails.
       const results = await Promise.allSettled([active.file.write(buffers, start), named])
@@ -230,7 +231,7 @@ export class Writer {
       active.header = undefined
       active.end = end
       for (const segment of active.segments) segment.bytes = end
-      if (full) await this.#retire(active, start + bytesOf(buffers))
+      if (full) await this.#retire(active, fileBytes)
       this.#settle(group)
       this.#told(undefined)
       this.#handOut(active, sealed)

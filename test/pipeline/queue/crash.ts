@@ -1,4 +1,4 @@
-/** Kills a process with two queues again and again, and holds what it acknowledged against what was delivered. */
+/** Kills a process with three queues again and again, and holds what it acknowledged against what was delivered. */
 import { spawn } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -94,7 +94,7 @@ class Seen {
   }
 
   result(): Omit<CrashResult, 'startMsMax' | 'inTheClear'> {
-    const isMissing = (n: number) => !this.#idOf.has(`a ${n}`) || !this.#idOf.has(`b ${n}`)
+    const isMissing = (n: number) => ['a', 'b', 'c'].some((name) => !this.#idOf.has(`${name} ${n}`))
     return {
       acknowledged: this.#acknowledged.size,
       delivered: this.#idOf.size,

@@ -1,6 +1,6 @@
 /**
- * The queues of two destinations that get the same bytes, in a process of their own, to be killed at any moment:
- * `crash_child.ts DIR FIRST load|drain`.
+ * The queues of two destinations that get the same bytes and of one that has its files alone, in a process of their own,
+ * to be killed at any moment: `crash_child.ts DIR FIRST load|drain`.
  *
  * Writes a line for each thing that became true, at once: `A n`: record n was acknowledged; `D a id n,n,…`:
  * destination a has a batch; `X n`: destination n misses something; `R n`: ready, with n records left by earlier processes. `load` offers records FIRST,
@@ -21,10 +21,10 @@ import { parcel, request, silentLog, Tally } from './support.ts'
 const [dir, first, mode] = process.argv.slice(2) as [string, string, 'load' | 'drain']
 const say = (line: string) => writeSync(1, `${line}\n`)
 // Small enough that segments turn, batches are split and checkpoints are written all the time.
-Object.assign(limits, { segmentBytes: 200_000, batchBytesMax: 20_000, batchBytesMin: 9000, ackEntriesMax: 50 })
+Object.assign(limits, { segmentBytes: 60_000, batchBytesMax: 20_000, batchBytesMin: 9000, ackEntriesMax: 50 })
 
 const cipher = await openChunkCipher(join(dir, 'keys'))
-const destinations = ['a', 'b'].map((name) => {
+const destinations = ['a', 'b', 'c'].map((name) => {
   const tally = new Tally()
   let calls = 0
   const destination = new Destination({
@@ -41,7 +41,7 @@ const destinations = ['a', 'b'].map((name) => {
       async send(batch): Promise<Outcome> {
         calls++
         // One of them fails much more often, so that it falls behind.
-        if (mode === 'load' && calls % (name === 'a' ? 7 : 2) === 0) return { is: 'unavailable', reason: 'test' }
+        if (mode === 'load' && calls % (name === 'b' ? 2 : 7) === 0) return { is: 'unavailable', reason: 'test' }
         if (batch.records > 12) return { is: 'too_large', reason: 'test' }
         const numbers = [
           ...Buffer.from(batch.body)
@@ -59,6 +59,7 @@ const destinations = ['a', 'b'].map((name) => {
 })
 for (const { destination } of destinations) await destination.start()
 const to = destinations.map(({ destination }) => destination)
+const [a, b, alone] = to as [Destination, Destination, Destination]
 const shared = new SharedQueues({ disk: nodeDisk, cipher, log: silentLog, nowMs: Date.now })
 for (const [i, { tally }] of destinations.entries()) if (tally.of.corruptBytes > 0) say(`X ${i}`)
 say(`R ${destinations.map(({ tally }) => tally.of.recovered)}`)
@@ -72,7 +73,8 @@ if (mode === 'drain') {
     for (;;) {
       const n = next++
       const one = parcel(request(`r${n};${'x'.repeat(n % 900)}`), 1, tenant)
-      await Promise.all(Destination.offerToAll(shared, to, one, [one.tenants, []]))
+      const arrivals = Destination.offerToAll(shared, [a, b], one, [one.tenants, []])
+      await Promise.all([...arrivals, alone.offer(one)])
       say(`A ${n}`)
     }
   }

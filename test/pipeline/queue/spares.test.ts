@@ -106,3 +106,22 @@ test('a disk without room gets the space of spares back', async () => {
   await offer(one, 10, 'after')
   expect(Buffer.concat(one.exporter.sent.map(({ body }) => body)).includes('after-9;')).toBe(true)
 })
+
+test('whole segments in used files are whole after a crash, also with ciphertext whose memory was freed at once', async () => {
+  Object.assign(limits, { segmentBytes: 30_000, batchBytesMax: 12_000 })
+  const one = setup()
+  await one.destination.start()
+  const text = (i: number) => `large-${i};${'x'.repeat(7000 + 30 * i)}`
+  for (let i = 0; i < 40; i++) {
+    if (i === 20) one.exporter.answer = () => ({ is: 'unavailable', reason: 'test' })
+    await one.destination.offer(parcel(request(text(i))))
+    await one.clock.advance(10)
+  }
+  const again = setup({ disk: one.disk.afterPowerLoss(one.disk.events, () => true) })
+  await again.destination.start()
+  await again.clock.advance(60_000)
+  const arrived = Buffer.concat([...one.exporter.sent.slice(0, 20), ...again.exporter.sent].map(({ body }) => body))
+  for (let i = 0; i < 40; i++) expect(arrived.includes(text(i)), `${i}`).toBe(true)
+  expect(again.tally.of).toMatchObject({ corrupted: 0, corruptBytes: 0 })
+  Object.assign(limits, { segmentBytes: 2000, batchBytesMax: 400 })
+})
