@@ -33,19 +33,21 @@ const ours = ['DOUANE_KEYS_PASSPHRASE']
 export function runHelper({ program, args, env, input, signal, stderr }: Helper): Promise<HelperEnd> {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.includes(name)))
   return new Promise((resolve, reject) => {
+    // A group of its own: what a script has started ends with it, and does not hold the answer's pipe open.
     const child = spawn(program, args, {
       env: { ...inherited, ...env },
       stdio: ['pipe', 'pipe', stderr === 'pass' ? 'inherit' : 'pipe'],
-      signal,
-      killSignal: 'SIGKILL',
+      detached: true,
     })
+    const end = (): void => killGroup(child.pid)
+    signal.addEventListener('abort', end)
     const output: Buffer[] = []
     let size = 0
     let words = ''
     child.stdout!.on('data', (chunk: Buffer) => {
       size += chunk.length
       if (size <= limits.kmsAnswerBytesMax) output.push(chunk)
-      else child.kill('SIGKILL')
+      else end()
     })
     child.stderr?.on('data', (chunk: Buffer) => {
       if (words.length < limits.kmsAnswerBytesMax) words += chunk.toString('latin1')
@@ -54,6 +56,7 @@ export function runHelper({ program, args, env, input, signal, stderr }: Helper)
     child.stdin!.on('error', () => {})
     child.stdin!.end(input)
     child.on('error', (error) => {
+      signal.removeEventListener('abort', end)
       const { code } = error as NodeJS.ErrnoException
       reject(
         new KeyError(
@@ -63,10 +66,20 @@ export function runHelper({ program, args, env, input, signal, stderr }: Helper)
       )
     })
     child.on('close', (code, killedBy) => {
+      signal.removeEventListener('abort', end)
       if (code === null) reject(new KeyError(`${program} was ended by ${killedBy}`))
       else resolve({ code, output: takeAll(output), stderr: words })
     })
   })
+}
+
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // It ended by itself.
+  }
 }
 
 function takeAll(chunks: readonly Buffer[]): Buffer {

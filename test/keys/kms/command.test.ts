@@ -1,6 +1,9 @@
 /** The command provider: any program that turns bytes into bytes, as the clouds' command lines do. */
-import { writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { type CommandOptions, commandProvider } from '../../../src/keys/kms/command.ts'
 import { freshFolder } from '../support.ts'
@@ -58,4 +61,65 @@ test('failures are told by program and exit code', async () => {
   await expect(wrap('false')).rejects.toThrow('the command of the key provider aws ended with 1')
   await expect(wrap('true')).rejects.toThrow('answers with 0 bytes')
   await expect(wrap('no-such-program')).rejects.toThrow('no-such-program cannot be started (ENOENT)')
+})
+
+test('a command that hangs is ended in time, with what it started itself', async () => {
+  const started = join(freshFolder(), 'pid')
+  const hangs = ['sh', '-c', `sleep 300 & echo $! > ${started}; wait`]
+  const provider = commandProvider('aws', { wrap: hangs, unwrap: hangs, timeoutMs: 500 })
+  await expect(provider.wrap(Buffer.from('x'), 'c')).rejects.toMatchObject({
+    message: 'the key provider aws did not answer within 500 ms',
+    fix: expect.stringContaining('keys providers'),
+  })
+  expect(existsSync(started)).toBe(true)
+  const pid = Number(readFileSync(started, 'utf8'))
+  const isAlive = () => /^State:\s+[^ZX]/m.test(statusOf(pid))
+  for (let i = 0; i < 100 && isAlive(); i++) await sleep(20)
+  expect(isAlive()).toBe(false)
+})
+
+function statusOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/status`, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+/** Stands in for an asymmetric key of a cloud: the same padding, with a private key in a file. */
+function opensslRsa(): CommandOptions {
+  const folder = freshFolder()
+  const [key, publicKey] = [join(folder, 'private.pem'), join(folder, 'public.pem')]
+  execFileSync('openssl', ['genpkey', '-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048', '-out', key], {
+    stdio: 'ignore',
+  })
+  execFileSync('openssl', ['pkey', '-in', key, '-pubout', '-out', publicKey])
+  const oaep = ['-pkeyopt', 'rsa_padding_mode:oaep', '-pkeyopt', 'rsa_oaep_md:sha256']
+  return {
+    wrap: ['openssl', 'pkeyutl', '-encrypt', '-pubin', '-inkey', publicKey, ...oaep],
+    unwrap: ['openssl', 'pkeyutl', '-decrypt', '-inkey', key, ...oaep],
+    timeoutMs: 30_000,
+  }
+}
+
+test('an asymmetric key (RSA-OAEP by openssl, in the place of a cloud) wraps keys, bound to their use', async (context) => {
+  try {
+    execFileSync('openssl', ['version'], { stdio: 'ignore' })
+  } catch {
+    console.warn('NOT TESTED: no openssl here')
+    return context.skip('no openssl')
+  }
+  const options = opensslRsa()
+  const provider = commandProvider('azure', options)
+  const key = randomBytes(32)
+  const wrapped = await provider.wrap(key, 'key-1')
+  expect(wrapped).toHaveLength(256)
+  expect(await commandProvider('azure', options).unwrap(wrapped, 'key-1')).toEqual(key)
+  await expect(provider.unwrap(wrapped, 'key-2')).rejects.toThrow('not for this use')
+  const changed = Buffer.from(wrapped)
+  changed[200]! ^= 1
+  await expect(provider.unwrap(changed, 'key-1')).rejects.toThrow(/ended with 1/)
+  // The largest that RSA of 2,048 bits takes with SHA-256, with the hash of the context; a key is 32 bytes.
+  await expect(provider.wrap(randomBytes(190 - 32), 'c')).resolves.toHaveLength(256)
+  await expect(provider.wrap(randomBytes(190 - 31), 'c')).rejects.toThrow(/ended with 1/)
 })
