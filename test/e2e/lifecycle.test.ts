@@ -2,8 +2,9 @@
  * A gateway's life as its operator sees it: ready, reloaded, refused, drained, killed, and what every wrong start is
  * told. Destinations are servers of the test.
  */
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -227,6 +228,22 @@ describe('a start', () => {
       0,
       ['{"msg":"ready"', '{"msg":"reload', ''],
     ])
+  })
+})
+
+describe('started by npm', () => {
+  it('whoever stops npm stops the gateway, which ends as it should', async () => {
+    const folder = temporaryFolder()
+    const config = files(folder, { 'gateway.yaml': into(sink) })
+    const args = ['run', '--silent', 'douane', '--', 'run', '--config', config, '--data-dir', join(folder, 'data')]
+    const npm = spawn('npm', args, { cwd: join(import.meta.dirname, '../..'), stdio: ['ignore', 'pipe', 'ignore'] })
+    const [said] = await once(npm.stdout, 'data')
+    expect(String(said)).toContain('"ready"')
+    const { pid } = JSON.parse(readFileSync(join(folder, 'data/gateway.json'), 'utf8'))
+    npm.kill('SIGTERM')
+    expect(await once(npm, 'exit')).toEqual([0, null])
+    expect(() => process.kill(pid, 0)).toThrow('ESRCH')
+    expect(existsSync(join(folder, 'data/lock'))).toBe(false)
   })
 })
 
