@@ -82,6 +82,12 @@ function midnightMs(dateMs: number, zone: string): number {
   return found
 }
 
+/** The same of a year, a month (0 to 11, or beyond its year) and a date; without a zone UTC's. */
+export function startOfDate(year: number, month: number, date: number, zone?: string): number {
+  const dateMs = Date.UTC(year, month, date)
+  return zone === undefined ? dateMs : midnightMs(dateMs, zone)
+}
+
 const known = new Map<string, Day>()
 /** The last day that was asked for, by zone: mostly the next one, too. */
 const latest = new Map<string, Day>()

@@ -75,7 +75,7 @@ export const keyLimits = {
   /** A busy server is asked again after this time, then after twice as long, within the provider's own bound. */
   kmsAttemptsMax: 3,
   kmsRetryMs: 150,
-  // Expiry of keys. Records' retention may end so much later than by UTC: time zones west of it, and summer time.
+  // Expiry of keys: so much later, for records whose own time is ahead of the gateway's clock.
   keyExpirySlackMs: 13 * 3_600_000,
   /** A nightly run may come so much later than a day after the last one. */
   expiryLateMs: 12 * 3_600_000,

@@ -41,7 +41,16 @@ const rules: readonly Rule[] = [
   { part: 'src/keys/kms/', may: [...common, 'src/keys/', 'node:', 'undici'] },
   {
     part: 'src/keys/',
-    may: [...kept, 'src/contract.ts', 'src/merkle/', 'src/otlp/', 'src/units.ts', 'libsodium-wrappers', 'node:'],
+    may: [
+      ...kept,
+      'src/contract.ts',
+      'src/merkle/',
+      'src/otlp/',
+      'src/calendar.ts',
+      'src/units.ts',
+      'libsodium-wrappers',
+      'node:',
+    ],
   },
   {
     // What left is witnessed, signed and proven; whoever sends or queues is told nothing by it.

@@ -24,7 +24,7 @@ import {
   rewrapKeys,
   rotateKey,
 } from '../keys/operations.ts'
-import { parsePeriod } from '../keys/period.ts'
+import { periodNamed } from '../keys/period.ts'
 import { tryProvider } from '../keys/wrapping.ts'
 import { encodeValue } from '../otlp/value.ts'
 import { parseDurationMs } from '../units.ts'
@@ -45,7 +45,10 @@ function withUse(command: Command): Command {
   return command
     .option('--tenant <name>', 'whose records')
     .option('--region <name>', 'where they are kept')
-    .option('--retention <time>', 'how long, as the policy writes it: 30d, 18mo, 7y')
+    .option(
+      '--retention <time>',
+      'how long, as the policy writes it: 30d, 18mo, 7y; with a time_zone 1mo@Europe:Brussels',
+    )
 }
 
 function wholeUse({ tenant, region, retention }: Use): Required<Use> | undefined {
@@ -135,7 +138,7 @@ function indexCommand(keys: Command): void {
     .option('--month <yyyy-mm>', 'of the records; left out: this month')
   type Asked = Place & { tenant: string; field: string; month?: string }
   withDataDir(command).action((value: string, flags: Asked) => {
-    const atMs = flags.month === undefined ? Date.now() : parsePeriod(flags.month).startMs
+    const atMs = flags.month === undefined ? Date.now() : periodNamed(flags.month).startMs
     const text = encodeValue({ kind: 'string', value })
     print(new BlindIndex(keysDirOf(flags)).find(text, flags.tenant, flags.field, atMs))
   })

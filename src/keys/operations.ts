@@ -14,7 +14,7 @@ import { makeFolder } from './files.ts'
 import { openHashKeys } from './hash_keys.ts'
 import { privateKeyOf } from './hpke.ts'
 import { type KmsProvider, type LocalKmsOptions, openLocalKms } from './kms.ts'
-import { type Period, parsePeriod, periodAt, periodExpiryMs } from './period.ts'
+import { type Period, periodAt, periodExpiryMs, periodOf } from './period.ts'
 import {
   makeRecipient,
   type RecipientDocument,
@@ -127,7 +127,7 @@ export function listKeys(holder: Pick<KeyHolder, 'folder'>, nowMs: number): List
 
 function listed(document: RecipientDocument | Tombstone, nowMs: number, destroyed: boolean): ListedKey {
   const { id, tenant, region, retention } = document
-  const period = parsePeriod(document.period)
+  const period = periodOf(document.period, retention)
   const expiresMs = periodExpiryMs(period, retention)
   const state = destroyed
     ? 'destroyed'

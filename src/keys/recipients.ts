@@ -16,7 +16,7 @@ import { canonical } from './derive.ts'
 import { createFile, eraseFile, readDocument, replaceFile } from './files.ts'
 import { generateKeyPair, hpkeOpen, hpkeSeal, publicKeyOf, rawPrivate, rawPublic } from './hpke.ts'
 import type { KmsProvider, LocalKms } from './kms.ts'
-import { parsePeriod, periodAt } from './period.ts'
+import { periodAt, periodNamed } from './period.ts'
 import { isSignedBy, type Signer, signDocument } from './signature.ts'
 import { wrapTested } from './wrapping.ts'
 
@@ -84,7 +84,7 @@ export class RecipientFolder {
 
   #path(period: string, id: string, ending = '.json'): string {
     if (!idPattern.test(id)) throw new KeyError('not the id of a recipient key')
-    return join(this.#folder, parsePeriod(period).name, `${id}${ending}`)
+    return join(this.#folder, periodNamed(period).name, `${id}${ending}`)
   }
 
   /** The highest generation that was ever made, 0 for none. */

@@ -12,7 +12,7 @@ import { KeyMemo } from '../otlp/keys.ts'
 import type { Form } from '../otlp/splice.ts'
 import { encodeValue } from '../otlp/value.ts'
 import type { ContentRule, Policy, TenantRule } from '../policy.ts'
-import { compareRetention, type Retention } from '../units.ts'
+import { compareRetention, inZone, type Retention } from '../units.ts'
 import { keyMatcher } from './key_glob.ts'
 import type { Holding } from './parcel.ts'
 
@@ -45,7 +45,7 @@ export function buildForm(spec: FormSpec, policy: Policy, purposes: Purposes, se
     tenant: spec.tenant,
     region: spec.region,
     purpose: sealedFor,
-    retention: retentionOf(spec, policy, sealedFor)?.text ?? '',
+    retention: keptFor(spec, policy, sealedFor),
   }
   const content = spec.withoutContent ? 'drop' : kept ? 'keep' : sealed.length === 0 ? 'drop' : 'seal'
   const allows = allowedKeys(names, policy)
@@ -86,6 +86,12 @@ function contentOf(spec: FormSpec, policy: Policy, purpose: string): ContentRule
 
 function retentionOf(spec: FormSpec, policy: Policy, purpose: string): Retention | undefined {
   return spec.rule.purposes.get(purpose)?.retention ?? policy.purposes.get(purpose)?.retention
+}
+
+/** As keys have it: with the policy's time zone, whose days and months their periods are. */
+function keptFor(spec: FormSpec, policy: Policy, purpose: string): string {
+  const retention = retentionOf(spec, policy, purpose)
+  return retention === undefined ? '' : inZone(retention, policy.timeZone).text
 }
 
 /** A merged copy is sealed with the key of the purpose that may have its content longest; of equals, the first. */

@@ -14,7 +14,6 @@ import {
   makeAhead,
   rotateKey,
 } from '../../src/keys/operations.ts'
-import { parsePeriod, periodAt, periodExpiryMs } from '../../src/keys/period.ts'
 import { isSignedBy } from '../../src/keys/signature.ts'
 import { parseToken } from '../../src/keys/token_reader.ts'
 import { limits } from '../../src/limits.ts'
@@ -261,26 +260,6 @@ describe('checks and periods', () => {
     appendFileSync(file, `${JSON.stringify({ ...record, purpose: 'billing' })}\nnonsense\n`)
     appendFileSync(file, `${JSON.stringify({ ...record, recipient: `${'0'.repeat(32)}-1` })}\n`)
     expect(await checkKeys(holder)).toEqual({ opened: 1, destroyed: 0, missing: 1, damaged: 2 })
-  })
-
-  test('short retentions have a key a day, long ones a key a month; expiry counts from the end of the period', () => {
-    const at = Date.UTC(2026, 0, 31, 23)
-    expect(['6d', '30d', '1mo', '31d', '32d', '2mo', '18mo', '7y', ''].map((text) => periodAt(text, at).name)).toEqual([
-      '2026-01-31',
-      '2026-01-31',
-      '2026-01-31',
-      '2026-01-31',
-      '2026-01',
-      '2026-01',
-      '2026-01',
-      '2026-01',
-      '2026-01',
-    ])
-    expect(new Date(periodExpiryMs(parsePeriod('2026-01-31'), '1mo')).toISOString()).toBe('2026-03-01T13:00:00.000Z')
-    expect(new Date(periodExpiryMs(parsePeriod('2026-01'), '18mo')).toISOString()).toBe('2027-08-01T13:00:00.000Z')
-    for (const wrong of ['2026', '2026-13', '2026-02-30', '../etc', ''])
-      expect(() => parsePeriod(wrong)).toThrow(/not a period/)
-    expect(() => periodAt('18m', at)).toThrow(/retention/)
   })
 
   test('a stray file in the folder of keys is not taken for one', async () => {
