@@ -24,36 +24,32 @@ export const region = {
 /** Gathers the region that begins with the digits in [start, end). */
 export function gather(s: Scan, start: number, end: number): void {
   const { from, to, separator, offset, compact } = region
-  const b = s.bytes
-  region.chunks = 0
+  const { bytes: b, to: limit } = s
+  let chunks = 0
   let total = 0
   let at = start
   let last = end
   for (;;) {
-    if (region.chunks > 0 && total + last - at > digitsMax) {
-      // A part of a number is none.
-      separator[region.chunks - 1] = 0
-      return
-    }
-    const i = region.chunks++
-    from[i] = at
-    to[i] = last
-    offset[i] = total
-    const length = Math.min(last - at, digitsMax - total)
-    for (let k = 0; k < length; k++) compact[total + k] = b[at + k]!
-    total += length
-    offset[i + 1] = total
-    separator[i] = 0
-    if (region.chunks === chunksMax || total >= digitsMax) return
+    from[chunks] = at
+    to[chunks] = last
+    offset[chunks] = total
+    const tooMany = total + last - at - digitsMax
+    for (const stop = tooMany > 0 ? last - tooMany : last; at < stop; ) compact[total++] = b[at++]!
+    separator[chunks++] = 0
+    offset[chunks] = total
+    if (chunks === chunksMax || total >= digitsMax) break
     const next = joined(s, start, last)
-    if (next === 0) return
+    if (next === 0) break
     let after = next
-    while (after < s.to && classes[b[after]!]! & digit) after++
-    if (after < s.to && classes[b[after]!]! & alpha && b[after] !== 120) return
-    separator[i] = b[last] === PERCENT ? 32 : b[last]!
+    while (after < limit && classes[b[after]!]! & digit) after++
+    if (after < limit && classes[b[after]!]! & alpha && b[after] !== 120) break
+    // A part of a number is none.
+    if (total + after - next > digitsMax) break
+    separator[chunks - 1] = b[last] === PERCENT ? 32 : b[last]!
     at = next
     last = after
   }
+  region.chunks = chunks
 }
 
 /** Where the digits go on behind those that end at `last`; 0 = they do not. `start`: where the region begins. */
