@@ -40,7 +40,7 @@ export async function scanFiles(
   for (const name of names) {
     const path = name === '-' ? 'stdin' : name
     let lines = 0
-    for await (const [line, text, findings] of scanned(path, input, options, summary, progress)) {
+    for await (const [line, text, findings] of scanned(name, input, options, summary, progress)) {
       lines = line
       for (const finding of findings) summary.add(path, line, text, finding)
       if (options.format === 'jsonl')
@@ -65,7 +65,7 @@ export async function scanFiles(
 type Scanned = readonly [line: number, text: string, findings: readonly LocatedFinding[]]
 
 async function* scanned(
-  path: string,
+  name: string,
   input: Readable,
   options: ScanOptions,
   summary: ScanSummary,
@@ -75,7 +75,7 @@ async function* scanned(
   const context = { urls: options.urls ?? false }
   let number = 0
   try {
-    const source = path === 'stdin' ? input : createReadStream(path)
+    const source = name === '-' ? input : createReadStream(name)
     for await (const line of readLines(source, (bytes) => progress.bytes(bytes))) {
       number++
       summary.lines++
@@ -93,7 +93,7 @@ async function* scanned(
     }
   } catch (cause) {
     if (!(cause instanceof Error && 'code' in cause) || cause instanceof ConfigError) throw cause
-    const what = `the file ${path} cannot be read (${String(cause.code)})`
+    const what = `the file ${name} cannot be read (${String(cause.code)})`
     throw new ConfigError(what, [], 'Check its name and the right to read it.')
   }
 }

@@ -1,6 +1,8 @@
 /** `douane scan`: what personal data and secrets log files hold. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { detectors } from '../../processors/minimize/detect/registry.ts'
 import { exitCodes } from '../errors.ts'
+import { nearestName } from '../nearest_name.ts'
 import type { ScanSummary } from '../scan/report.ts'
 import { type ScanOptions, scanFiles } from '../scan_command.ts'
 
@@ -36,10 +38,15 @@ export function scanCommand(program: Command): void {
 
 function listed(text: string): readonly string[] {
   const types = text.split(',').map((type) => type.trim())
-  if (types.some((type) => !/^[a-z][a-z0-9_]*$/.test(type)))
-    throw new InvalidArgumentError('Types are lower_snake_case.')
-  return types
+  // A type that nothing finds would let everything pass, for ever.
+  const unknown = types.find((type) => !typesFound.includes(type))
+  if (unknown === undefined) return types
+  const near = nearestName(unknown, typesFound)
+  const hint = near === undefined ? 'A file goes before the option, or behind --.' : `Did you mean ${near}?`
+  throw new InvalidArgumentError(`There is no type ${unknown}. ${hint}`)
 }
+
+const typesFound = [...new Set(detectors.map(({ type }) => type))]
 
 const fails = (summary: ScanSummary, on: Options['failOnFindings']): boolean =>
   on === undefined ? false : on === true ? summary.findings > 0 : on.some((type) => summary.byType.has(type))

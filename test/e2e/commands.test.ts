@@ -234,8 +234,12 @@ service: { pipelines: { logs: { receivers: [otlp], exporters: [otlp_http, postgr
       run(['scan', '--fail-on-findings', 'secret,iban'], input),
       run(['scan', '--fail-on-findings', 'email', '--format', 'table'], input),
       run(['scan', '/nowhere/at/all.log'], input),
+      // A name that nothing finds, and a file taken for one, would let everything pass.
+      run(['scan', '--fail-on-findings', 'secrets'], input),
+      run(['scan', '--fail-on-findings', 'app.log'], input),
     ])
-    expect(ended.map(({ code }) => code)).toEqual([0, 1, 0, 1, 1])
+    expect(ended.map(({ code }) => code)).toEqual([0, 1, 0, 1, 1, 2, 2])
+    expect(ended[5]!.stderr).toContain('Did you mean secret?')
     expect(ended.map(({ stdout }) => stdout).join('')).not.toContain('mara@')
   })
 
