@@ -19,7 +19,7 @@ for (const word of 'is was as are for being ist lautet war als est etait comme e
 ))
   joins.add(word, 0)
 const fillers = new Phrases()
-for (const word of 'my the a an his her their our your this that client customer user applicant patient holder correct mijn zijn haar het een uw jouw onze dit klant mon ma mes le la les son notre votre leur un une mein meine meinem meiner ihre ihr seine unsere die der das dem ein eine kunden kunde mi su el los nuestro il mio mia lo suo sua nostro uno una o os meu minha seu do da cliente moj moja moje jego jej nasz min mitt mit hans hendes hennes din ditt vart minun hanen new old own current valid full personal registered'.split(
+for (const word of 'my the a an his her their our your this that client customer user applicant patient holder correct mijn zijn haar het een uw jouw onze dit klant mon ma mes le la les son notre votre leur un une mein meine meinem meiner ihre ihr seine unsere die der das dem ein eine kunden kunde mi su el los nuestro il mio mia lo suo sua nostro uno una o os meu minha seu do da cliente moj moja moje jego jej nasz min mitt mit hans hendes hennes din ditt vart minun hanen new old own current valid full personal registered not invalid wrong'.split(
   ' ',
 ))
   fillers.add(word, 0)

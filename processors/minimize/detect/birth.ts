@@ -39,6 +39,20 @@ export function birthAhead(s: Scan, end: number): number {
   return 0
 }
 
+/** `June 19, 1952 is the date of birth`: the word in [start, …) speaks about a date before it. Returns 0: the scan is past it. */
+export function birthBefore(s: Scan, start: number): number {
+  let at = start - 1
+  for (; at >= s.from && start - at < beforeMax && s.bytes[at] !== 10; at--) {
+    if ((classes[s.bytes[at]!]! & alpha) === 0 || (classes[s.byte(at - 1)]! & (digit | alpha)) !== 0) continue
+    const to = month(s, at) === 0 ? 0 : dateAt(s, at)
+    if (to === 0 || to > start) continue
+    if (s.lookAround(at, to).distance[topicIds.birth_date]! < aheadMax) s.hits.add(at, to, birthDate, 85)
+    return 0
+  }
+  return 0
+}
+const beforeMax = 64
+
 /** Where a date with the name of a month ends that begins at `at`; 0 = there is none. */
 export function dateAt(s: Scan, at: number): number {
   if (classes[s.byte(at)]! & digit) {

@@ -160,6 +160,18 @@ const ibanLengths =
 export const ibanLength = new Map(
   [...ibanLengths.matchAll(/([A-Z]{2})(\d{2})/g)].map((m) => [m[1]!, Number(m[2])] as const),
 )
+/** ISO 3166 of the countries whose banks have codes: `DOCUMENT` and `SHIPMENT` are none. */
+const bankCountries = new Set(
+  'AD AE AL AM AO AR AT AU AZ BA BB BD BE BG BH BR BY CA CH CL CM CN CO CR CY CZ DE DK DO DZ EC EE EG ES ET FI FR GB GE GH GI GR GT HK HR HU ID IE IL IM IN IQ IR IS IT JE JO JP KE KH KR KW KZ LB LI LK LT LU LV LY MA MC MD MG MK MM MN MO MT MU MV MX MY MZ NA NG NL NO NP NZ OM PA PE PH PK PL PR PS PT PY QA RO RS RU RW SA SE SG SI SK SM SN SV SY TH TJ TM TN TR TT TW TZ UA UG US UY UZ VA VE VN XK YE ZA ZM ZW'.split(
+    ' ',
+  ),
+)
+/** ISO 9362: the country behind the four letters of the bank. */
+export const isBic: TextCheck = (t) => bankCountries.has(t.slice(4, 6))
+
+/** The same of any country and length: beside a word that says so. */
+export const isIbanAnywhere: TextCheck = (t) =>
+  /^[A-Z]{2}\d{2}[A-Z0-9]{10,30}$/.test(t) && remainder97(t.slice(0, 4), remainder97(t.slice(4))) === 1
 /** ISO 13616: length of the country, check digits 02–98, MOD 97-10 of the rotated text. */
 export const iban: TextCheck = (t) =>
   ibanLength.get(t.slice(0, 2)) === t.length &&

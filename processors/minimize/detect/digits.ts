@@ -111,7 +111,9 @@ function window(s: Scan, i: number, j: number, own: number): boolean {
       const topic = rule.topics[k]!
       const near = named[topic]!
       if (near === far || near > distance || (own > 0 && near > own)) continue
-      weight = near < distance ? letters[topic]! : Math.max(weight, letters[topic]!)
+      // Of phrases as long, the type's own says more than one for any such number.
+      const says = letters[topic]! * 2 + (k === 0 ? 1 : 0)
+      weight = near < distance || says > weight ? says : weight
       distance = near
     }
     if (distance === far) {
@@ -168,7 +170,9 @@ function address(s: Scan): number {
   for (let i = 0; i < 4; i++) if (region.to[i]! - region.from[i]! > 3) return 0
   for (let i = 0; i < 4; i++) {
     const length = region.to[i]! - region.from[i]!
-    if (length > 3 || (length > 1 && s.bytes[region.from[i]!] === 48) || octet(i) > 255) return end
+    if (length > 3 || (length > 1 && s.bytes[region.from[i]!] === 48)) return end
+    // `532.123.45.67` may be dialled.
+    if (octet(i) > 255) return i === 0 ? 0 : end
   }
   if (isAddress(s, start, end)) s.hits.add(start, end, ip, 90)
   return region.separator[3] === 47 ? region.to[4]! : end

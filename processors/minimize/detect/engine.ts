@@ -11,7 +11,7 @@ import { alnum, alpha, classes, digit, high, lower, lowered, space, upper } from
 import { digits } from './digits.ts'
 import { forward } from './forward.ts'
 import { mixed } from './mixed.ts'
-import { authority, colons, dashedMac, dottedMac, mail } from './network.ts'
+import { authority, colons, dashedMac, dottedMac, mail, plainMac } from './network.ts'
 import { pair } from './pairs.ts'
 import type { Scan } from './state.ts'
 import {
@@ -23,6 +23,7 @@ import {
   machineReadable,
   mailchimpKey,
   pem,
+  puttyKey,
   telegramToken,
 } from './structured_secrets.ts'
 import { mayBeToken, vendorToken } from './vendor_tokens.ts'
@@ -148,6 +149,7 @@ function prefixed(s: Scan, start: number, end: number): number {
     const next = jsonWebToken(s, start)
     if (next > 0) return next
   }
+  if (b[start] === 80 && b[start + 1] === 117 && b[start + 2] === 84) return puttyKey(s, start)
   return Math.max(vendorToken(s, start), end - start >= 25 ? wallet(s, start, end) : 0)
 }
 
@@ -161,7 +163,7 @@ function letters(s: Scan, start: number, end: number, seen: number): number {
   const next = pair(s, start, end)
   return next > end ? next : Math.max(end, forward(s, start, end))
 }
-const isCodeJoin = (c: number): boolean => c === 32 || c === 45 || c === 46
+const isCodeJoin = (c: number): boolean => c === 32 || c === 45 || c === 46 || c === 37
 
 function lettersAndDigits(s: Scan, start: number, end: number): number {
   const b = s.bytes
@@ -195,6 +197,7 @@ function lettersAndDigits(s: Scan, start: number, end: number): number {
   )
     return Math.max(end, digits(s, start + 2, end))
   if (isTime(s, start, end)) return end
+  if (length === 12 && plainMac(s, start, end)) return end
   // A telling word may end in digits, or begin a key: `pass2=`, `key1`.
   if (length > 34) return end
   const next = mixed(s, start, end)

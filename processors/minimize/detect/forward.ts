@@ -3,7 +3,8 @@
  * (`AB-12-CD`), BIC codes (letters only). The scan stops at the word and looks a little ahead.
  */
 import { alnum, classes, digit, lower, quote, space, upper } from './ascii.ts'
-import { birthAhead, birthWords } from './birth.ts'
+import { birthAhead, birthBefore, birthWords } from './birth.ts'
+import { isBic } from './checks_letters.ts'
 import { far } from './context.ts'
 import { Phrases } from './phrases.ts'
 import { detector } from './registry.ts'
@@ -27,22 +28,20 @@ for (const word of birthWords) words.add(word, 2)
 
 const bic = detector('bic')
 const bicShape = /^[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?$/
-/** ISO 3166 of the countries whose banks have codes: `DOCUMENT` and `SHIPMENT` are none. */
-const countries = new Set(
-  'AD AE AL AM AO AR AT AU AZ BA BB BD BE BG BH BR BY CA CH CL CM CN CO CR CY CZ DE DK DO DZ EC EE EG ES ET FI FR GB GE GH GI GR GT HK HR HU ID IE IL IM IN IQ IR IS IT JE JO JP KE KH KR KW KZ LB LI LK LT LU LV LY MA MC MD MG MK MM MN MO MT MU MV MX MY MZ NA NG NL NO NP NZ OM PA PE PH PK PL PR PS PT PY QA RO RS RU RW SA SE SG SI SK SM SN SV SY TH TJ TM TN TR TT TW TZ UA UG US UY UZ VA VE VN XK YE ZA ZM ZW'.split(
-    ' ',
-  ),
-)
 const plate = detector('vehicle_plate')
 
 /** National forms of plates, over the text with its separators; the first that fits a named country, else the general one. */
 const plates = [
-  { id: detector('uk_vehicle_plate'), shape: /^[A-Z]{2}\d{2} ?[A-Z]{3}$/, country: topicIds.c_uk },
+  {
+    id: detector('uk_vehicle_plate'),
+    shape: /^(?:[A-Z]{2}\d{2}[ -]?[A-Z]{3}|[A-Z]\d{1,3} ?[A-Z]{3}|[A-Z]{3} ?\d{1,3}[A-Z])$/,
+    country: topicIds.c_uk,
+  },
   { id: detector('pl_vehicle_plate'), shape: /^[A-Z]{2,3} ?[A-Z0-9]{4,5}$/, country: topicIds.c_pl },
   { id: detector('tr_vehicle_plate'), shape: /^\d{2} ?[A-Z]{1,3} ?\d{2,4}$/, country: topicIds.c_tr },
   {
     id: detector('in_vehicle_plate'),
-    shape: /^[A-Z]{2}[ -]?\d{1,2}[ -]?[A-Z]{1,3}[ -]?\d{4}$/,
+    shape: /^(?:[A-Z]{2}[ -]?\d{1,2}[ -]?[A-Z]{1,3}|[A-Z]{2,3})[ -]?\d{4}$/,
     country: topicIds.c_in,
   },
   { id: detector('ng_vehicle_plate'), shape: /^[A-Z]{3}[ -]?\d{3}[ -]?[A-Z]{2}$/, country: topicIds.c_ng },
@@ -62,7 +61,7 @@ export function forward(s: Scan, start: number, end: number): number {
   while (entry === 0 && hump > start && (classes[s.bytes[hump]!]! & upper) === 0) hump--
   if (entry === 0 && hump > start) entry = words.word(s.bytes, hump, end)
   if (entry === 0) return 0
-  if (words.meanings[entry]!.includes(2)) return birthAhead(s, end)
+  if (words.meanings[entry]!.includes(2)) return birthAhead(s, end) || birthBefore(s, start)
   let at = end
   while (at < s.to && at - end < aheadMax) {
     const c = s.bytes[at]!
@@ -82,24 +81,26 @@ export function forward(s: Scan, start: number, end: number): number {
 function bicBefore(s: Scan, start: number): number {
   let end = start
   for (let words = 0; words < 5 && start - end < aheadMax * 2; words++) {
-    while (end > s.from && start - end < aheadMax * 2 && (s.bytes[end - 1] === 32 || s.bytes[end - 1] === 40)) end--
+    while (end > s.from && start - end < aheadMax * 2 && isGap(s.bytes[end - 1]!)) end--
     let at = end
     while (at > s.from && end - at < 16 && classes[s.bytes[at - 1]!]! & alnum) at--
     s.hits.steps += end - at + 1
     if (at === end) return 0
     const text = slice(s, at, end)
-    if (words > 0 && bicShape.test(text) && countries.has(text.slice(4, 6))) s.hits.add(at, end, bic, 80)
+    if (words > 0 && bicShape.test(text) && isBic(text)) s.hits.add(at, end, bic, 80)
     if (words > 0 && bicShape.test(text)) return 0
     end = at
   }
   return 0
 }
 
+const isGap = (c: number): boolean => c === 32 || c === 40 || (classes[c]! & quote) !== 0
+
 /** ISO 9362: four letters of the bank, a country, a place, perhaps a branch. */
 function bicAt(s: Scan, at: number): number {
   const end = wordEnd(s, at)
   const text = slice(s, at, end)
-  if (!bicShape.test(text) || !countries.has(text.slice(4, 6))) return 0
+  if (!bicShape.test(text) || !isBic(text)) return 0
   if (s.look(at).distance[topicIds.bic]! > 40) return 0
   s.hits.add(at, end, bic, 88)
   return end

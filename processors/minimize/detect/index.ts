@@ -7,6 +7,7 @@ import { limits } from '../../../src/limits.ts'
 import { project } from './ascii.ts'
 import { topicsOfKey } from './context.ts'
 import { type Stops, scan, scanStops } from './engine.ts'
+import { keyedValue, mayBeCode } from './keyed.ts'
 import { isPlaceholderText } from './placeholder.ts'
 import { isDrawn, looksRandom } from './random.ts'
 import { detector, detectors } from './registry.ts'
@@ -27,14 +28,17 @@ export interface Finding {
 /** What the key of an attribute says about its value: worked out once a key. */
 export interface KeyHint {
   readonly topics: readonly number[]
+  /** Whether the value as a whole may be such a number where nothing in it makes the scan stop (keyed.ts). */
+  readonly isCode: boolean
   readonly secret: SecretKey
   /** Whose keys such a secret is held against. */
   readonly vendor: Vendor | undefined
 }
-export const noHint: KeyHint = { topics: [], secret: SecretKey.None, vendor: undefined }
+export const noHint: KeyHint = { topics: [], isCode: false, secret: SecretKey.None, vendor: undefined }
 export function hintOf(key: string): KeyHint {
   const secret = secretKey(key)
-  return { topics: topicsOfKey(key), secret, vendor: secret === SecretKey.None ? undefined : vendorOfKey(key) }
+  const topics = topicsOfKey(key)
+  return { topics, isCode: mayBeCode(topics), secret, vendor: secret === SecretKey.None ? undefined : vendorOfKey(key) }
 }
 
 const state = new Scan()
@@ -53,6 +57,7 @@ export function scanBytes(bytes: Uint8Array, from: number, to: number, hint: Key
   }
   begin(bytes, from, to, hint)
   if (!scan(state)) return false
+  if (hint.isCode && state.hits.count === 0) keyedValue(state)
   if (hint.secret !== SecretKey.None) wholeSecret(hint)
   if (state.hits.count > 1) state.hits.sort()
   return true

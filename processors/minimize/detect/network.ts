@@ -7,6 +7,7 @@ import { isTemplate } from './placeholder.ts'
 import { looksRandom } from './random.ts'
 import { detector } from './registry.ts'
 import type { Scan } from './state.ts'
+import { topicIds } from './topics.ts'
 
 const email = detector('email')
 const ip = detector('ip')
@@ -243,6 +244,17 @@ export function dottedMac(s: Scan, start: number): number {
     return 0
   return s.byte(start - 1) === 46 ? 0 : macHit(s, start, start + 14)
 }
+
+/** `001122aabbcc` right behind a word such as `mac`. */
+export function plainMac(s: Scan, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if (!hexadecimal[s.bytes[i]!]) return false
+  if (classes[s.byte(start - 1)]! & joiner || classes[s.byte(end)]! & joiner) return false
+  if (s.look(start).distance[topicIds.mac]! > plainMacBytesMax) return false
+  macHit(s, start, end)
+  return true
+}
+/** `mac_address": "`, `hwaddr=`. */
+const plainMacBytesMax = 6
 
 /** All zeros and all ones are no device. */
 function macHit(s: Scan, start: number, end: number): number {

@@ -78,7 +78,7 @@ const cnpj: Check = (c, at) =>
   elevenMinusZero([5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2])(c, at, 13) &&
   elevenMinusZero([6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2])(c, at, 14)
 const krDate: Check = (c, at) => isYymmdd(c, at)
-const krRrn: Check = (c, at) => krDate(c, at, 13) && [1, 2, 3, 4, 9, 0].includes(c[at + 6]! - 48)
+const krRrn: Check = (c, at) => krDate(c, at, 13) && c[at + 6]! >= 49 && c[at + 6]! <= 52
 const krFrn: Check = (c, at) => krDate(c, at, 13) && c[at + 6]! >= 53 && c[at + 6]! <= 56
 const krBrn: Check = (c, at) => {
   const sum = weighted(c, at, [1, 3, 7, 1, 3, 7, 1, 3, 5]) + Math.floor(((c[at + 8]! - 48) * 5) / 10)
@@ -118,14 +118,14 @@ export const world: readonly NumberRule[] = [
   { type: 'us_npi', lengths: [10], check: (c, at) => c[at]! <= 50 && luhnAfter(24)(c, at, 10), topics: ['us_npi'], alone: 'never' },
   { type: 'aba_routing_number', lengths: [9], check: aba, topics: ['aba_routing_number'], alone: 'never' },
   { type: 'ca_sin', lengths: [9], check: (c, at) => c[at]! > 48 && c[at] !== 56 && luhn(c, at, 9), topics: ['ca_sin', 'social_security'], alone: 'never' },
-  { type: 'br_cpf', lengths: [11], check: cpf, topics: ['br_cpf'], alone: 'written', written: ['3.3.3-2'] },
+  { type: 'br_cpf', lengths: [11], check: cpf, topics: ['br_cpf', 'social_security'], alone: 'written', written: ['3.3.3-2'] },
   { type: 'br_cnpj', lengths: [14], check: cnpj, topics: ['br_cnpj'], alone: 'written', written: ['2.3.3/4-2'] },
   { type: 'in_aadhaar', lengths: [12], check: (c, at) => c[at]! > 49 && verhoeff(c, at, 12), topics: ['in_aadhaar', 'national_id'], alone: 'never' },
   { type: 'kr_rrn', lengths: [13], check: krRrn, topics: ['kr_rrn'], alone: 'written', written: ['6-7'] },
   { type: 'kr_frn', lengths: [13], check: krFrn, topics: ['kr_frn'], alone: 'written', written: ['6-7'] },
   { type: 'kr_brn', lengths: [10], check: krBrn, topics: ['kr_brn', 'company_id'], alone: 'written', written: ['3-2-5'] },
   { type: 'th_tnin', lengths: [13], check: thTnin, topics: ['th_tnin', 'national_id'], alone: 'written', written: ['1-4-5-2-1'] },
-  { type: 'tr_national_id', lengths: [11], check: trId, topics: ['tr_national_id', 'national_id'], alone: 'never' },
+  { type: 'tr_national_id', lengths: [11], check: trId, topics: ['tr_national_id', 'national_id', 'social_security'], alone: 'never' },
   { type: 'ng_nin', lengths: [11], check: any, topics: ['ng_nin'], alone: 'never' },
   { type: 'ph_tin', lengths: [9, 12], check: any, topics: ['ph_tin'], alone: 'never' },
   { type: 'ph_umid', lengths: [12], check: any, topics: ['ph_umid'], alone: 'never' },

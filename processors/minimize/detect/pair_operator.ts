@@ -32,11 +32,14 @@ export function operator(s: Scan, from: number, to: number): number {
   // `password -> x`, `password|x`
   if (s.byte(at) === 45 && s.byte(at + 1) === 62) return s.byte(at + 2) === 32 ? at + 3 : at + 2
   if (s.byte(at) === 124 && at === spaceFrom && s.byte(at + 1) > 32) return at + 1
+  // `?=`, `??=`, `||=`: unless it has one already.
+  if ((s.byte(at) === 63 || s.byte(at) === 124) && s.byte(at + 1) === s.byte(at) && s.byte(at + 2) === 61) at += 2
+  else if (s.byte(at) === 63 && s.byte(at + 1) === 61) at++
   const operatorFrom = at
-  while (at - operatorFrom < 3 && (s.byte(at) === 61 || s.byte(at) === 58 || s.byte(at) === 33 || s.byte(at) === 62))
+  while (at - operatorFrom < 4 && (s.byte(at) === 61 || s.byte(at) === 58 || s.byte(at) === 33 || s.byte(at) === 62))
     at++
   if (at > operatorFrom) {
-    if (s.byte(operatorFrom) === 58 && s.byte(operatorFrom + 1) === 58) return -1
+    if (s.byte(operatorFrom) === 58 && s.byte(operatorFrom + 1) === 58 && s.byte(at - 1) !== 61) return -1
     if (s.byte(at - 1) === 33) return -1
     // `password != other`: names, unless it is in quotes.
     const isCompared = s.byte(at - 1) === 61 && (s.byte(at - 2) === 61 || s.byte(at - 2) === 33)
@@ -81,12 +84,26 @@ function besideQuoted(s: Scan, end: number): number {
   if (s.byte(end) === 32 && s.byte(end + 1) === 123) return defaultOf(s, end + 2)
   let at = s.byte(end) === 44 ? end + 1 : end
   while (at - end < 8 && s.byte(at) === 32) at++
+  if (s.byte(end) === 44 && isKey(s, at)) return -1
   if (s.byte(end) !== 44) {
     if (at === end || !isWord(s, at, 'value=')) return -1
     at += 6
   }
   return classes[s.byte(at)]! & quote ? at : -1
 }
+/** `"file":"/etc/passwd","port":7`: what is quoted at `at` is the next key, and the word before the comma a value. */
+function isKey(s: Scan, at: number): boolean {
+  const escaped = s.byte(at) === 92 ? 1 : 0
+  const open = s.byte(at + escaped)
+  if ((classes[open]! & quote) === 0) return false
+  let to = at + escaped + 1
+  while (to - at < keyNameMax && s.byte(to) !== open && s.byte(to) > 31) to++
+  s.hits.steps += to - at
+  if (s.byte(to) !== open) return false
+  return s.byte(to + 1) === 58 || (s.byte(to + 1) === 32 && s.byte(to + 2) === 58)
+}
+const keyNameMax = 128
+
 /** `variable "db_password" {` and in it `default = "x"`. */
 function defaultOf(s: Scan, from: number): number {
   for (let at = from; at - from < defaultBytesMax && s.byte(at) !== 125; at++)

@@ -53,6 +53,7 @@ function ends(s: Scan, at: number, isQuery: boolean, isYaml: boolean): boolean {
   if (c === 60) return s.byte(at + 1) === 47
   if (c === 124) return true
   if (c === 44 || c === 59) return (classes[s.byte(at + 1)]! & (alpha | quote)) !== 0
-  if (c === 125 || c === 93) return at + 1 === s.to || s.byte(at + 1) === 44
+  if (c === 125 || c === 93)
+    return at + 1 === s.to || s.byte(at + 1) === 44 || (classes[s.byte(at + 1)]! & (quote | space)) !== 0
   return c === 92 && (s.byte(at + 1) === 110 || s.byte(at + 1) === 34)
 }

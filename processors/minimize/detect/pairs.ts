@@ -54,6 +54,8 @@ export function pair(s: Scan, start: number, end: number): number {
   if (value.isBare && kind !== SecretKey.Strong) return to
   if (kind === SecretKey.Authorization) return header(s, at, authorization)
   if (kind === SecretKey.Cookie) return header(s, at, cookie)
+  // `password: {"email":…`
+  if (s.byte(at) === 123 && (s.byte(at + 1) === 34 || s.byte(at + 1) === 92)) return at
   readValue(s, behindType(s, at), from)
   return take(s, kind) ? value.to : Math.max(to, at)
 }
@@ -109,7 +111,7 @@ function take(s: Scan, kind: SecretKey): boolean {
   const { from, to, isQuoted, isNatural } = value
   const length = to - from
   if (length < 3 || isPlaceholder(s.bytes, from, to)) return false
-  if (!isQuoted && isExpression(s.bytes, from, to)) return false
+  if (!isQuoted && (isExpression(s.bytes, from, to) || isOpened(s, from, to))) return false
   if (kind === SecretKey.Vendor || kind === SecretKey.Random || kind === SecretKey.Drawn) if (isOfVendor(s)) return true
   if (kind === SecretKey.Vendor) return false
   if (kind === SecretKey.Code) {
@@ -118,19 +120,49 @@ function take(s: Scan, kind: SecretKey): boolean {
     return true
   }
   if (kind === SecretKey.Drawn) {
-    if (!isDrawn(s.bytes, from, to)) return false
+    if (!isLaravel(s, from, to) && !isDrawn(s.bytes, from, to)) return false
     s.hits.add(from, to, generic, 70)
     return true
   }
   if (kind === SecretKey.Random) {
-    if (!looksRandom(s.bytes, from, to, 12) || isReference(s.bytes, from, to)) return false
+    if (!looksRandom(s.bytes, from, to, 12) || isReference(s.bytes, from, to) || isShortHex(s.bytes, from, to))
+      return false
     s.hits.add(from, to, generic, 80)
     return true
   }
   // No more than a space between them: `password 3fG9…`.
-  if (value.isBare && !isQuoted && !isWord(s, value.keyFrom - 4, 'ENV ') && !isDrawn(s.bytes, from, to)) return false
-  if (isNatural && !isQuoted && isPlainWord(s.bytes, from, to) && !hasSpace(s.bytes, from, to)) return false
+  const isNoted = value.isBare && isBareOf(s)
+  if (value.isBare && !isQuoted && !isNoted && !isDrawn(s.bytes, from, to)) return false
+  if (isNatural && !isNoted && !isQuoted && isPlainWord(s.bytes, from, to) && !hasSpace(s.bytes, from, to)) return false
   s.hits.add(from, to, password, 85)
+  return true
+}
+
+/** `(2048 bit)`, and the count of `"hash_pass":2128`: no value of its own. */
+function isOpened(s: Scan, from: number, to: number): boolean {
+  if (s.bytes[from] === 40) return true
+  return to - from < 6 && (classes[s.byte(value.keyTo)]! & quote) !== 0 && allDigits(s.bytes, from, to)
+}
+
+/** Notations that put nothing but a space between: `ENV DB_PASSWORD x`, `machine h login u password x` of netrc. */
+function isBareOf(s: Scan): boolean {
+  if (isWord(s, value.keyFrom - 4, 'ENV ')) return true
+  let at = value.keyFrom - 1
+  if (s.byte(at) !== 32) return false
+  const end = at
+  while (at > s.from && end - at < keyMax && s.bytes[at - 1]! > 32) at--
+  s.hits.steps += end - at
+  return at < end && isWord(s, at - 6, 'login ')
+}
+
+/** `APP_KEY=base64:…` of Laravel. */
+const isLaravel = (s: Scan, from: number, to: number): boolean =>
+  to - from > 46 && isWord(s, from, 'base64:') && looksRandom(s.bytes, from + 7, to, 40)
+
+/** Names of sessions, not keys to them: `[session: 2a5e755afa79]`. */
+function isShortHex(b: Uint8Array, from: number, to: number): boolean {
+  if (to - from > 15) return false
+  for (let i = from; i < to; i++) if ((classes[b[i]!]! & digit) === 0 && !(b[i]! >= 97 && b[i]! <= 102)) return false
   return true
 }
 
@@ -222,7 +254,20 @@ function header(s: Scan, at: number, id: number): number {
   if (to - from < 4 || isPlaceholder(s.bytes, from, to)) return Math.max(at, from)
   // `['authorization', 'cookie']`
   if (s.byte(at - 1) === 44 || (s.byte(at - 1) === 32 && s.byte(at - 2) === 44)) return at
-  if (id === cookie && !s.bytes.subarray(from, Math.min(to, from + 256)).includes(61)) return at
+  if (id === cookie && !isNamed(s, from, to)) return at
   s.hits.add(from, to, id, 88)
   return to
+}
+
+/** A cookie has a name, of the letters of RFC 6265, before its `=`. */
+function isNamed(s: Scan, from: number, to: number): boolean {
+  let at = from
+  while (
+    at < to &&
+    at - from < 256 &&
+    (isKeyByte(s.bytes[at]!) || "!#$%&'*+^`|~:[] ".includes(String.fromCharCode(s.bytes[at]!)))
+  )
+    at++
+  s.hits.steps += at - from
+  return at > from && at < to && s.bytes[at] === 61
 }

@@ -31,7 +31,8 @@ export function looksRandom(b: Uint8Array, from: number, to: number, lengthMin: 
   }
   const different = bits(low) + bits(high)
   if (others * 3 > length || different < 6) return false
-  if ((seen & digit) === 0) return length >= 20 && others === 0 && (turns > 4 || isOneRun(b, from, to))
+  if ((seen & digit) === 0)
+    return length >= 20 && others === 0 && (turns > 4 || isOneRun(b, from, to)) && !isCamelCase(b, from, to)
   if ((seen & alpha) === 0) return false
   return turns >= 2
 }
@@ -47,6 +48,23 @@ export function isDrawn(b: Uint8Array, from: number, to: number): boolean {
     if (i > from && (classes[b[i]!]! & digit) !== (classes[b[i - 1]!]! & digit)) turns++
   }
   return count * 10 >= to - from && turns >= 6
+}
+
+/** `AllowExecutionFromCloudWatch`: of letters of both cases more than half stand in runs of three small ones or more. */
+function isCamelCase(b: Uint8Array, from: number, to: number): boolean {
+  let count = 0
+  let run = 0
+  let capitals = 0
+  for (let i = from; i <= to; i++) {
+    if (i < to && classes[b[i]!]! & lower) {
+      run++
+      continue
+    }
+    if (run > 2) count += run
+    run = 0
+    capitals++
+  }
+  return capitals > 1 && count * 2 > to - from
 }
 
 /** One run of 20 letters or more without a vowel pattern of words: at least 8 different letters. */

@@ -60,11 +60,19 @@ function joined(s: Scan, start: number, last: number): number {
   const isJoint = c === 32 || c === 46 || c === 45 || c === 47 || c === 41
   if (isJoint && (classes[d]! & digit) !== 0) return last + 1
   // ") 688", " (0)96", "-(12": one more of these.
-  if ((c === 41 && (d === 32 || d === 45)) || (c === 32 && d === 40))
+  if ((c === 41 && (d === 32 || d === 45 || d === 47)) || (c === 32 && d === 40))
     return (classes[s.byte(last + 2)]! & digit) === 0 ? 0 : last + 2
   if (c === PERCENT) return isEncodedSpace(s, last) ? last + 3 : 0
-  // "+32(0)88"
-  return c === 40 && d === 48 && s.byte(last + 2) === 41 && s.byte(start - 1) === 43 ? last + 1 : 0
+  // "07/ 182 95 30"
+  if (c === 47 && d === 32 && last - start < 4 && s.bytes[start] === 48)
+    return (classes[s.byte(last + 2)]! & digit) === 0 ? 0 : last + 2
+  return c === 40 && s.byte(start - 1) === 43 ? area(s, last + 1) : 0
+}
+/** "+32(0)88", "+90(207)417": digits in brackets begin at `at`. */
+function area(s: Scan, at: number): number {
+  let to = at
+  while (to - at < 5 && (classes[s.byte(to)]! & digit) !== 0) to++
+  return to > at && s.byte(to) === 41 ? at : 0
 }
 const PERCENT = 37
 

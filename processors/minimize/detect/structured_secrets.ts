@@ -10,6 +10,7 @@ import type { Scan } from './state.ts'
 
 const privateKey = detector('private_key', 'secret')
 const jwt = detector('jwt', 'secret')
+const puttyPrivateKey = detector('putty_private_key', 'secret')
 const mailchimp = detector('mailchimp_key', 'secret')
 const discord = detector('discord_bot_token', 'secret')
 const telegram = detector('telegram_bot_token', 'secret')
@@ -52,6 +53,18 @@ export function pem(s: Scan, start: number): number {
     while (s.byte(at) === 45) at++
   }
   s.hits.add(start, at, privateKey, 99)
+  return at
+}
+
+/** `PuTTY-User-Key-File-2: …` begins at `start`: all lines up to `Private-MAC`, or to the end of the value. */
+export function puttyKey(s: Scan, start: number): number {
+  if (!starts(s, start, 'PuTTY-User-Key-File-')) return 0
+  const last = Math.min(s.to, start + limits.tokenBytesMax * 4)
+  let at = start
+  while (at < last && !starts(s, at, 'Private-MAC')) at++
+  while (at < last && s.bytes[at] !== 10) at++
+  s.hits.steps += at - start
+  s.hits.add(start, at, puttyPrivateKey, 97)
   return at
 }
 

@@ -25,7 +25,7 @@ export const topicWords = {
   driving_licence:
     'driving_licence driving_license driver_licence driver_license drivers_licence drivers_license driver_s_license driver_s_licence driverlicense driverslicense driverlicence driver_lic drivers_lic dl_number dl_no dlnumber rijbewijs rijbewijsnummer permis_conduire permis_de_conduire numero_permis fuhrerschein fuehrerschein fuhrerscheinnummer fuehrerscheinnummer fuhrerausweis permiso_conducir permiso_de_conducir carnet_conducir licencia_conducir patente_guida patente_di_guida patente carta_conducao carta_de_conducao cnh prawo_jazdy prawa_jazdy korkort korkortsnummer forerkort korekort ajokortti license_number licence_number licence_de_conduire rijbewijs_nr patentino licencia_de_conducir carta_de_conducao_numero fuhrerschein_nr driver_id_number korekortnummer forerkortnummer',
   vehicle_plate:
-    'license_plate licence_plate licenseplate licenceplate number_plate numberplate plate_number plate_no plate vehicle_registration vehicle_plate registration_plate vrn vrm kenteken kentekennummer kentekenplaat nummerplaat nummerplaatje plaque plaque_immatriculation immatriculation immatriculee kennzeichen kfz_kennzeichen nummernschild autokennzeichen amtliches_kennzeichen matricula numero_matricula targa numero_targa placa tablica_rejestracyjna rejestracyjny numer_rejestracyjny nr_rejestracyjny rejestracja registreringsnummer regnr nummerskylt nummerplade rekisterinumero rekisterikilpi plaka license_tag',
+    'car_reg reg_plate reg_no car_registration car_s_registration bike_registration bike_s_registration vehicle_s_registration vehicle_reg vehicle_no vehicle_number plates license_plate licence_plate licenseplate licenceplate number_plate numberplate plate_number plate_no plate vehicle_registration vehicle_plate registration_plate vrn vrm kenteken kentekennummer kentekenplaat nummerplaat nummerplaatje plaque plaque_immatriculation immatriculation immatriculee kennzeichen kfz_kennzeichen nummernschild autokennzeichen amtliches_kennzeichen matricula numero_matricula targa numero_targa placa tablica_rejestracyjna rejestracyjny numer_rejestracyjny nr_rejestracyjny rejestracja registreringsnummer regnr nummerskylt nummerplade rekisterinumero rekisterikilpi plaka license_tag',
   health_id:
     'health_id health_number health_card health_insurance healthcare_number medical_record medical_id mrn patient_id patient_number patientnummer krankenversicherungsnummer krankenversichertennummer versichertennummer kvnr assurance_maladie carte_vitale tessera_sanitaria tarjeta_sanitaria zorgverzekering polisnummer numero_utente numer_pacjenta insurance_id numero_securite patient_nr insurance_number medical_record_number mrn_number verzekeringsnummer verzekerdennummer',
   bank_account:
@@ -136,28 +136,28 @@ export const topicWords = {
   ip: 'ip ip_address ipaddress ipaddr client_ip remote_addr remote_ip source_ip address host_ip peer_ip ipv',
 
   // Countries, which only help to choose among types.
-  c_us: 'checking_account checking_account_number savings_account savings_account_number driver_license drivers_license driver_s_license dl_number us usa american u_s united_states california texas florida',
-  c_uk: 'uk british gb england united_kingdom great_britain',
-  c_de: 'reisepassnummer personalausweisnummer ausweisnummer ausweisnr fuehrerscheinnummer german germany deutsch deutscher deutsche deutschland reisepass personalausweis ausweis fuhrerschein fuehrerschein fuhrerscheinnummer perso kennzeichen',
-  c_es: 'numero_pasaporte spanish spain espanol espana pasaporte numero_de_pasaporte',
-  c_it: 'numero_passaporto italian italy italiano italiana italia passaporto patente_guida patente_di_guida carta_identita carta_di_identita targa numero_di_passaporto carta_d_identita',
-  c_pl: 'numer_paszportu numer_rejestracyjny polish poland polski paszport paszportu prawo_jazdy prawa_jazdy dowod dowodu dowod_osobisty rejestracyjny pl rejestracja tablica_rejestracyjna',
-  c_fr: 'numero_passeport french france francais passeport fr carte_identite numero_de_passeport',
-  c_be: 'belgian belgium belgisch belgische belge belgique belgie',
-  c_nl: 'kentekennummer rijbewijsnummer dutch netherlands nederlands nederlandse nl holland kenteken paspoort rijbewijs paspoortnummer',
-  c_kr: 'korean korea south_korea kr republic_of_korea',
-  c_in: 'indian india in_vehicle indian_vehicle',
-  c_ph: 'philippine philippines filipino ph',
-  c_za: 'south_african south_africa za rsa sa',
-  c_tr: 'turkish turkey plaka tr',
-  c_ng: 'nigerian nigeria ng',
+  c_us: 'checking_account checking_account_number savings_account savings_account_number driver_license drivers_license driver_s_license dl_number us usa american u_s united_states california texas florida us_passport us_id_card us_identity us_driving us_driver us_vehicle us_plate us_license_plate',
+  c_uk: 'uk british gb england united_kingdom great_britain uk_passport uk_id_card uk_identity uk_driving uk_driver uk_vehicle uk_plate uk_license_plate',
+  c_de: 'reisepassnummer personalausweisnummer ausweisnummer ausweisnr fuehrerscheinnummer german germany deutsch deutscher deutsche deutschland reisepass personalausweis ausweis fuhrerschein fuehrerschein fuhrerscheinnummer perso kennzeichen de_passport de_id_card de_identity de_driving de_driver de_vehicle de_plate de_license_plate',
+  c_es: 'numero_pasaporte spanish spain espanol espana pasaporte numero_de_pasaporte es_passport es_id_card es_identity es_driving es_driver es_vehicle es_plate es_license_plate',
+  c_it: 'numero_passaporto italian italy italiano italiana italia passaporto patente_guida patente_di_guida carta_identita carta_di_identita targa numero_di_passaporto carta_d_identita it_passport it_id_card it_identity it_driving it_driver it_vehicle it_plate it_license_plate',
+  c_pl: 'numer_paszportu numer_rejestracyjny polish poland polski paszport paszportu prawo_jazdy prawa_jazdy dowod dowodu dowod_osobisty rejestracyjny pl rejestracja tablica_rejestracyjna pl_passport pl_id_card pl_identity pl_driving pl_driver pl_vehicle pl_plate pl_license_plate',
+  c_fr: 'numero_passeport french france francais passeport fr carte_identite numero_de_passeport fr_passport fr_id_card fr_identity fr_driving fr_driver fr_vehicle fr_plate fr_license_plate',
+  c_be: 'belgian belgium belgisch belgische belge belgique belgie be_passport be_id_card be_identity be_driving be_driver be_vehicle be_plate be_license_plate',
+  c_nl: 'kentekennummer rijbewijsnummer dutch netherlands nederlands nederlandse nl holland kenteken paspoort rijbewijs paspoortnummer nl_passport nl_id_card nl_identity nl_driving nl_driver nl_vehicle nl_plate nl_license_plate',
+  c_kr: 'korean korea south_korea kr republic_of_korea kr_passport kr_id_card kr_identity kr_driving kr_driver kr_vehicle kr_plate kr_license_plate',
+  c_in: 'indian india in_vehicle indian_vehicle in_passport in_id_card in_identity in_driving in_driver in_vehicle in_plate in_license_plate',
+  c_ph: 'philippine philippines filipino ph ph_passport ph_id_card ph_identity ph_driving ph_driver ph_vehicle ph_plate ph_license_plate',
+  c_za: 'south_african south_africa za rsa sa za_passport za_id_card za_identity za_driving za_driver za_vehicle za_plate za_license_plate',
+  c_tr: 'turkish turkey plaka tr tr_passport tr_id_card tr_identity tr_driving tr_driver tr_vehicle tr_plate tr_license_plate',
+  c_ng: 'nigerian nigeria ng ng_passport ng_id_card ng_identity ng_driving ng_driver ng_vehicle ng_plate ng_license_plate',
 
   version: 'version ver versions release firmware build revision driver sdk agent v kernel upgraded upgrade',
   counter:
     'seq sequence offset size bytes timestamp ts time epoch ms ns us count hash pid tid port length lag seed span trace blk block inode cursor nonce ratio elapsed duration',
   // Words that say that a number is no identifier of a person.
   not_phone:
-    'id ids order invoice ticket build version ts timestamp time epoch bytes size offset length port pid tid count duration ms seq sequence number_of revision rev commit sha hash checksum seed serial sku isbn issue page line job batch block partition uid gid inode tracking transaction txn case ref reference amount total price',
+    'account account_id accountid id ids order invoice ticket build version ts timestamp time epoch bytes size offset length port pid tid count duration ms seq sequence number_of revision rev commit sha hash checksum seed serial sku isbn issue page line job batch block partition uid gid inode tracking transaction txn case ref reference amount total price',
 } as const
 
 export type Topic = keyof typeof topicWords

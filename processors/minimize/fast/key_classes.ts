@@ -35,7 +35,7 @@ export function classOf(
     case 'generalize':
       return type === 'ip' && (treatment.coarseness.ipv4 ?? 24) === 24 ? KeyClass.Network : KeyClass.Unknown
     case 'scan':
-      if (hint.secret !== 0 || (encoding !== 'none' && encoding !== 'percent')) return KeyClass.Unknown
+      if (hint.secret !== 0 || hint.isCode || (encoding !== 'none' && encoding !== 'percent')) return KeyClass.Unknown
       if (hint.topics.length === 0) return encoding === 'none' ? KeyClass.Scan : KeyClass.ScanEncoded
       return encoding === 'none' ? KeyClass.ScanWithTopics : KeyClass.Unknown
     case 'mask': {

@@ -131,6 +131,16 @@ sha512_crypt_hash          6\${c1-16}\${c86}                           noseypark
 sha512_rounds_hash         6$rounds={d4-9}\${c1-16}\${c86}             noseyparker:pwhash.4
 sha256_rounds_hash         5$rounds={d4-9}\${c1-16}\${c43}             noseyparker:pwhash.3
 yescrypt_hash              y\${c2-12}\${c1-86}\${c43}
+gost_yescrypt_hash         gy\${c2-12}\${c1-86}\${c43}
+openshift_user_token       sha256~{t43}                                gitleaks:openshift-user-token
+rsa_private_key_base64     LS0tLS1CRUdJTiBSU0EgUFJJVkFURSB{B40-8000}   noseyparker:pem.2
+ec_private_key_base64      LS0tLS1CRUdJTiBFQyBQUklWQVRFIEtFWS0{B40-8000} noseyparker:pem.2
+private_key_base64         LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0{B40-8000}   noseyparker:pem.2
+dsa_private_key_base64     LS0tLS1CRUdJTiBEU0EgUFJJVkFURSB{B40-8000}   noseyparker:pem.2
+ssh_private_key_base64     LS0tLS1CRUdJTiBPUEVOU1NIIFBSSVZBVEUg{B40-8000} noseyparker:pem.2
+pgp_private_key_base64     LS0tLS1CRUdJTiBQR1AgUFJJVkFURSB{B40-8000}
+encrypted_key_base64       LS0tLS1CRUdJTiBFTkNSWVBURUQgUFJJVkFURS{B40-8000}
+putty_private_key          PuTTY-User-Key-File-{d1}                    seen:public-code
 argon2id_hash              argon2id$v={d1-3}$m={x3-40},t={d1-3},p={d1-3}\${B8-90}\${B20-180}
 argon2i_hash               argon2i$v={d1-3}$m={x3-40},t={d1-3},p={d1-3}\${B8-90}\${B20-180}
 `

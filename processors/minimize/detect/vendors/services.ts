@@ -10,7 +10,7 @@ stripe_webhook_secret      whsec_{b32-64}                              seen:publ
 stripe_prod_key            sk_prod_{a10-247}                           gitleaks:stripe-access-token
 square_access_token        sq0atp-{t22}                                gitleaks:square-access-token
 square_oauth_secret        sq0csp-{t43}                                trufflehog:squareapp
-square_token               EAAA{t60}                                   gitleaks:square-access-token
+square_token               EAAA{b60}                                   gitleaks:square-access-token
 paypal_braintree_token     access_token$production\${l16}\${h32}
 paypal_sandbox_token       access_token$sandbox\${l16}\${h32}
 adyen_api_key              AQE{b100-400}
@@ -133,6 +133,12 @@ voiceflow_key              VF.DM.{h24}.{a16-60}                        truffleho
 telnyx_key                 KEY{H32}_{t22}                              trufflehog:telnyx
 zapier_webhook             hooks.zapier.com/hooks/catch/{l4-30}        trufflehog:zapierwebhook
 zapier_numbered_webhook    hooks.zapier.com/hooks/catch/{d4-10}/{l4-20} trufflehog:zapierwebhook
+slack_webhook_url          hooks.slack.com/services/{c43-56}           gitleaks:slack-webhook-url
+slack_workflow_url         hooks.slack.com/workflows/{c43-56}          gitleaks:slack-webhook-url
+slack_trigger_url          hooks.slack.com/triggers/{c43-56}           gitleaks:slack-webhook-url
+onfido_token               api_live.{t11}.{t32}
+onfido_ca_token            api_live_ca.{t11}.{t32}
+onfido_us_token            api_live_us.{t11}.{t32}
 slack_any_webhook          hooks.slack.com/services/T{a8-12}/B{a8-12}/{a20-30} gitleaks:slack-webhook-url
 xai_any_key                xai-{t70-90}                                trufflehog:xai
 `
