@@ -17,6 +17,7 @@ describe('a key says what its whole value is', () => {
     ['bic', 'DEUTDEFF', 'bic'],
     ['dob', 'June 19, 1952', 'birth_date'],
     ['passportNo', 'ab1234567', 'passport'],
+    ['governmentId', 'ab1234567', 'gov_id'],
     ['de_passport', 'C01X00T44', 'de_passport'],
     ['it_id_card', '1234567ab', 'it_id_card'],
   ])('%s', (key, value, type) => expect(types(value, key)).toEqual([`${type}:${value}`]))
