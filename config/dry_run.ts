@@ -38,6 +38,7 @@ export async function dryRun(loaded: LoadedConfig, config: GatewayConfig): Promi
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} }
 const noKey = { id: '00000000', key: new Uint8Array(32) }
+const nobody = { state: 'live', ref: '' } as const
 
 function hosts({ connectors }: GatewayConfig) {
   const policies = [...connectors.values()].map(({ policy }) => policy)
@@ -47,6 +48,7 @@ function hosts({ connectors }: GatewayConfig) {
     metrics: new Metrics(),
     purposes: createPurposes(policies.length > 0 ? known : undefined),
     hashKeys: { current: () => noKey },
+    subjects: { of: () => nobody },
     nowMs: Date.now,
     dataDir: tmpdir(),
   }

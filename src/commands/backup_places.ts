@@ -12,7 +12,7 @@ import { ConfigError } from '../errors.ts'
 import { openKeyHolder } from '../keys/operations.ts'
 import { openSigner, signerFromText } from '../keys/signature.ts'
 import { withConfig, withDataDir } from './common.ts'
-import { keyOptions, keysDirOf } from './key_place.ts'
+import { collectKeysFolder, keyOptions, keysDirOf } from './key_place.ts'
 
 export interface BackupFlags {
   readonly config?: string[]
@@ -34,7 +34,11 @@ export const withJob = (command: Command): Command =>
 export const withKeys = (command: Command): Command =>
   withJob(command)
     .option('--keys <folder>', 'the keys folder that opens the backups; without it the one of the data directory')
-    .option('--gateway-keys <folder>', "a keys folder of a gateway, for its subjects' secrets; repeat it", collect)
+    .option(
+      '--gateway-keys <folder>',
+      "a keys folder of a gateway, for its subjects' secrets; repeat it",
+      collectKeysFolder,
+    )
     .option('--trust <signer>', 'whose backups are believed: ed25519:…, as `backup keys` prints it; repeat it', collect)
 
 export interface Kept {

@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline'
 import type { Command } from 'commander'
 import { decryptStream, noCounts } from '../keys/decrypt.ts'
 import { openInput, withConfig, withDataDir } from './common.ts'
-import { keyOptions, keysDirOf } from './key_place.ts'
+import { collectKeysFolder, keyOptions, keysDirOf } from './key_place.ts'
 
 interface DecryptOptions {
   readonly dataDir: string
@@ -12,15 +12,17 @@ interface DecryptOptions {
   readonly gatewayKeys?: readonly string[]
 }
 
-const collect = (value: string, before: string[] = []): string[] => [...before, value]
-
 export function decryptCommand(program: Command): void {
   const command = program
     .command('decrypt [file]')
     .description('open sealed values (cose:…) in the JSON lines that `query` prints; every value read is logged first')
     .requiredOption('--reason <text>', 'why you read this; it is written to the access log')
     .option('--who <name>', 'who reads, where the system user is not the person; the system user is logged too')
-    .option('--gateway-keys <folder>', "a gateway's keys folder whose key store is read too; may be repeated", collect)
+    .option(
+      '--gateway-keys <folder>',
+      "a gateway's keys folder whose key store is read too; may be repeated",
+      collectKeysFolder,
+    )
   withDataDir(withConfig(command)).action(decrypt)
 }
 

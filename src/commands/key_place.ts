@@ -1,5 +1,7 @@
 /** The keys folder of a data directory as the decrypt side's verbs open it: who guards its keys is in providers.yaml. */
+import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { InvalidArgumentError } from 'commander'
 import { readProviders } from '../../config/keys.ts'
 import { ConfigRefused } from '../../config/problem.ts'
 import { openProvider } from '../keys/kms/providers.ts'
@@ -25,4 +27,18 @@ export async function keyOptions(
     wrapWith: read.wrapWith,
     providers: await Promise.all(read.providers.map((section) => openProvider(section, process.env))),
   }
+}
+
+/** What a keys folder of a gateway, or a copy of what is needed of it, has one of. */
+const inside = ['worker', 'epochs', 'subjects', 'subjects.json', 'recipients']
+
+/** An option's keys folder of a gateway; it may be repeated. What is none would open nothing, and find nobody. */
+export function collectKeysFolder(value: string, before: string[] = []): string[] {
+  if (inside.some((name) => existsSync(join(value, name)))) return [...before, value]
+  const below = join(value, 'keys')
+  throw new InvalidArgumentError(
+    inside.some((name) => existsSync(join(below, name)))
+      ? `The keys are in ${below}.`
+      : 'It takes the keys folder of a gateway: DATA_DIRECTORY/keys.',
+  )
 }

@@ -29,7 +29,7 @@ import { tryProvider } from '../keys/wrapping.ts'
 import { encodeValue } from '../otlp/value.ts'
 import { parseDurationMs } from '../units.ts'
 import { loadAccepted, positiveInteger, readInput, withConfig, withDataDir, withFormat, writeNamed } from './common.ts'
-import { keyOptions, keysDirOf, type Place, providersFileOf } from './key_place.ts'
+import { collectKeysFolder, keyOptions, keysDirOf, type Place, providersFileOf } from './key_place.ts'
 
 interface Use {
   readonly tenant?: string
@@ -215,6 +215,13 @@ const expiring = (flags: DestroyFlags) => ({
   isHeld: (tenant: string) => flags.exceptTenant?.includes(tenant) ?? false,
 })
 
+/** What all that was given says: `--expired --tenant` are that tenant's expired keys. */
+const isChosen = ({ id, tenant, state }: ListedKey, flags: DestroyFlags): boolean =>
+  (flags.id?.includes(id) ?? true) &&
+  (flags.tenant === undefined || tenant === flags.tenant) &&
+  (!flags.expired || state === 'expired') &&
+  !flags.exceptTenant?.includes(tenant)
+
 function destroyCommand(keys: Command): void {
   const command = keys
     .command('destroy')
@@ -222,7 +229,7 @@ function destroyCommand(keys: Command): void {
     .option('--id <key>', 'this key; may be repeated', collect)
     .option('--tenant <name>', 'every key of this tenant')
     .option('--expired', 'every key whose retention is over')
-    .option('--except-tenant <name>', 'with --expired: not of this tenant, for a legal hold; may be repeated', collect)
+    .option('--except-tenant <name>', 'not of this tenant, for a legal hold; may be repeated', collect)
     .requiredOption('--reason <text>', 'why; written to the access log')
     .option('--who <name>', 'who, where the system user is not the person')
     .option('--yes', 'do it; without, what would be destroyed is listed')
@@ -233,14 +240,16 @@ function destroyCommand(keys: Command): void {
       if (held.length > 0) remark(`${held.length} keys stay: their tenants are excepted.`)
       return
     }
+    if (flags.id === undefined && flags.tenant === undefined && !flags.expired) {
+      throw new ConfigError(
+        'which keys?',
+        [],
+        'Give --id, --tenant or --expired; with more than one, keys that are all of it go.',
+      )
+    }
     const holder = await openKeyHolder(keysDirOf(flags), await keyOptions(flags))
     const alive = listKeys(holder, Date.now()).filter(({ state }) => state !== 'destroyed')
-    const chosen = alive.filter(
-      (key) =>
-        flags.id?.includes(key.id) ||
-        key.tenant === flags.tenant ||
-        (flags.expired && key.state === 'expired' && !flags.exceptTenant?.includes(key.tenant)),
-    )
+    const chosen = alive.filter((key) => isChosen(key, flags))
     const unknown = flags.id?.find((id) => !chosen.some((key) => key.id === id))
     if (unknown !== undefined) throw new ConfigError(`there is no key ${unknown}`, [], 'See: douane keys list')
     if (!flags.yes) {
@@ -286,7 +295,7 @@ function checkCommand(keys: Command): void {
   const command = keys
     .command('check')
     .description('opens every epoch key in the key store, so that a lost key shows today and not when it is needed')
-    .option('--gateway-keys <folder>', "a gateway's keys folder; may be repeated", collect)
+    .option('--gateway-keys <folder>', "a gateway's keys folder; may be repeated", collectKeysFolder)
   withDataDir(command).action(async (flags: Place & { gatewayKeys?: string[] }) => {
     const holder = await openKeyHolder(keysDirOf(flags), await keyOptions(flags))
     const check = await checkKeys(holder, flags.gatewayKeys)

@@ -11,7 +11,7 @@ import { limits } from '../limits.ts'
 import { parseCondition } from '../ottl/checker.ts'
 import { toSql } from '../ottl/sql.ts'
 import { loadAccepted, moment, positiveInteger, withConfig, withDataDir } from './common.ts'
-import { keyOptions, keysDirOf } from './key_place.ts'
+import { collectKeysFolder, keyOptions, keysDirOf } from './key_place.ts'
 import { openAudit } from './query_audit.ts'
 import { storeOf } from './stores.ts'
 
@@ -36,8 +36,6 @@ interface QueryOptions {
   readonly format?: string
 }
 
-const collect = (value: string, before: string[] = []): string[] => [...before, value]
-
 export function queryCommand(program: Command): void {
   const command = program
     .command('query')
@@ -54,7 +52,7 @@ export function queryCommand(program: Command): void {
     .option('--follow', 'go on with what is stored from now on; what is there already needs --since or --limit')
     .option('--as <reader>', 'with the rights of this reader of `store roles`; without it, of log_admin')
     .option('--decrypt', 'open sealed values, with the keys of this data directory; needs --reason')
-    .option('--gateway-keys <folder>', "for --decrypt: a gateway's keys folder too; may be repeated", collect)
+    .option('--gateway-keys <folder>', "for --decrypt: a gateway's keys folder too; may be repeated", collectKeysFolder)
     .option('--reason <text>', 'why, for the access audit')
     .option('--who <name>', 'who reads, where the system user is not the person; the system user is logged too')
     .addOption(

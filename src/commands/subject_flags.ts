@@ -4,6 +4,7 @@ import { Option } from 'commander'
 import { ConfigError } from '../errors.ts'
 import type { Asked } from '../subjects/request.ts'
 import { loadAccepted, readInput, withConfig, withDataDir } from './common.ts'
+import { collectKeysFolder } from './key_place.ts'
 
 export interface SubjectFlags {
   readonly config?: string[]
@@ -25,7 +26,11 @@ export const withPerson = (command: Command): Command =>
     .requiredOption('--tenant <tenant>', "whose records: the person's tenant")
     .requiredOption('--id <id>', 'the person, as records name him; - reads it from standard input')
     .addOption(new Option('--region <region>', 'only stores in this region; repeat it').argParser(collect))
-    .option('--gateway-keys <folder>', 'a keys folder of another gateway that met the person; repeat it', collect)
+    .option(
+      '--gateway-keys <folder>',
+      'a keys folder of another gateway that met the person; repeat it',
+      collectKeysFolder,
+    )
     .option(
       '--attribute <path>',
       'another attribute that names people, such as log.attributes["user.name"]; repeat it',

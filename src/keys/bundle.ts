@@ -69,7 +69,7 @@ function readCounter(path: string): number {
 
 /** The bundle in a text. Throws `KeyError` unless it is whole, signed by `trust` and not expired. */
 export function openBundle(text: string, trust: string, nowMs: number, path = 'the bundle'): Bundle {
-  const bundle = parseDocument<Bundle>(text, 'douane-bundle/1', path)
+  const bundle = parseDocument<Bundle>(text, 'douane-bundle/1', path, 'Take it from the decrypt side again.')
   if (!isSignedBy(bundle, signerFromText(trust))) {
     throw new KeyError(
       `${path} is not signed by the pinned signer`,

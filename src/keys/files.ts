@@ -163,6 +163,7 @@ export function parseDocument<Document extends { format: string }>(
   text: string,
   format: Document['format'],
   path: string,
+  fix = 'Restore it from a backup.',
 ): Document {
   let document: Document | undefined
   try {
@@ -171,7 +172,7 @@ export function parseDocument<Document extends { format: string }>(
     document = undefined
   }
   if (document?.format !== format) {
-    throw new KeyError(`${path} is damaged or is no ${format} file`, 'Restore it from a backup.')
+    throw new KeyError(`${path} is damaged or is no ${format} file`, fix)
   }
   return document
 }

@@ -5,6 +5,8 @@
  * Destroying is written to the access audit before it happens, leaves a signed tombstone, and cannot be undone: the
  * backups of the keys folder decide how final it is.
  */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { KeyError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { AccessLog } from './audit.ts'
@@ -49,8 +51,19 @@ export async function openKeyHolder(dir: string, options: HolderOptions = {}): P
   const all = [...(local ? [local] : []), ...(options.providers ?? [])]
   const providers = new Map(all.map((provider) => [provider.name, provider]))
   const kms = providers.get(options.wrapWith ?? 'local')
-  if (!signer || !kms) throw new KeyError(`there are no keys in ${dir}`, 'Make them: douane keys init')
+  if (!signer || !kms) throw noKeysIn(dir)
   return { dir, signer, folder: new RecipientFolder(dir, signer), kms, providers }
+}
+
+/** Also said of a gateway that seals to a bundle: to make keys there would help nobody. */
+function noKeysIn(dir: string): KeyError {
+  const missing = `there are no keys in ${dir}`
+  return existsSync(join(dir, 'bundle-seen'))
+    ? new KeyError(
+        `${missing}: this gateway seals to a bundle`,
+        'Run it on the decrypt side, with its --data-dir; where keys of gateways are needed, add --gateway-keys.',
+      )
+    : new KeyError(missing, 'Make them: douane keys init')
 }
 
 /** Makes what a keys folder needs; what is there stays. Gives the holder and the text that gateways pin. */
@@ -109,7 +122,8 @@ export function rotateKey(holder: KeyHolder, use: Omit<RecipientSlot, 'period'>,
   return makeRecipient(holder.folder, holder.kms, slot, nowMs)
 }
 
-export type KeyState = 'in use' | 'ahead' | 'past' | 'expired' | 'destroyed'
+/** `replaced`: by `keys rotate`; it opens what it sealed. */
+export type KeyState = 'in use' | 'ahead' | 'replaced' | 'past' | 'expired' | 'destroyed'
 export interface ListedKey extends RecipientSlot {
   readonly id: string
   readonly state: KeyState
@@ -119,26 +133,42 @@ export interface ListedKey extends RecipientSlot {
 
 export function listKeys(holder: Pick<KeyHolder, 'folder'>, nowMs: number): ListedKey[] {
   const { folder } = holder
-  return [...folder.list()].flatMap(({ period, id, destroyed }) => {
+  const found = [...folder.list()]
+  const newest = new Map<string, number>()
+  for (const { id } of found) {
+    const [slot, generation] = partsOf(id)
+    newest.set(slot, Math.max(newest.get(slot) ?? 0, generation))
+  }
+  return found.flatMap(({ period, id, destroyed }) => {
     const document = destroyed ? folder.tombstone(period, id) : folder.read(period, id)
-    return document ? [listed(document, nowMs, destroyed)] : []
+    const [slot, generation] = partsOf(id)
+    return document ? [listed(document, nowMs, destroyed, generation < newest.get(slot)!)] : []
   })
 }
 
-function listed(document: RecipientDocument | Tombstone, nowMs: number, destroyed: boolean): ListedKey {
+function partsOf(id: string): [slot: string, generation: number] {
+  const [slot = '', generation] = id.split('-')
+  return [slot, Number(generation)]
+}
+
+function listed(
+  document: RecipientDocument | Tombstone,
+  nowMs: number,
+  isDestroyed: boolean,
+  isReplaced: boolean,
+): ListedKey {
   const { id, tenant, region, retention } = document
   const period = periodOf(document.period, retention)
   const expiresMs = periodExpiryMs(period, retention)
-  const state = destroyed
-    ? 'destroyed'
-    : nowMs >= expiresMs
-      ? 'expired'
-      : nowMs >= period.endMs
-        ? 'past'
-        : nowMs < period.startMs
-          ? 'ahead'
-          : 'in use'
-  return { id, tenant, region, retention, period: period.name, state, ...(Number.isFinite(expiresMs) && { expiresMs }) }
+  const stateOf = (): KeyState => {
+    if (isDestroyed) return 'destroyed'
+    if (nowMs >= expiresMs) return 'expired'
+    if (nowMs >= period.endMs) return 'past'
+    if (isReplaced) return 'replaced'
+    return nowMs < period.startMs ? 'ahead' : 'in use'
+  }
+  const expiry = Number.isFinite(expiresMs) && { expiresMs }
+  return { id, tenant, region, retention, period: period.name, state: stateOf(), ...expiry }
 }
 
 /** Destroys private halves, after it has written down why. Gives the signed receipts. */

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { z } from 'zod'
+import { builtIn } from '../../config/built_in.ts'
 import { dryRun } from '../../config/dry_run.ts'
 import { loadConfig } from '../../config/load.ts'
 import { type ExporterComponent, exporter, type ProcessorComponent, processor } from '../../src/contract.ts'
@@ -54,4 +55,21 @@ service:
     'a.yaml:8:23 exporters.sender/1.header: this header is not yours to set',
   ])
   expect(closed).toBe(1)
+})
+
+test('what components take from the gateway is there, keys of people too', async () => {
+  const paths = written({
+    'a.yaml': `receivers: { otlp: { protocols: { http: } } }
+processors:
+  encrypt: { fields: [log.body], subject: 'log.attributes["enduser.id"]', index: true }
+  minimize: {}
+exporters: { file: { path: out.jsonl } }
+service:
+  pipelines:
+    logs: { receivers: [otlp], processors: [minimize, encrypt], exporters: [file] }
+`,
+  })
+  const loaded = loadConfig([paths['a.yaml']!], { env: {}, registries: builtIn })
+  expect(told(loaded)).toEqual([])
+  expect(told({ problems: await dryRun(loaded, loaded.config!) })).toEqual([])
 })

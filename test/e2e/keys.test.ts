@@ -1,8 +1,9 @@
 /** A decrypt side and two gateways, as processes: the gateways seal to its bundle, it reads what both sealed. */
 import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { decrypted, decryptSide, gatewayOf, type Side, tell, written } from './decrypt_side.ts'
-import { cleanUp } from './gateway.ts'
+import { decrypted, decryptSide, environment, gatewayOf, type Side, tell, use, written } from './decrypt_side.ts'
+import { cleanUp, temporaryFolder } from './gateway.ts'
 import { jsonHere, runHere } from './here.ts'
 
 let side: Side
@@ -48,5 +49,56 @@ describe('a decrypt side and two gateways', () => {
     const closed = await decrypted(side, texts[0]!, [both[0]!.keys], wrong)
     expect([closed.code, closed.stdout]).toEqual([3, ''])
     expect(closed.stderr).toMatch(/passphrase does not open.*DOUANE_KEYS_PASSPHRASE/s)
+  })
+})
+
+describe('what a key holder gets wrong is told with what to do', () => {
+  const keys = (...args: string[]) => runHere(['keys', ...args], environment)
+
+  it('a folder that is no keys folder of a gateway, or one above it', async () => {
+    const away = join(temporaryFolder(), 'away')
+    const missing = await decrypted(side, '{}\n', [away])
+    expect([missing.code, missing.stdout]).toEqual([2, ''])
+    expect(missing.stderr).toContain('It takes the keys folder of a gateway: DATA_DIRECTORY/keys.')
+    const above = await decrypted(side, '{}\n', [side.dir])
+    expect(above.code).toBe(2)
+    expect(above.stderr).toContain(`The keys are in ${join(side.dir, 'keys')}.`)
+  })
+
+  it('keys of a gateway that seals to a bundle are not made there', async () => {
+    const { running, folder } = await gatewayOf(side)
+    await running.stop()
+    const { code, stderr } = await keys('list', '--data-dir', join(folder, 'state'))
+    expect(code).toBe(3)
+    expect(stderr).toContain('this gateway seals to a bundle')
+    expect(stderr).toContain('Run it on the decrypt side')
+  })
+
+  it('what is destroyed has to be said, and is all of what was said', async () => {
+    const dir = temporaryFolder()
+    const place = ['--data-dir', dir]
+    await keys('init', ...use, '--periods', '2', ...place)
+    const nothing = await keys('destroy', '--reason', 'r', '--yes', ...place)
+    expect(nothing.code).toBe(1)
+    expect(nothing.stderr).toContain('which keys?')
+    // Of acme nothing is expired: what is expired of acme is nothing.
+    const both = await keys('destroy', '--expired', '--tenant', 'acme', '--reason', 'r', '--yes', ...place)
+    expect([both.code, both.stdout]).toEqual([0, ''])
+    const excepted = await keys(
+      'destroy',
+      '--tenant',
+      'acme',
+      '--except-tenant',
+      'acme',
+      '--reason',
+      'r',
+      '--yes',
+      ...place,
+    )
+    expect([excepted.code, excepted.stdout]).toEqual([0, ''])
+    const listed = await jsonHere(['keys', 'list', ...place])
+    expect(listed.map(({ state }) => state)).toEqual(['in use', 'ahead'])
+    const { stdout } = await keys('destroy', '--tenant', 'acme', '--reason', 'r', '--yes', ...place)
+    expect(stdout.trim().split('\n')).toHaveLength(2)
   })
 })
