@@ -4,6 +4,9 @@
  * While a transaction is under way, other batches arrive. The next connection that is free takes all of them, up to a
  * bound: one transaction, one wait for the disk and one COPY for each partition serve them all, and PostgreSQL's work to
  * begin a COPY is shared. A batch that comes alone goes alone, at once.
+ *
+ * While all connections are taken, the rows of one more group are made, and wait: a connection that becomes free has
+ * something to send at once.
  */
 import type { Batch, Outcome } from '../../src/contract.ts'
 import { limits } from '../../src/limits.ts'
@@ -13,8 +16,11 @@ export interface Sending {
   readonly signal: AbortSignal
 }
 
-/** Stores these together and never rejects: one outcome for each, in their order. */
-type Store = (group: readonly Sending[]) => Promise<readonly Outcome[]>
+/**
+ * Stores these together and never rejects: one outcome for each, in their order. `connection` resolves once a connection
+ * is there for them, until all have their outcome.
+ */
+type Store = (group: readonly Sending[], connection: () => Promise<void>) => Promise<readonly Outcome[]>
 
 interface Waiting extends Sending {
   answer(outcome: Outcome): void
@@ -24,7 +30,11 @@ export class BatchLine {
   readonly #store: Store
   readonly #connections: number
   #waiting: Waiting[] = []
-  #busy = 0
+  /** Groups that have no outcome yet. */
+  #begun = 0
+  /** Those that have a connection, and those that wait for one. */
+  #connected = 0
+  readonly #ready: (() => void)[] = []
   #isCalled = false
 
   constructor(connections: number, store: Store) {
@@ -45,16 +55,34 @@ export class BatchLine {
     this.#isCalled = true
     setImmediate(() => {
       this.#isCalled = false
-      while (this.#busy < this.#connections && this.#waiting.length > 0) void this.#go(this.#take())
+      while (this.#begun <= this.#connections && this.#waiting.length > 0) void this.#go(this.#take())
     })
   }
 
   async #go(group: readonly Waiting[]): Promise<void> {
-    this.#busy++
-    const outcomes = await this.#store(group)
-    this.#busy--
+    let connected = false
+    this.#begun++
+    const outcomes = await this.#store(group, async () => {
+      await this.#connection()
+      connected = true
+    })
+    this.#begun--
+    if (connected) this.#release()
     for (const [i, { answer }] of group.entries()) answer(outcomes[i]!)
     this.#call()
+  }
+
+  #connection(): Promise<void> {
+    if (this.#connected === this.#connections) return new Promise((resolve) => this.#ready.push(resolve))
+    this.#connected++
+    return Promise.resolve()
+  }
+
+  /** To whoever waits longest. */
+  #release(): void {
+    const next = this.#ready.shift()
+    if (next) next()
+    else this.#connected--
   }
 
   #take(): Waiting[] {

@@ -81,12 +81,21 @@ export class RowEncoder {
     this.#clear()
     this.#find = shelves
     this.#storedMicros = storedMicros
-    memory ??= new RowMemory()
-    memory.begin(storedMicros)
+    holder = undefined
   }
 
-  /** Encodes a batch, behind those that were added before: all in one go. Throws `WireError`. */
+  /** Takes over the program's memory, which another encoder may have used since. */
+  #hold(): void {
+    if (holder === this) return
+    holder = this
+    memory ??= new RowMemory()
+    memory.begin(this.#storedMicros)
+    for (const pile of this.#piles.values()) pile.keptAt = memory.keep(pile.columns)
+  }
+
+  /** Encodes a batch, behind those that were added before. Throws `WireError`. */
   add(body: Uint8Array): Added {
+    this.#hold()
     const before = { rows: this.rows, refused: this.refused, expired: this.expired }
     this.#source = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
     this.#isLoaded = memory!.load(this.#source)
@@ -341,8 +350,9 @@ export class RowEncoder {
   }
 }
 
-/** One for all encoders: an encoder that has begun a batch ends it. */
+/** One for all encoders, which take turns batch by batch. */
 let memory: RowMemory | undefined
+let holder: RowEncoder | undefined
 /** Sheets that are kept for the next batch. */
 const spareSheetsMax = 64
 const ownKeys: Record<OwnColumn, Buffer> = {

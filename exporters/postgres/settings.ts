@@ -18,6 +18,9 @@ const settings: Record<string, string> = {
   max_wal_size: '1GB',
   min_wal_size: '80MB',
   checkpoint_timeout: '15min',
+  // Changes are written while rows come, by a process of its own: whoever commits then has little left to wait for.
+  wal_buffers: '32MB',
+  wal_writer_delay: '10ms',
   io_method: 'sync',
   max_worker_processes: '4',
   max_parallel_workers_per_gather: '1',

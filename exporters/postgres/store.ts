@@ -5,6 +5,7 @@
  * for any of them, each gets one of its own. One that comes again gets the first one's answer. Where PostgreSQL
  * refuses a row (not a connection, not a disk: the row itself), that row is left out and counted.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import pg from 'pg'
 import type { Batch, Counter, Exporter, Host, Outcome } from '../../src/contract.ts'
 import { DependencyError, WireError } from '../../src/errors.ts'
@@ -14,10 +15,16 @@ import { BatchWriter, ensurePartition, isRowError } from './batch_writer.ts'
 import type { StoreOptions } from './options.ts'
 import { RetentionSchedule } from './retention_schedule.ts'
 import { checkWriter, ensureRoles, isOwner } from './roles.ts'
-import { RowEncoder } from './rows.ts'
+import { type Added, RowEncoder } from './rows.ts'
 import { checkVersion, migrate } from './schema.ts'
 import type { Sheet } from './sheet.ts'
 import { Shelves, shelfKey } from './shelves.ts'
+
+/** The rows of a transaction are made. */
+interface Made {
+  readonly storedMicros: number
+  readonly added: readonly Added[]
+}
 
 /** Partitions that are known to be there. More than this many and the knowledge goes. */
 const knownShelvesMax = 10_000
@@ -46,7 +53,7 @@ export class PostgresStore implements Exporter {
     this.#options = options
     this.#host = host
     this.#schema = pg.escapeIdentifier(options.schema)
-    this.#line = new BatchLine(options.max_connections, (group) => this.#sendTogether(group))
+    this.#line = new BatchLine(options.max_connections, (group, connection) => this.#sendTogether(group, connection))
     this.#counters = {
       stored: host.counter('postgres_stored_records', 'Records stored in PostgreSQL.'),
       expired: host.counter('postgres_expired_records', 'Records not stored: older than their retention on arrival.'),
@@ -121,28 +128,48 @@ export class PostgresStore implements Exporter {
   }
 
   /** Through one connection. An attempt that is cut short takes the others of its group along: they come again. */
-  async #sendTogether(group: readonly Sending[]): Promise<Outcome[]> {
+  async #sendTogether(group: readonly Sending[], connection: () => Promise<void>): Promise<Outcome[]> {
     const all = (outcome: Outcome): Outcome[] => group.map(() => outcome)
-    if (!this.#pool || !this.#access) return all(unavailable('the store is not open'))
+    const batches = group.map(({ batch }) => batch)
     const signal = group.length === 1 ? group[0]!.signal : AbortSignal.any(group.map(({ signal }) => signal))
     let client: pg.PoolClient | undefined
     let broken = false
     const cutShort = () => client && cut(client)
     const encoder = this.#encoders.pop() ?? new RowEncoder()
     try {
+      const made = await this.#make(batches, encoder)
+      await connection()
+      if (!this.#pool || !this.#access) return all(unavailable('the store is not open'))
       await orAborted(this.#access.ready(), signal)
       client = await this.#pool.connect()
       signal.addEventListener('abort', cutShort)
       if (signal.aborted) return all(unavailable('the attempt was cut short'))
-      const batches = group.map(({ batch }) => batch)
-      return (await this.#storeTogether(client, batches, encoder)) ?? (await this.#storeEach(client, batches, encoder))
+      const outcomes = made && (await this.#storeTogether(client, batches, encoder, made))
+      return outcomes ?? (await this.#storeEach(client, batches, encoder))
     } catch (error) {
       broken = isConnectionError(error)
       return all(outcomeOf(error))
     } finally {
       signal.removeEventListener('abort', cutShort)
       client?.release(broken || signal.aborted)
-      if (this.#encoders.length < this.#options.max_connections) this.#encoders.push(encoder)
+      if (this.#encoders.length <= this.#options.max_connections) this.#encoders.push(encoder)
+    }
+  }
+
+  /** Other work goes on between the batches. Undefined: one of them is no request. */
+  async #make(batches: readonly Batch[], encoder: RowEncoder): Promise<Made | undefined> {
+    const { shelves, storedMicros } = this.#now()
+    const added: Added[] = []
+    encoder.begin(shelves, storedMicros)
+    try {
+      for (const { body } of batches) {
+        if (added.length > 0) await nextTurn()
+        added.push(encoder.add(body))
+      }
+      return { storedMicros, added }
+    } catch (error) {
+      if (error instanceof WireError) return undefined
+      throw error
     }
   }
 
@@ -151,23 +178,17 @@ export class PostgresStore implements Exporter {
     client: pg.PoolClient,
     batches: readonly Batch[],
     encoder: RowEncoder,
+    { storedMicros, added }: Made,
   ): Promise<Outcome[] | undefined> {
-    if (batches.length === 1) return undefined
-    const { shelves, storedMicros } = this.#now()
+    const left = added.map(({ expired, refused }) => expired + refused)
+    const lines = added.map(({ rows }, i) => ({ id: batches[i]!.id, rows, left: left[i]! }))
     try {
-      encoder.begin(shelves, storedMicros)
-      const added = batches.map(({ body }) => encoder.add(body))
       const write = new BatchWriter(client, this.#schema, '', storedMicros)
-      const lines = added.map(({ rows, expired, refused }, i) => ({
-        id: batches[i]!.id,
-        rows,
-        left: expired + refused,
-      }))
       await write.all(encoder, await this.#leaves(client, encoder.sheets), lines)
-      return added.map(({ rows, expired, refused }) => this.#account(rows, expired, expired + refused))
+      return added.map(({ rows, expired }, i) => this.#account(rows, expired, left[i]!))
     } catch (error) {
       const code = errorCode(error)
-      if (error instanceof WireError || code === noTable || isRowError(code)) return undefined
+      if (code === noTable || isRowError(code)) return undefined
       throw error
     }
   }

@@ -20,7 +20,13 @@ const jsonAt = ['body_json', 'attributes', 'resource', 'scope'].map((name) => lo
 /** The rows of a batch, by partition: columns as bytes, JSON as its text. */
 function rowsOf(body: Buffer) {
   const encoder = new RowEncoder()
-  encoder.encode(body, new Shelves((purpose) => (purpose === 'support' ? '1mo' : '18mo'), nowMs), nowMs * 1000)
+  encoder.encode(body, shelves(), nowMs * 1000)
+  return written(encoder)
+}
+
+const shelves = () => new Shelves((purpose) => (purpose === 'support' ? '1mo' : '18mo'), nowMs)
+
+function written(encoder: RowEncoder) {
   const { rows, refused, expired, counter } = encoder
   const sheets = encoder.sheets.map(({ shelf, rows, rowStarts }) => {
     const bytes = rows.bytes.subarray(0, rows.at)
@@ -224,4 +230,27 @@ test('a damaged batch does no harm to the next one', () => {
     }
     expect(rowsOf(body)).toEqual(whole)
   }
+})
+
+test('encoders that take turns do not disturb each other', () => {
+  const random = seeded(3)
+  const bodies = Array.from({ length: 24 }, (_, i) => {
+    const tenant = `tenant-${i % 5}`
+    const records = Array.from({ length: 5 }, () => record(i % 3 ? 'support' : 'usage', {}, tenant))
+    return encodeRequest(i % 2 ? randomRequest(random) : requestOf(records))
+  })
+  const alone = [0, 1, 2].map((first) => {
+    const encoder = new RowEncoder()
+    encoder.begin(shelves(), (nowMs + first) * 1000)
+    for (let i = first; i < bodies.length; i += 3) encoder.add(bodies[i]!)
+    return written(encoder)
+  })
+  const encoders = alone.map((_, first) => {
+    const encoder = new RowEncoder()
+    encoder.begin(shelves(), (nowMs + first) * 1000)
+    return encoder
+  })
+  for (const [i, body] of bodies.entries()) encoders[i % 3]!.add(body)
+  expect(encoders.map(written)).toEqual(alone)
+  expect(alone.reduce((sum, { rows }) => sum + rows, 0)).toBeGreaterThan(40)
 })
