@@ -5,7 +5,7 @@
  * window of whole chunks is offered to the rules of its length. What ordinary logs are full of is left out first:
  * dates, versions, floats, parts of longer ids.
  */
-import { alnum, alpha, classes, joiner, upper } from './ascii.ts'
+import { alnum, alpha, classes, digit, joiner, upper } from './ascii.ts'
 import { isCounted, ownKey } from './beside.ts'
 import { dateAt } from './birth.ts'
 import { isMonthDay, number } from './checks.ts'
@@ -52,6 +52,8 @@ const { not_phone: notPhone, birth_date: birthTopic, counter } = topicIds
 
 /** Looks at the region that begins with the digits in [start, end). Returns where to go on. */
 export function digits(s: Scan, start: number, end: number): number {
+  const after = s.byte(end) === DOT ? plainAddress(s, start) : 0
+  if (after > 0) return after
   gather(s, start, end)
   const total = region.offset[region.chunks]!
   const last = region.to[region.chunks - 1]!
@@ -158,6 +160,30 @@ function isWritten(rule: Rule, i: number, j: number): boolean {
   })
 }
 
+const DOT = 46
+const SLASH = 47
+/** Of the address at hand. */
+const octets = new Uint8Array(4)
+
+/** `192.168.7.9` with no mask, letter or further number behind it. Returns where to go on; 0 = it takes a closer look. */
+function plainAddress(s: Scan, start: number): number {
+  const { bytes } = s
+  let at = start
+  for (let n = 0; n < 4; n++, at++) {
+    if (n > 0 && s.byte(at - 1) !== DOT) return 0
+    const first = at
+    let value = 0
+    for (; at < s.to && at - first < 4 && classes[bytes[at]!]! & digit; at++) value = value * 10 + bytes[at]! - 48
+    if (at === first || value > 255 || (at - first > 1 && (bytes[first] === 48 || at - first > 3))) return 0
+    octets[n] = value
+  }
+  const end = at - 1
+  const next = s.byte(end)
+  if (classes[next]! & alpha || ((next === DOT || next === SLASH) && classes[s.byte(end + 1)]! & digit)) return 0
+  if (isAddress(s, start, end)) s.hits.add(start, end, ip, 90)
+  return end
+}
+
 /** An IPv4 address, or the version or OID that looks like one. Returns where to go on; 0 = neither. */
 function address(s: Scan): number {
   let dots = 0
@@ -191,9 +217,9 @@ const octet = (i: number): number => {
 
 /** Loopback, unspecified, masks, multicast and the metadata address are nobody's; versions are no addresses. */
 function isAddress(s: Scan, start: number, end: number): boolean {
-  const first = octet(0)
+  const first = octets[0]!
   if (first === 0 || first === 127 || first >= 224) return false
-  if (first === 169 && octet(1) === 254 && octet(2) === 169) return false
+  if (first === 169 && octets[1] === 254 && octets[2] === 169) return false
   const before = s.byte(start - 1)
   if (classes[before]! & (alnum | joiner) || (before === 46 && classes[s.byte(start - 2)]! & alnum)) return false
   if (classes[s.byte(end)]! & (alpha | joiner) && classes[s.byte(end + 1)]! & alnum) return false
@@ -215,7 +241,7 @@ function followsVersion(s: Scan, start: number): boolean {
 
 /** `Chrome/119.0.0.0`: a name with a capital before the slash, or zeros behind. */
 function isProduct(s: Scan, slash: number): boolean {
-  if (octet(2) === 0 && octet(3) === 0) return true
+  if (octets[2] === 0 && octets[3] === 0) return true
   let at = slash
   while (at > s.from && slash - at < 40 && classes[s.bytes[at - 1]!]! & alpha) at--
   return (classes[s.bytes[at]!]! & upper) !== 0
