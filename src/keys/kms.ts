@@ -128,6 +128,12 @@ function checkedRoot(root: LocalRoot, secret: Buffer): KeyObject {
   return privateKey
 }
 
+function readRoot(path: string): LocalRoot {
+  const root = readDocument<LocalRoot>(path, 'douane-local-kms/1')
+  if (!root) throw new KeyError(`${path} is gone`, 'Restore it from a backup.')
+  return root
+}
+
 /** Opens the local provider; makes its root pair when there is none and `make` is asked for. */
 export async function openLocalKms(
   folder: string,
@@ -140,17 +146,18 @@ export async function openLocalKms(
     root = readDocument<LocalRoot>(path, 'douane-local-kms/1')
   }
   if (!root) return undefined
-  const found = root
+  // Nothing of the private half stays in memory where nobody opens anything: it is read when it is needed.
+  const { public: rootPublic, scrypt: sealedWith } = root
   let privateKey: Promise<KeyObject> | undefined
-  const wrapNow = (blob: Uint8Array, context: string): Buffer => wrapTo(found.public, blob, context)
+  const wrapNow = (blob: Uint8Array, context: string): Buffer => wrapTo(rootPublic, blob, context)
   return {
     name: 'local',
-    rootPublic: found.public,
-    hasPassphrase: found.scrypt !== undefined,
+    rootPublic,
+    hasPassphrase: sealedWith !== undefined,
     wrapNow,
     wrap: (blob, context) => Promise.resolve(wrapNow(blob, context)),
     async unwrap(wrapped, context) {
-      privateKey ??= openRoot(found, options)
+      privateKey ??= openRoot(readRoot(path), options)
       return hpkeOpen(await privateKey, wrapInfo, canonical(context), wrapped)
     },
   }
