@@ -20,7 +20,7 @@ import { batchIdHeader, headersOption, requestHeaders, tlsOptions, userAgent } f
 
 const url = (what: string) =>
   z
-    .url({ protocol: /^https?$/, error: 'not a http:// or https:// URL' })
+    .url({ protocol: /^https?$/, error: 'not a http:// or https:// URL', abort: true })
     .refine((text) => new URL(text).username === '', { error: 'holds a user name: put credentials in headers' })
     .describe(what)
 

@@ -35,7 +35,7 @@ import { type Authenticator, type AuthFailure, bearerToken, type Credentials, ty
 
 const algorithms = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const
 
-const httpsUrl = z.url({ protocol: /^https?$/ }).refine((url) => {
+const httpsUrl = z.url({ protocol: /^https?$/, error: 'not a https:// URL', abort: true }).refine((url) => {
   const { protocol, hostname } = new URL(url)
   return protocol === 'https:' || ['localhost', '127.0.0.1', '[::1]'].includes(hostname)
 }, 'must be https, but for this machine itself')
