@@ -60,6 +60,8 @@ export interface SetAside {
   purgeDeadLetters(which: Which): Promise<number>
 }
 
+const none = { error: 'there is no dead letter with this id' }
+
 export function setAsideRoutes(app: FastifyInstance, setAside: SetAside): void {
   app.get('/v1/quarantine', () => setAside.quarantine())
   app.post('/v1/quarantine/release', () => setAside.release())
@@ -70,15 +72,20 @@ export function setAsideRoutes(app: FastifyInstance, setAside: SetAside): void {
   })
   app.get<{ Params: { id: string } }>('/v1/dead-letters/:id', async ({ params }, reply) => {
     const found = await setAside.inspect(params.id)
-    if (found.length === 0) return reply.code(404).send({ error: 'there is no dead letter with this id' })
+    if (found.length === 0) return reply.code(404).send(none)
     return { dead_letters: found }
   })
-  app.post<{ Body: Which | null }>('/v1/dead-letters/retry', async ({ body }) => ({
-    batches: await setAside.retryDeadLetters(body ?? {}),
-  }))
-  app.post<{ Body: Which | null }>('/v1/dead-letters/purge', async ({ body }) => ({
-    batches: await setAside.purgeDeadLetters(body ?? {}),
-  }))
+  for (const [verb, work] of [
+    ['retry', (which: Which) => setAside.retryDeadLetters(which)],
+    ['purge', (which: Which) => setAside.purgeDeadLetters(which)],
+  ] as const) {
+    app.post<{ Body: Which | null }>(`/v1/dead-letters/${verb}`, async ({ body }, reply) => {
+      const batches = await work(body ?? {})
+      // Who names some means them: a slip of the pen must not look as if it were done.
+      if (batches === 0 && body?.ids !== undefined) return reply.code(404).send(none)
+      return { batches }
+    })
+  }
 }
 
 /** What this process has set aside. */

@@ -81,6 +81,11 @@ test('dead letters are listed without payload, sent again, and purged', async ()
     douane('dead-letters', 'retry', '--destination', 'otlp_http/none', '--data-dir', one.dataDir),
   ).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('otlp_http/home') })
 
+  // A slip of the pen does not look as if it were done.
+  for (const verb of ['retry', 'purge']) {
+    expect(await one.ask(`/v1/dead-letters/${verb}`, { ids: ['nothing'] })).toMatchObject({ status: 404 })
+  }
+
   const other = await douane('dead-letters', 'retry', '--destination', 'otlp_http/central', '--data-dir', one.dataDir)
   expect(JSON.parse(other.stdout)).toEqual({ batches: 0 })
   home.status = 200
