@@ -9,6 +9,7 @@ import type { KeyObject } from 'node:crypto'
 import { join } from 'node:path'
 import type { Log } from '../../contract.ts'
 import { limits } from '../../limits.ts'
+import { freeAtOnce } from './buffers.ts'
 import { type Disk, type DiskFile, diskErrorCode } from './disk.ts'
 import {
   type FrameHeader,
@@ -99,13 +100,16 @@ export type FrameRead =
   | { is: 'damaged'; next: number; last: boolean }
 
 const windowBytes = 256 * 1024
+/** A window that became larger than this is given back when it is not needed any more. */
+const keptBytesMax = 1024 * 1024
 
 /** Reads frames of one segment at a time. Not for concurrent calls. */
 export class FrameReader {
   readonly #disk: Disk
   #segment: Segment | undefined
   #file: DiskFile | undefined
-  #buffer = Buffer.allocUnsafeSlow(windowBytes)
+  /** Made when it is first needed: most queues are never read from the disk. */
+  #buffer: Buffer = Buffer.alloc(0)
   #start = 0
   #length = 0
 
@@ -161,9 +165,8 @@ export class FrameReader {
   async #window(offset: number, length: number, end: number): Promise<number> {
     if (offset >= this.#start && offset + length <= this.#start + this.#length) return offset - this.#start
     const needed = Math.max(Math.min(length, end - offset), 0)
-    if (needed > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(needed)
-    else if (this.#buffer.length > windowBytes && needed <= windowBytes)
-      this.#buffer = Buffer.allocUnsafeSlow(windowBytes)
+    const isLarge = this.#buffer.length > keptBytesMax && needed <= keptBytesMax
+    if (needed > this.#buffer.length || isLarge) this.#resize(needed)
     // Never beyond what is durable: the writer may be in the middle of the bytes behind.
     const wanted = Math.min(this.#buffer.length, end - offset)
     this.#start = offset
@@ -174,6 +177,14 @@ export class FrameReader {
       this.#length += read
     }
     return 0
+  }
+
+  /** In steps, so that frames of about the same size need one buffer. What was read before is gone. */
+  #resize(needed: number): void {
+    let bytes = windowBytes
+    while (bytes < needed && bytes < keptBytesMax) bytes *= 2
+    freeAtOnce([this.#buffer])
+    this.#buffer = Buffer.allocUnsafeSlow(Math.max(bytes, needed))
   }
 
   /** Looks for the next frame header at or behind `offset`. */
