@@ -172,8 +172,13 @@ export const isBic: TextCheck = (t) => bankCountries.has(t.slice(4, 6))
 /** The same of any country and length: beside a word that says so. */
 export const isIbanAnywhere: TextCheck = (t) =>
   /^[A-Z]{2}\d{2}[A-Z0-9]{10,30}$/.test(t) && remainder97(t.slice(0, 4), remainder97(t.slice(4))) === 1
+/** Countries whose account numbers are digits only: `be2255c0d5d81f5b` is the id of a span. */
+const digitsOnly = new Set(
+  'AE AT BA BE CZ DE DK EE ES FI FO GL HR HU IL IS LT LY ME MN NO PL PT RS SD SE SI SK TN VA XK'.split(' '),
+)
 /** ISO 13616: length of the country, check digits 02–98, MOD 97-10 of the rotated text. */
 export const iban: TextCheck = (t) =>
   ibanLength.get(t.slice(0, 2)) === t.length &&
+  !(digitsOnly.has(t.slice(0, 2)) && /[A-Z]/.test(t.slice(4))) &&
   /^..(?:0[2-9]|[1-8]\d|9[0-8])/.test(t) &&
   remainder97(t.slice(0, 4), remainder97(t.slice(4))) === 1

@@ -242,7 +242,10 @@ export function dottedMac(s: Scan, start: number): number {
     classes[s.byte(start - 1)]! & (alnum | joiner)
   )
     return 0
-  return s.byte(start - 1) === 46 ? 0 : macHit(s, start, start + 14)
+  // `|cddf.cebe.cbeb|`: the text beside a hex dump.
+  let hasDigit = false
+  for (let i = 0; i < 14; i++) hasDigit ||= (classes[s.byte(start + i)]! & digit) !== 0
+  return s.byte(start - 1) === 46 || !hasDigit ? 0 : macHit(s, start, start + 14)
 }
 
 /** `001122aabbcc` right behind a word such as `mac`. */

@@ -108,7 +108,7 @@ const any: Check = () => true
 
 // biome-ignore format: one identifier a line, to be read as a table
 export const world: readonly NumberRule[] = [
-  { type: 'credit_card', lengths: [15, 16], check: commonCard, topics: ['credit_card'], alone: 'always' },
+  { type: 'credit_card', lengths: [15, 16], check: commonCard, topics: ['credit_card'], alone: 'written', written: ['16', '15', '4~4~4~4', '4~6~5', '4~4~4~3'] },
   { type: 'credit_card', lengths: [12, 13, 14, 15, 16, 17, 18, 19], check: isCard, topics: ['credit_card'], alone: 'written', written: ['4~6~4', '4~4~4~4~3'] },
   { type: 'credit_card', lengths: [12, 13, 14, 15, 16, 17, 18, 19], check: luhn, topics: ['credit_card'], alone: 'never' },
   { type: 'be_id_card', lengths: [12], check: (c, at) => (number(c, at, at + 10) % 97 || 97) === number(c, at + 10, at + 12), topics: ['id_card', 'national_id'], alone: 'written', written: ['3-7-2'] },

@@ -40,6 +40,8 @@ export function operator(s: Scan, from: number, to: number): number {
     at++
   if (at > operatorFrom) {
     if (s.byte(operatorFrom) === 58 && s.byte(operatorFrom + 1) === 58 && s.byte(at - 1) !== 61) return -1
+    // `arn:aws:secretsmanager:eu-west-1:123456789012:secret:name`
+    if (s.byte(from - 1) === 58 && (classes[s.byte(from - 2)]! & digit) !== 0) return -1
     if (s.byte(at - 1) === 33) return -1
     // `password != other`: names, unless it is in quotes.
     const isCompared = s.byte(at - 1) === 61 && (s.byte(at - 2) === 61 || s.byte(at - 2) === 33)
@@ -50,7 +52,7 @@ export function operator(s: Scan, from: number, to: number): number {
   }
   // `twilio token - 'x'`
   if (s.byte(at) === 45 && s.byte(at + 1) === 32 && at > spaceFrom && classes[s.byte(at + 2)]! & quote) return at + 2
-  if (closed) return isListed(s, from) ? -1 : besideQuoted(s, spaceFrom)
+  if (closed) return isListed(s, from) || (classes[s.byte(from - 1)]! & quote) === 0 ? -1 : besideQuoted(s, spaceFrom)
   if (at === spaceFrom) return -1
   // A column of a table: no ports, options, or words of a heading.
   if (s.byte(spaceFrom) === 9) return isColumn(s, at) ? at : -1
@@ -72,10 +74,11 @@ function isColumn(s: Scan, at: number): boolean {
   return (seen & (seen - 1)) !== 0 && seen !== (lower | upper) && seen !== (lower | joiner)
 }
 
-/** `"md5", "password", "scram"`: one of a list of words. */
+/** `"md5", "password", "scram"`, `["password", "code"]`: one of a list of words. */
 function isListed(s: Scan, from: number): boolean {
   let at = from - 2
   if (s.byte(at) === 32) at--
+  if (s.byte(at) === 91) return true
   return s.byte(at) === 44 && (classes[s.byte(at - 1)]! & quote) !== 0
 }
 

@@ -6,7 +6,7 @@
  * value taken: quoted to its quote, unquoted to what ends it in that notation. All look-ahead is bounded.
  */
 import { limits } from '../../../src/limits.ts'
-import { alpha, classes, digit, lowered, quote, textOf, token } from './ascii.ts'
+import { alpha, classes, digit, lowered, quote, space, textOf, token } from './ascii.ts'
 import { commandLine } from './command_line.ts'
 import { isWord, operator } from './pair_operator.ts'
 import { readValue, value } from './pair_value.ts'
@@ -26,6 +26,7 @@ const keyMax = 64
 const vendorKeyMin = 20
 const vendorKeyMax = 128
 const typeBytesMax = 40
+const indentMax = 12
 
 /** A telling word lies in [start, end). Returns where to go on. */
 export function pair(s: Scan, start: number, end: number): number {
@@ -131,6 +132,7 @@ function take(s: Scan, kind: SecretKey): boolean {
     return true
   }
   // No more than a space between them: `password 3fG9…`.
+  if (isQuoted && s.byte(value.keyTo) === 32 && isObject(s)) return false
   const isNoted = value.isBare && isBareOf(s)
   if (value.isBare && !isQuoted && !isNoted && !isDrawn(s.bytes, from, to)) return false
   if (isNatural && !isNoted && !isQuoted && isPlainWord(s.bytes, from, to) && !hasSpace(s.bytes, from, to)) return false
@@ -144,11 +146,19 @@ function isOpened(s: Scan, from: number, to: number): boolean {
   return to - from < 6 && (classes[s.byte(value.keyTo)]! & quote) !== 0 && allDigits(s.bytes, from, to)
 }
 
+/** `secrets "db-credentials" not found`: the name of an object of Kubernetes. */
+function isObject(s: Scan): boolean {
+  if (!/^secrets?$/i.test(textOf(s.bytes, value.keyFrom, value.keyTo))) return false
+  const at = value.to + (s.byte(value.to) === 92 ? 3 : 2)
+  return ['not ', 'is ', 'already', 'does ', 'was ', 'in '].some((word) => isWord(s, at, word))
+}
+
 /** Notations that put nothing but a space between: `ENV DB_PASSWORD x`, `machine h login u password x` of netrc. */
 function isBareOf(s: Scan): boolean {
   if (isWord(s, value.keyFrom - 4, 'ENV ')) return true
   let at = value.keyFrom - 1
-  if (s.byte(at) !== 32) return false
+  while (value.keyFrom - at < indentMax && classes[s.byte(at)]! & space && classes[s.byte(at - 1)]! & space) at--
+  if ((classes[s.byte(at)]! & space) === 0) return false
   const end = at
   while (at > s.from && end - at < keyMax && s.bytes[at - 1]! > 32) at--
   s.hits.steps += end - at

@@ -38,6 +38,8 @@ export function phone(s: Scan, context: Context, own: number): number {
     start--
   }
   if (hasPlus) start -= isEncoded ? 3 : 1
+  // `0/51536/+99627 200`: counters of HAProxy.
+  if (hasPlus && s.byte(start - 1) === 47) return end
   if (
     total < 6 ||
     (total === 6 && region.chunks < 2) ||

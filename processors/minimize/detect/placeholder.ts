@@ -8,10 +8,10 @@ const words = new Set(
 )
 
 const template =
-  /^(?:@[<${[]|@[A-Za-z_]+$|@Microsoft\.KeyVault|<%|\$_|(?:vault|ssm|env|file|akv|azurekeyvault|gcpsm|awssm|secretsmanager):|(?:ref\+\w+|op|sm|vault|gsm|secret):\/\/|arn:aws|projects\/[^/]+\/secrets\/|!(?:vault|Ref|Sub|GetAtt|ENV|env|secret|reference)\b|\[(?:FILTERED|REDACTED|MASKED|HIDDEN|SECRET|PASSWORD)\b|\$\{|\$\(|\$[A-Z_]+$|\$[a-z_]+(?:$|\/|::)|\{\{|<[^>]*>$|%[({]|#\{|%[A-Za-z_]+%$|\[[A-Za-z_ ]+\]$|@@|process\.env|os\.environ|\*+$|\*\*[A-Za-z ]+\*\*$|x{4,}$|X{4,}$|\.{3,}|-+$|…)/
+  /^(?:@[<${[]|@[A-Za-z_]+$|@Microsoft\.KeyVault|<%|\\?\$_|(?:vault|ssm|env|file|akv|azurekeyvault|gcpsm|awssm|secretsmanager):|(?:ref\+\w+|op|sm|vault|gsm|secret):\/\/|arn:aws|projects\/[^/]+\/secrets\/|!(?:vault|Ref|Sub|GetAtt|ENV|env|secret|reference)\b|\[(?:FILTERED|REDACTED|MASKED|HIDDEN|SECRET|PASSWORD)\b|\$\{|\$\(|\$[A-Z_]+(?:$|\/)|\$[a-z_]+(?:$|\/|::)|\{\{|<[^>]*>$|%[({]|#\{|%[A-Za-z_]+%$|\[[A-Za-z_ ]+\]$|@@|process\.env|os\.environ|\*+$|\*\*[A-Za-z ]+\*\*$|x{4,}$|X{4,}$|\.{3,}|-+$|…)/
 /** `HIDDEN_DUE_TO_SECURITY_REASONS`, `REPLACE_WITH_TOKEN`, `SampleSessionToken`, `ghp_xxxxxxxx`, a nil UUID. */
 const sample =
-  /^(?:(?:HIDDEN|REDACTED|REMOVED|MASKED|CENSORED|OMITTED|REPLACE|INSERT|ENTER|YOUR|CHANGE)_[A-Z\d_]+|(?:replace|insert|enter)[_-][a-z_-]+|(?:Sample|Example|Dummy|Your|sample|example|dummy|your)(?:[A-Z][a-z]+)+|[A-Za-z]{2,6}[_-]([*.#])\1{5,}|0{8}-0{4}-0{4}-0{4}-0{12}|anonymous@)$/
+  /^(?:(?:HIDDEN|REDACTED|REMOVED|MASKED|CENSORED|OMITTED|REPLACE|INSERT|ENTER|YOUR|CHANGE)_[A-Z\d_]+|(?:replace|insert|enter)[_-][a-z_-]+|(?:Sample|Example|Dummy|Your|sample|example|dummy|your)(?:[A-Z][a-z]+)+|[A-Za-z]{2,6}[_-]([*.#])\1{5,}|0{8}-0{4}-0{4}-0{4}-0{12}|anonymous@|(?:\\u263a)+)$/
 /** What is encrypted already: eyaml, Jasypt, SOPS; and fingerprints of keys, which are public. */
 const harmless = /^(?:ENC\[|ENC\(|\$ANSIBLE_VAULT|(?:[\da-f]{2}:){15,}[\da-f]{2}$|SHA256:|MD5:)/i
 const already = /^(?:hmac:[0-9a-f]{8}:|cose:|<[a-z_]+>|%3C[a-z_]+%3E)/

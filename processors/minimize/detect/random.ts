@@ -34,7 +34,7 @@ export function looksRandom(b: Uint8Array, from: number, to: number, lengthMin: 
   if ((seen & digit) === 0)
     return length >= 20 && others === 0 && (turns > 4 || isOneRun(b, from, to)) && !isCamelCase(b, from, to)
   if ((seen & alpha) === 0) return false
-  return turns >= 2
+  return turns >= 2 && !(others === 0 && isNumberedName(b, from, to))
 }
 
 /** One piece of at least 24 letters and digits (`_` and `-` too), drawn at random: no path, no list, no name with a number. */
@@ -48,6 +48,17 @@ export function isDrawn(b: Uint8Array, from: number, to: number): boolean {
     if (i > from && (classes[b[i]!]! & digit) !== (classes[b[i - 1]!]! & digit)) turns++
   }
   return count * 10 >= to - from && turns >= 6
+}
+
+/** `VisualEditor0`, `Stmt1538161409`: words, each with a capital at most at its start, and a number. */
+function isNumberedName(b: Uint8Array, from: number, to: number): boolean {
+  let at = from
+  for (; at < to && classes[b[at]!]! & alpha; at++)
+    if (classes[b[at]!]! & upper && (at + 2 >= to || (classes[b[at + 1]!]! & classes[b[at + 2]!]! & lower) === 0))
+      return false
+  if (at - from < 4) return false
+  while (at < to && classes[b[at]!]! & digit) at++
+  return at === to
 }
 
 /** `AllowExecutionFromCloudWatch`: of letters of both cases more than half stand in runs of three small ones or more. */

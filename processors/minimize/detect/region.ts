@@ -58,7 +58,7 @@ function joined(s: Scan, start: number, last: number): number {
   const c = s.bytes[last]!
   const d = s.bytes[last + 1]!
   const isJoint = c === 32 || c === 46 || c === 45 || c === 47 || c === 41
-  if (isJoint && (classes[d]! & digit) !== 0) return last + 1
+  if (isJoint && (classes[d]! & digit) !== 0) return c !== 41 || isOpened(s, last) ? last + 1 : 0
   // ") 688", " (0)96", "-(12": one more of these.
   if ((c === 41 && (d === 32 || d === 45 || d === 47)) || (c === 32 && d === 40))
     return (classes[s.byte(last + 2)]! & digit) === 0 ? 0 : last + 2
@@ -68,6 +68,13 @@ function joined(s: Scan, start: number, last: number): number {
     return (classes[s.byte(last + 2)]! & digit) === 0 ? 0 : last + 2
   return c === 40 && s.byte(start - 1) === 43 ? area(s, last + 1) : 0
 }
+/** `(85)738`, not `Client.java:1475)2020`: the digits before the bracket stand in one. */
+function isOpened(s: Scan, last: number): boolean {
+  let at = last - 1
+  while (last - at < 6 && (classes[s.byte(at)]! & digit) !== 0) at--
+  return s.byte(at) === 40 || (s.byte(at) === 43 && s.byte(at - 1) === 40)
+}
+
 /** "+32(0)88", "+90(207)417": digits in brackets begin at `at`. */
 function area(s: Scan, at: number): number {
   let to = at

@@ -131,8 +131,11 @@ function decide(key: string): SecretKey {
   if (code.has(last)) return SecretKey.Code
   if (last === 'key' || last === 'keys') {
     const before = words.at(-2)
-    if (before === undefined || plainBefore.has(before)) return SecretKey.None
-    return words.some((word) => vendors.has(word)) || before === 'shared' ? SecretKey.Random : SecretKey.Drawn
+    if (before === undefined) return SecretKey.None
+    const isOfVendor = words.some((word) => vendors.has(word))
+    // `azure_search_key`
+    if (plainBefore.has(before)) return isOfVendor ? SecretKey.Drawn : SecretKey.None
+    return isOfVendor || before === 'shared' ? SecretKey.Random : SecretKey.Drawn
   }
   if (random.has(last) || /(?:token|apikey|sessionid)$/.test(last)) return SecretKey.Random
   return endsInVendor(words) ? SecretKey.Vendor : SecretKey.None

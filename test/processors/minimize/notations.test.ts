@@ -53,6 +53,9 @@ describe('no personal data', () => {
     'at 131052.308T',
     'resident registration 960303-0021413',
     'kms:CallerAccount=123456789012',
+    'at Client.call(Client.java:1475)2020-08-21T15:49:48',
+    'balancer default/instance8 0/51536/1/48082/+99627 200 83285 -',
+    'POST /?cb=1801835823 444',
     'build 001122aabbcc done',
   ])('%s', (text) => expect(types(text)).toEqual([]))
 })
@@ -81,6 +84,11 @@ describe('what stands behind a telling word is none', () => {
     '"Sid":"AllowExecutionFromCloudWatch"',
     'password=00000000-0000-0000-0000-000000000000',
     'connection refused [session: 3e5a9212b91f]',
+    '{"Action":["iam:ChangePassword","iam:CreateLoginProfile"]}',
+    '"riskEventTypes": ["leakedCredentials", "anomalousToken"]',
+    'arn:aws:secretsmanager:us-west-2:123456789012:secret:paloma/example-secret-1b2c3d',
+    'secrets "nonexistent-credential" not found',
+    '"Sid":"Stmt1538161409"',
     '"full_hash_pass":2128,"closed":1',
     'Invalid username or password: {"id":7}',
     '"user":"anonymous","password":"anonymous@"',

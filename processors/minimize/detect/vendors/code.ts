@@ -22,14 +22,13 @@ gitlab_routable_runner     glrt-t{d1}_{t20-27}                         gitleaks:
 gitlab_runner_registration GR1348941{t20-50}                           gitleaks:gitlab-rrt
 gitlab_scim_token          glsoat-{t20-50}                             gitleaks:gitlab-scim-token
 gitlab_trigger_token       glptt-{t40}                                 gitleaks:gitlab-ptt
-gitlab_job_token           glcbt-{t20}
+gitlab_job_token           glcbt-{t20}                                 detect-secrets:gitlab_token
 gitlab_numbered_job_token  glcbt-{a1-5}_{t20}                          gitleaks:gitlab-cicd-job-token
 gitlab_feature_token       glffct-{t20}                                gitleaks:gitlab-feature-flag-client-token
 gitlab_workspace_token     glwt-{t20}                                  seen:public-code
 bitbucket_app_password     ATBB{t32}                                   noseyparker:bitbucket.1
 bitbucket_access_token     ATCTT3xFfGN0{x150-260}                      trufflehog:atlassian
 atlassian_api_token        ATATT3xFfG{x100-240}                        gitleaks:atlassian-api-token
-azure_devops_pat           azd{l49}
 sourcegraph_token          sgp_{H40}                                   gitleaks:sourcegraph-access-token
 sourcegraph_instance_token sgp_{H16}_{H40}                             gitleaks:sourcegraph-access-token
 sourcegraph_local_token    sgp_local_{H40}                             gitleaks:sourcegraph-access-token
@@ -44,7 +43,7 @@ docker_pat                 dckr_pat_{t27}                              truffleho
 docker_org_token           dckr_oat_{t32}                              trufflehog:dockerhub
 artifactory_token          cmVmdGtu{b40-80}                            trufflehog:artifactoryreferencetoken
 artifactory_api_key        AKC{a10-80}                                 kingfisher:artifactory.1
-artifactory_password       AP{H1}{a10-80}
+artifactory_password       AP{H1}{a10-80}                              detect-secrets:artifactory
 artifactory_reference      AKCp{a69}                                   gitleaks:artifactory-api-key
 clojars_token              CLOJARS_{l60}                               gitleaks:clojars-api-token
 packagist_token            packagist_ort_{h40-80}                      seen:public-code
@@ -56,10 +55,10 @@ deno_deploy_token          ddp_{a36}                                   truffleho
 deno_deploy_org_token      ddo_{a36}
 circleci_pat               CCIPAT_{a22}_{h40}                          trufflehog:circleci
 circleci_project_token     CCIPRJ_{a22}_{h40}                          seen:public-code
-buildkite_agent_token      bkaj_{t40}
+buildkite_agent_token      bkaj_{t40}                                  betterleaks:buildkite
 buildkite_user_token       bkua_{l40}                                  trufflehog:buildkite
-buildkite_cluster_token    bkct_{t40-80}
-jenkins_crumb_token        11{h32}
+buildkite_cluster_token    bkct_{t40-80}                               betterleaks:buildkite
+jenkins_crumb_token        11{h32}                                     noseyparker:np.jenkins.1
 harness_pat                pat.{t22}.{a24}.{a20}                       gitleaks:harness-api-key
 harness_sat                sat.{t22}.{a24}.{a20}                       gitleaks:harness-api-key
 sonar_user_token           squ_{h40}                                   gitleaks:sonar-api-token
@@ -83,19 +82,18 @@ grafana_cloud_token        glc_{b32-400}                               gitleaks:
 grafana_legacy_key         eyJrIjoi{b60-400}                           gitleaks:grafana-api-key
 honeycomb_ingest_key       hcaik_{l58}                                 seen:public-code
 honeycomb_management_key   hcamk_{l58}
-honeycomb_classic_key      hcxik_{l58}
+honeycomb_classic_key      hcxik_{l58}                                 seen:public-code
 logfire_token              pylf_v1_{l2}_{a40-50}                       seen:public-code
 axiom_api_token            xaat-{h8}-{h4}-{h4}-{h4}-{h12}              seen:public-code
 axiom_personal_token       xapt-{h8}-{h4}-{h4}-{h4}-{h12}
-rollbar_token              post_server_item_{h32}
-pagerduty_key              u+{t18}
-postman_key                PMAK-{h24}-{h34}                            gitleaks:postman-api-token
+pagerduty_key              u+{t18}                                     kingfisher:pagerduty.1
+postman_key                PMAK-{a24}-{a34}                            titus:np.postman.1
 postman_collection_key     PMAT-{u26}
 readme_key                 rdme_{l70}                                  gitleaks:readme-api-token
 launchdarkly_sdk_key       sdk-{h8}-{h4}-{h4}-{h4}-{h12}               trufflehog:launchdarkly
 launchdarkly_api_key       api-{h8}-{h4}-{h4}-{h4}-{h12}               trufflehog:launchdarkly
-launchdarkly_mobile_key    mob-{h8}-{h4}-{h4}-{h4}-{h12}
-posthog_personal_key       phx_{a40-60}                                trufflehog:posthog
+launchdarkly_mobile_key    mob-{h8}-{h4}-{h4}-{h4}-{h12}               gitleaks:launchdarkly-access-token
+posthog_personal_key       phx_{t41-60}                                betterleaks:posthog-personal-api-key
 posthog_project_secret     phs_{a40-60}
 figma_pat                  figd_{t40-44}                               trufflehog:figmapersonalaccesstoken
 figma_oauth_token          figu_{t40-44}                               trufflehog:figmapersonalaccesstoken
@@ -104,11 +102,11 @@ notion_legacy_token        secret_{a43}                                truffleho
 linear_api_key             lin_api_{a40}                               gitleaks:linear-api-key
 linear_oauth_token         lin_oauth_{h64}                             seen:public-code
 asana_pat                  1/{d16}:{h32}                               kingfisher:asana.3
-asana_v2_pat               2/{d16}/{d16}:{h32}
+asana_v2_pat               2/{d16}/{d16}:{h32}                         trufflehog:asanapersonalaccesstoken
 airtable_pat               pat{a14}.{h64}                              kingfisher:airtable.1
 typeform_pat               tfp_{x40-64}                                trufflehog:typeform
 contentful_pat             CFPAT-{t43}                                 trufflehog:contentfulpersonalaccesstoken
-sanity_token               sk{a80-180}
+sanity_token               sk{a79-180}                                 trufflehog:sanity
 gitlab_routable_pat_joined glpat-{t27-300}.{l9}                        gitleaks:gitlab-pat-routable
 gitlab_routable_runner_key glrt-t{d1}_{t27-300}.{l9}                   gitleaks:gitlab-runner-authentication-token-routable
 octopus_deploy_key         API-{u26}                                   gitleaks:octopus-deploy-api-key
@@ -141,6 +139,6 @@ ssh_private_key_base64     LS0tLS1CRUdJTiBPUEVOU1NIIFBSSVZBVEUg{B40-8000} noseyp
 pgp_private_key_base64     LS0tLS1CRUdJTiBQR1AgUFJJVkFURSB{B40-8000}
 encrypted_key_base64       LS0tLS1CRUdJTiBFTkNSWVBURUQgUFJJVkFURS{B40-8000}
 putty_private_key          PuTTY-User-Key-File-{d1}                    seen:public-code
-argon2id_hash              argon2id$v={d1-3}$m={x3-40},t={d1-3},p={d1-3}\${B8-90}\${B20-180}
+argon2id_hash              argon2id$v={d1-3}$m={x3-40},t={d1-3},p={d1-3}\${B8-90}\${B20-180} seen:public-code
 argon2i_hash               argon2i$v={d1-3}$m={x3-40},t={d1-3},p={d1-3}\${B8-90}\${B20-180}
 `

@@ -11,9 +11,9 @@ stripe_prod_key            sk_prod_{a10-247}                           gitleaks:
 square_access_token        sq0atp-{t22}                                gitleaks:square-access-token
 square_oauth_secret        sq0csp-{t43}                                trufflehog:squareapp
 square_token               EAAA{b60}                                   gitleaks:square-access-token
-paypal_braintree_token     access_token$production\${l16}\${h32}
-paypal_sandbox_token       access_token$sandbox\${l16}\${h32}
-adyen_api_key              AQE{b100-400}
+paypal_braintree_token     access_token$production\${l16}\${h32}       semgrep:detected-paypal-braintree-access-token
+paypal_sandbox_token       access_token$sandbox\${l16}\${h32}          seen:public-code
+adyen_api_key              AQE{b100-400}                               seen:public-code
 mollie_live_key            live_{a30-40}
 mollie_test_key            test_{a30-40}
 gocardless_token           live_{t40}                                  trufflehog:gocardless
@@ -36,7 +36,7 @@ shopify_custom_app_token   shpca_{H32}                                 gitleaks:
 shopify_private_app_token  shppa_{H32}                                 gitleaks:shopify-private-app-access-token
 shopify_shared_secret      shpss_{H32}                                 gitleaks:shopify-shared-secret
 shopify_user_token         shpua_{H32}                                 seen:public-code
-shopify_partner_token      prtapi_{H32}
+shopify_partner_token      prtapi_{H32}                                seen:public-code
 slack_bot_token            xoxb-{d9-14}-{d9-14}-{a18-40}               gitleaks:slack-bot-token
 slack_bot_legacy_token     xoxb-{d8-14}-{a18-40}                       gitleaks:slack-legacy-bot-token
 slack_user_token           xoxp-{d9-14}-{d9-14}-{d9-14}-{a28-40}       gitleaks:slack-user-token
@@ -48,30 +48,30 @@ slack_session_token        xoxs-{d1-14}-{d1-14}-{d1-14}-{a10-64}       kingfishe
 slack_workspace_token      xoxa-{a8-48}                                gitleaks:slack-legacy-workspace-token
 slack_numbered_workspace   xoxa-{d1}-{a8-48}                           gitleaks:slack-legacy-workspace-token
 slack_refresh_token        xoxr-{a8-48}                                gitleaks:slack-legacy-workspace-token
-slack_client_token         xoxc-{d9-14}-{d9-14}-{d9-14}-{h64}
-slack_cookie_token         xoxd-{x60-300}
+slack_client_token         xoxc-{d9-14}-{d9-14}-{d9-14}-{h64}          betterleaks:slack-session-token
+slack_cookie_token         xoxd-{x60-300}                              betterleaks:slack
 slack_app_token            xapp-{d1}-{u8-14}-{d8-14}-{h32-80}          gitleaks:slack-app-token
 slack_webhook              hooks.slack.com/services/T{u8-12}/B{u8-12}/{a23-25} gitleaks:slack-webhook-url
 slack_workflow_webhook     hooks.slack.com/workflows/T{u8-12}/A{u8-12}/{d16-20}/{a23-25} gitleaks:slack-webhook-url
 discord_webhook            discord.com/api/webhooks/{d17-20}/{t60-70}  kingfisher:discord.1
-discord_app_webhook        discordapp.com/api/webhooks/{d17-20}/{t60-70}
+discord_app_webhook        discordapp.com/api/webhooks/{d17-20}/{t60-70} seen:public-code
 teams_webhook              outlook.office.com/webhook/{h8}-{h4}-{h4}-{h4}-{h12}@{h8}-{h4}-{h4}-{h4}-{h12}/IncomingWebhook/{l32}/{h8}-{h4}-{h4}-{h4}-{h12} noseyparker:msteams.1
 twilio_api_key             SK{l32}                                     trufflehog:twilioapikey
-twilio_account_sid         AC{l32}
+twilio_account_sid         AC{l32}                                     detect-secrets:twilio
 sendgrid_key               SG.{t22}.{t43}                              gitleaks:sendgrid-api-token
 sendinblue_key             xkeysib-{h64}-{a16}                         gitleaks:sendinblue-api-token
 sendinblue_smtp_key        xsmtpsib-{h64}-{a16}                        seen:public-code
 mailgun_key                key-{l32}                                   trufflehog:mailgun
 mailgun_public_key         pubkey-{h32}                                gitleaks:mailgun-pub-key
-mailersend_token           mlsn.{h64}                                  seen:public-code
+mailersend_token           mlsn.{a30-100}                              betterleaks:mailersend-api-token
 mandrill_key               md-{t22}                                    kingfisher:mandrill.1
-resend_key                 re_{a8}_{a20-30}
+resend_key                 re_{a8}_{a20-30}                            titus:resend
 klaviyo_key                pk_{h34}                                    trufflehog:klaviyo
-hubspot_pat                pat-na1-{h8}-{h4}-{h4}-{h4}-{h12}           trufflehog:hubspot_apikey
+hubspot_pat                pat-{l3}-{h8}-{h4}-{h4}-{h4}-{h12}          titus:kingfisher.hubspot.1
 hubspot_eu_pat             pat-eu1-{h8}-{h4}-{h4}-{h4}-{h12}           trufflehog:hubspot_apikey
 facebook_token             EAA{a80-300}
 facebook_page_token        EAAC{a80-300}                               gitleaks:facebook-page-access-token
-instagram_token            IGQ{t80-300}
+instagram_token            IGQ{t80-300}                                titus:instagram
 threads_token              THAA{t80-300}
 linkedin_secret            WPL_AP1.{a16}.{b8}                          seen:public-code
 linkedin_access_token      AQX{t150-400}
@@ -94,8 +94,8 @@ anthropic_admin_key        sk-ant-admin01-{t93}AA                      gitleaks:
 anthropic_oauth_token      sk-ant-oat01-{t80-110}                      seen:public-code
 anthropic_any_key          sk-ant-{t24-150}                            gitleaks:anthropic-api-key
 openrouter_key             sk-or-v1-{h64}                              trufflehog:openrouter
-langsmith_pat              lsv2_pt_{h32}_{h10}                         trufflehog:langsmith
-langsmith_service_key      lsv2_sk_{h32}_{h10}                         trufflehog:langsmith
+langsmith_pat              lsv2_pt_{H32}_{H10}                         trufflehog:langsmith
+langsmith_service_key      lsv2_sk_{H32}_{H10}                         trufflehog:langsmith
 langfuse_secret_key        sk-lf-{h8}-{h4}-{h4}-{h4}-{h12}             trufflehog:langfuse
 huggingface_token          hf_{a34-40}                                 trufflehog:huggingface
 huggingface_org_token      api_org_{a34}                               trufflehog:huggingface
@@ -105,16 +105,16 @@ xai_key                    xai-{a80}                                   truffleho
 perplexity_key             pplx-{a48-56}                               gitleaks:perplexity-api-key
 deepseek_key               sk-{h32}                                    trufflehog:deepseek
 elevenlabs_key             sk_{h48}                                    trufflehog:elevenlabs
-fireworks_key              fw_{a22-24}
+fireworks_key              fw_{a22-24}                                 titus:fireworksai
 together_key               tgp_v1_{t43}                                seen:public-code
-stability_key              sk-{a48-51}
+stability_key              sk-{a48-51}                                 titus:stabilityai
 nvidia_key                 nvapi-{t60-70}                              trufflehog:nvapi
 pinecone_key               pcsk_{a5-6}_{a60-66}                        trufflehog:pinecone
 weights_biases_key         wandb_v1_{t40-100}                           seen:public-code
 tavily_key                 tvly-{t32-45}                               noseyparker:tavily.1
 firecrawl_key              fc-{h32}                                    noseyparker:firecrawl.1
 jina_key                   jina_{t50-70}                               noseyparker:jina.1
-voyage_key                 pa-{t43}
+voyage_key                 pa-{t43}                                    titus:voyageai
 defined_networking_token   dnkey-{t26}-{t52}                           gitleaks:defined-networking-api-token
 adafruit_key               aio_{a28}                                   trufflehog:adafruitio
 clickhouse_cloud_secret    4b1d{a38}                                   gitleaks:clickhouse-cloud-api-secret-key
@@ -136,9 +136,58 @@ zapier_numbered_webhook    hooks.zapier.com/hooks/catch/{d4-10}/{l4-20} truffleh
 slack_webhook_url          hooks.slack.com/services/{c43-56}           gitleaks:slack-webhook-url
 slack_workflow_url         hooks.slack.com/workflows/{c43-56}          gitleaks:slack-webhook-url
 slack_trigger_url          hooks.slack.com/triggers/{c43-56}           gitleaks:slack-webhook-url
-onfido_token               api_live.{t11}.{t32}
-onfido_ca_token            api_live_ca.{t11}.{t32}
-onfido_us_token            api_live_us.{t11}.{t32}
+onfido_token               api_live.{t11}.{t32}                        semgrep:detected-onfido-live-api-token
+onfido_ca_token            api_live_ca.{t11}.{t32}                     semgrep:detected-onfido-live-api-token
+onfido_us_token            api_live_us.{t11}.{t32}                     semgrep:detected-onfido-live-api-token
 slack_any_webhook          hooks.slack.com/services/T{a8-12}/B{a8-12}/{a20-30} gitleaks:slack-webhook-url
-xai_any_key                xai-{t70-90}                                trufflehog:xai
+xai_any_key                xai-{t70-120}                               betterleaks:xai-api-key
+aikido_ci_token            AIK_CI_{a20-44}                             betterleaks:aikido-ci-token
+aikido_client_secret       AIK_SECRET_{a64}                            betterleaks:aikido-client-secret
+apify_token                apify_api_{a34-38}                          betterleaks:apify-api-token
+buildkite_user_long_token  bkua_{l53}                                  betterleaks:buildkite-user-access-token
+canva_client_secret        cnvca{t51}                                  betterleaks:canva-client-secret
+cerebras_key               csk-{l48}                                   betterleaks:cerebras-api-key
+cloudsmith_key             csa_{h30}{a6}                               betterleaks:cloudsmith-api-key
+cockroachlabs_key          CCDB1_{a22}_{a40}                           betterleaks:cockroachlabs-cloud-api-key
+configcat_key              configcat-sdk-1/{t22}/{t22}                 betterleaks:configcat-sdk-key-extended
+astra_token                AstraCS:{a20-100}                           betterleaks:datastax-astra-application-token
+devcycle_server_key        dvc_server_{a10-32}                         betterleaks:devcycle-server-sdk-key
+devin_token                cog_{l52}                                   betterleaks:devin-service-user-token
+swarm_join_token           SWMTKN-1-{l50-60}-{l24-30}                  betterleaks:docker-swarm-join-token
+swarm_unlock_key           SWMKEY-1-{B40-50}                           betterleaks:docker-swarm-unlock-key
+exoscale_key               EXO{h24}                                    betterleaks:exoscale-api-key
+gemini_key                 AQ.Ab8RN6{t44}                              betterleaks:gcp-gemini-api
+ionic_token                ion_{a42}                                   betterleaks:ionic-personal-access-token
+mercury_token              mercury_production_{l3-6}_{a40-50}_yrucrem  betterleaks:mercury-production-api-token
+mergify_key                mergify_application_key_{t40-200}           betterleaks:mergify-application-key
+paddle_key                 pdl_live_apikey_{l26}_{a22}_{a3}            betterleaks:paddle-live-api-key
+pinterest_token            pina_{a40-200}                              betterleaks:pinterest-access-token
+polar_token                polar_oat_{a30-100}                         betterleaks:polar-organization-access-token
+polar_personal_token       polar_pat_{a30-100}                         betterleaks:polar-personal-access-token
+ramp_client_secret         ramp_sec_{a48}                              betterleaks:ramp-client-secret
+rootly_key                 rootly_{h64}                                betterleaks:rootly-api-key
+runpod_key                 rpa_{u40}{a6}                               betterleaks:runpod-api-key
+samsara_token              samsara_api_{a26-32}                        betterleaks:samsara-api-token
+unkey_root_key             unkey_{a22-32}                              betterleaks:unkey-root-key
+upcloud_token              ucat_{a24-32}                               betterleaks:upcloud-api-token
+vercel_gateway_key         vck_{t56}                                   betterleaks:vercel-ai-gateway-key
+vercel_refresh_token       vcr_{t56}                                   betterleaks:vercel-app-refresh-token
+vercel_integration_token   vci_{t56}                                   betterleaks:vercel-integration-token
+zuplo_key                  zpka_{l32}_{h8}                             betterleaks:zuplo-consumer-api-key
+coderabbit_key             cr-{h58}                                    titus:kingfisher.coderabbit.1
+confluent_key              cflt{B60}                                   titus:kingfisher.confluent.3
+cursor_key                 key_{h64}                                   titus:kingfisher.cursor.1
+retellai_key               key_{h28}                                   titus:kingfisher.retellai.api_key.1
+facebook_oauth_token       EAACEdEose0cBA{a20-300}                     titus:np.facebook.2
+fleetbase_live_key         flb_live_{a20-64}                           titus:kingfisher.fleetbase.1
+fleetbase_test_key         flb_test_{a20-64}                           titus:kingfisher.fleetbase.1
+friendli_token             flp_{a46}                                   titus:kingfisher.friendli.1
+cisco_type_8_hash          8\${c8-16}\${c43}                           noseyparker:np.pwhash.5
+intra42_client_id          u-s4t2ud-{h64}                              titus:kingfisher.intra42.1
+mattermost_webhook         hooks/{l26}                                 titus:kingfisher.mattermost.3
+scale_key                  live_auth_{h32}                             titus:kingfisher.scale.2
+flexport_token             shltm_{t40}                                 kingfisher:kingfisher.flexport.1
+fullstory_key              na1.{B100}                                  kingfisher:kingfisher.fullstory.1
+slack_any_trigger          hooks.slack.com/triggers/{u9-14}/{d10-16}/{a24-40} titus:np.slack.8
+slack_any_workflow         hooks.slack.com/workflows/{u9-14}/{u9-14}/{d6-20}/{a8-40} titus:np.slack.7
 `
