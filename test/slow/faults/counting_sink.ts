@@ -59,10 +59,11 @@ export class CountingSink {
   /** Those that have not come; not all, where they are many. */
   missing(): number[] {
     const missing: number[] = []
-    for (let n = 0; n < this.#batchOf.length && missing.length < 100_000; n++) {
-      if (this.#batchOf[n] === 0) missing.push(n)
-    }
+    for (let n = 0; n < this.#batchOf.length && missing.length < 100_000; n++) if (!this.has(n)) missing.push(n)
     return missing
+  }
+  has(n: number): boolean {
+    return this.#batchOf[n] !== 0
   }
 
   async #handle(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
