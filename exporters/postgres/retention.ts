@@ -18,6 +18,7 @@ import { limits } from '../../src/limits.ts'
 import { compareRetention, parseRetention, type Retention } from '../../src/units.ts'
 import { type DueRange, dueRanges, lastEndMs } from './due.ts'
 import { type RetentionOf, unlimited } from './shelves.ts'
+import { tenantsOf } from './tenants.ts'
 import { expireCounts, rollUp } from './usage.ts'
 
 export interface RetentionOptions {
@@ -159,28 +160,14 @@ class Run {
     }
     // A day's partition goes as a whole or, where a hold keeps it, row by row.
     if (retention) await this.#deleteRows(leaf, retention, null)
-    for (const tenant of await this.#tenants(leaf)) {
+    const table = `${this.#schema}.${pg.escapeIdentifier(leaf.name)}`
+    for (const tenant of await tenantsOf(this.#client, table)) {
       const text = this.#options.retentionOf(leaf.purpose, tenant ?? '')
       const current = text === undefined ? undefined : parseRetention(text)
       if (current && (!retention || compareRetention(current, retention) < 0)) {
         await this.#deleteRows(leaf, current, { tenant })
       }
     }
-  }
-
-  async #tenants(leaf: Leaf): Promise<(string | null)[]> {
-    const table = `${this.#schema}.${pg.escapeIdentifier(leaf.name)}`
-    // From one tenant to the next by the index on (tenant, time), instead of reading the whole partition.
-    const { rows } = await this.#client.query<{ tenant: string | null }>(
-      `WITH RECURSIVE each AS (
-         (SELECT tenant FROM ${table} WHERE tenant IS NOT NULL ORDER BY tenant LIMIT 1)
-         UNION ALL
-         SELECT (SELECT tenant FROM ${table} l WHERE l.tenant > each.tenant ORDER BY l.tenant LIMIT 1)
-         FROM each WHERE each.tenant IS NOT NULL)
-       SELECT tenant FROM each WHERE tenant IS NOT NULL
-       UNION ALL SELECT NULL WHERE EXISTS (SELECT FROM ${table} WHERE tenant IS NULL)`,
-    )
-    return rows.map(({ tenant }) => tenant)
   }
 
   /** Whether a legal hold keeps any row of a partition. */
