@@ -106,8 +106,16 @@ async function verify(id: string | undefined, flags: BackupFlags & { sealed?: bo
       if (id !== undefined && !(await shelf.objects()).has(id)) continue
       isFound = true
       const manifest = await shelf.find(id)
-      const tally = await verifyBackup(await readerOf(config, shelf, manifest, flags))
-      print({ store: manifest.store, backup: manifest.id, state: 'whole', ...told(tally) })
+      const named = { store: manifest.store, backup: manifest.id }
+      const reader = await readerOf(config, shelf, manifest, flags)
+      try {
+        print({ ...named, state: 'whole', ...told(await verifyBackup(reader)) })
+      } catch (error) {
+        if (!(error instanceof KeyError)) throw error
+        // Others are looked at all the same.
+        print({ ...named, state: 'not whole', reason: error.message })
+        process.exitCode = exitCodes.input
+      }
     }
   })
   if (!isFound) throw new ConfigError(`there is no backup ${id ?? 'yet'}`, [], 'See `douane backup list`.')
@@ -117,10 +125,11 @@ async function prune(flags: BackupFlags & { confirm?: boolean }): Promise<void> 
   const config = loadAccepted(flags.config)
   const { purposeRetention } = promisesIn(config)
   const confirmed = flags.confirm ?? false
+  const ids = new Map([...config.exporters.keys()].map((id) => [id.replaceAll('/', '.'), id]))
   await eachPlace(config, flags, async (kept) => {
     for (const shelf of await shelvesOf(kept, flags)) {
       const { heldBack, ...deleted } = await pruneBackups(shelf, { nowMs: Date.now(), purposeRetention, confirmed })
-      print({ job: kept.job.id, store: shelf.store, ...deleted, held_back: heldBack })
+      print({ job: kept.job.id, store: ids.get(shelf.store) ?? shelf.store, ...deleted, held_back: heldBack })
       if (heldBack) process.exitCode = exitCodes.input
     }
   })

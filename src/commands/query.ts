@@ -67,6 +67,7 @@ async function query(options: QueryOptions): Promise<void> {
   const format = formatOf(options)
   const { decrypt = false, reason = '' } = options
   if (decrypt && reason === '') throw new ConfigError('--decrypt needs a reason', [], 'Give it with --reason.')
+  checkTimes(options)
   const config = loadAccepted(options.config)
   const store = storeOf(config, options.dataDir, options.store)
   const which = queryOf(options)
@@ -87,6 +88,16 @@ async function query(options: QueryOptions): Promise<void> {
     await writers[format]!(keys === undefined ? counted : opened(counted, { ...options, ...keys, reason }))
   } finally {
     await audit.end()
+  }
+}
+
+/** Throws `ConfigError` for times between which nothing can be. */
+function checkTimes({ since, until, follow = false }: QueryOptions): void {
+  if (follow && until !== undefined) {
+    throw new ConfigError('--follow goes on without an end', [], 'Leave --until out, or --follow.')
+  }
+  if (since !== undefined && until !== undefined && since >= until) {
+    throw new ConfigError('--since is not before --until', [], 'Records from --since on and before --until are shown.')
   }
 }
 

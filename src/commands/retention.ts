@@ -77,8 +77,11 @@ async function status(flags: Flags): Promise<void> {
     found.push([store.id, of])
   }
   const isJson = flags.format === 'json'
-  if (isJson) for (const [store, of] of found) for (const each of of.classes) print(JSON.stringify(line(store, each)))
-  else print(statusTable(found, nowMs))
+  if (!isJson) print(statusTable(found, nowMs))
+  for (const [store, of] of isJson ? found : []) {
+    for (const each of of.classes) print(JSON.stringify(line(store, each, stateOf(each, of, nowMs))))
+    if (isLate(of.lastRun, nowMs)) process.stderr.write(`${lastTold(store, of, nowMs)}\n`)
+  }
   const isRed = ({ classes, lastRun }: StoreStatus) =>
     classes.some(({ overdue }) => overdue > 0) || (classes.length > 0 && isLate(lastRun, nowMs))
   if (found.some(([, of]) => isRed(of))) process.exitCode = exitCodes.input
@@ -88,14 +91,21 @@ async function status(flags: Flags): Promise<void> {
 const isLate = (lastRun: StoreStatus['lastRun'], nowMs: number): boolean =>
   lastRun !== null && nowMs - lastRun.asOf.getTime() > 2 * 86_400_000
 
+/** What was due more than a day ago and is not overdue is kept by a legal hold. */
+function stateOf({ overdue, nextDeletion }: ClassStatus, { holds }: StoreStatus, nowMs: number) {
+  if (overdue > 0) return 'overdue'
+  return holds > 0 && nextDeletion !== null && nowMs - nextDeletion.getTime() > 86_400_000 ? 'held' : 'ok'
+}
+
 const line = (
   store: string,
   { purpose, retention, bytes, partitions, oldest, nextDeletion, overdue }: ClassStatus,
+  state: string,
 ) => ({
   store,
   purpose,
   retention,
-  state: overdue > 0 ? 'overdue' : 'ok',
+  state,
   oldest: oldest?.toISOString() ?? null,
   next_deletion: nextDeletion?.toISOString() ?? null,
   bytes,
@@ -103,19 +113,30 @@ const line = (
   overdue_records: overdue,
 })
 
+const colours = {
+  overdue: ({ overdue }: ClassStatus) => pc.red(`OVERDUE: ${overdue} records`),
+  held: () => pc.yellow('held'),
+  ok: () => pc.green('ok'),
+}
+
+function lastTold(store: string, { lastRun }: StoreStatus, nowMs: number): string {
+  const last = lastRun === null ? 'has not run yet' : `last ran to ${lastRun.asOf.toISOString()}`
+  const late = isLate(lastRun, nowMs) ? pc.red(', which is more than two days ago') : ''
+  const heldBack = lastRun?.heldBack ? pc.red(', held back: see --confirm') : ''
+  return `${store}: ${last}${late}${heldBack}`
+}
+
 function statusTable(found: readonly (readonly [string, StoreStatus])[], nowMs: number): string {
   const head = ['store', 'purpose', 'retention', 'oldest', 'next deletion', 'MB', 'state']
   const table = new Table({ head, style: plain })
   const notes: string[] = []
-  for (const [store, { classes, lastRun, holds }] of found) {
-    for (const { purpose, retention, oldest, nextDeletion, bytes, overdue } of classes) {
-      const state = overdue > 0 ? pc.red(`OVERDUE: ${overdue} records`) : pc.green('ok')
+  for (const [store, of] of found) {
+    for (const each of of.classes) {
+      const { purpose, retention, oldest, nextDeletion, bytes } = each
+      const state = colours[stateOf(each, of, nowMs)](each)
       table.push([store, purpose, retention, day(oldest), day(nextDeletion), (bytes / 1e6).toFixed(1), state])
     }
-    const last = lastRun === null ? 'has not run yet' : `last ran to ${lastRun.asOf.toISOString()}`
-    const late = isLate(lastRun, nowMs) ? pc.red(', which is more than two days ago') : ''
-    const heldBack = lastRun?.heldBack ? pc.red(', held back: see --confirm') : ''
-    notes.push(`${store}: ${last}${late}${heldBack}; ${holds} legal holds`)
+    notes.push(`${lastTold(store, of, nowMs)}; ${of.holds} legal holds`)
   }
   return `${table}\n${notes.join('\n')}`
 }

@@ -1,7 +1,7 @@
 /**
  * Backups as users make them: the gateway on schedule, then the commands of docs/backups.md, as they stand there.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { StoredRecord } from '../../exporters/postgres/query.ts'
@@ -78,6 +78,36 @@ describe('backups', () => {
     const audit = (await runHere(['keys', 'audit', 'show', '--data-dir', join(folder, 'data')])).stdout
     expect(audit).toMatch(/"action":"restore".*"reason":"drill"/)
   }, 120_000)
+  it('that were changed are told, with the part, and the others are looked at too', async () => {
+    expect((await runHere(['backup', 'run', ...shared])).code).toBe(0)
+    const shelf = join(folder, 'backups/postgres.eu_de')
+    const newest = readdirSync(shelf)
+      .toSorted()
+      .findLast((name) => name !== 'pruned.json')!
+    const part = join(shelf, newest, '0001')
+    const bytes = readFileSync(part)
+    bytes[200]! ^= 1
+    writeFileSync(part, bytes)
+    // A second place, whose backup is as it was made.
+    const other = readFileSync(join(folder, 'gateway.yaml'), 'utf8')
+      .replace('backup/local:', 'backup/other: { region: eu-de, path: other, schedule: none }\n  backup/local:')
+      .replace('backup/local]', 'backup/local, backup/other]')
+    const both = files(folder, { 'both.yaml': other })
+    const places = ['--config', both, '--data-dir', join(folder, 'data')]
+    expect((await runHere(['backup', 'run', '--job', 'backup/other', ...places])).code).toBe(0)
+    const { code, stdout } = await runHere(['backup', 'verify', ...places])
+    const found = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { state: string; reason?: string })
+    expect([code, found.map(({ state }) => state).toSorted()]).toEqual([1, ['not whole', 'whole']])
+    expect(found.find(({ state }) => state === 'not whole')).toMatchObject({
+      store: 'postgres/eu_de',
+      reason: `part 0001 of the backup ${newest} was changed or cut off`,
+    })
+    const [pruned] = await jsonHere<{ store: string }>(['backup', 'prune', ...shared])
+    expect(pruned!.store).toBe('postgres/eu_de')
+  })
   it('do not leave their region', async () => {
     const elsewhere = readFileSync(join(folder, 'gateway.yaml'), 'utf8').replace(
       'backup/local: { region: eu-de,',

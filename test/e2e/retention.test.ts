@@ -122,6 +122,12 @@ describe('douane retention', () => {
   const retention = (...args: string[]) => runHere(['retention', ...args, ...shared], travel)
   const count = async () => (await jsonHere<StoredRecord>(['query', '--format', 'json', ...shared])).length
 
+  const tamper = (text: string) =>
+    withStore(
+      { options: storeOptions.parse({ database: 'eu' }), folder: join(gateway.dataDir, 'postgres') },
+      (client) => client.query(text),
+    )
+
   it('status shows each purpose and class, with what is deleted next', async () => {
     const lines = await jsonHere<Shown>(['retention', 'status', ...shared])
     expect(lines.map(({ purpose, retention, state }) => `${purpose} ${retention} ${state}`)).toEqual([
@@ -164,11 +170,6 @@ describe('douane retention', () => {
       ...shared,
     ])
     expect(listed).toMatchObject({ reason: 'case 7', tenant: 'acme', ended: null })
-    const tamper = (text: string) =>
-      withStore(
-        { options: storeOptions.parse({ database: 'eu' }), folder: join(gateway.dataDir, 'postgres') },
-        (client) => client.query(text),
-      )
     await tamper("UPDATE douane.legal_holds SET until = until - interval '80 days'")
     const changed = await retention('hold', 'list')
     expect([changed.code, changed.stderr]).toEqual([1, 'postgres/eu: hold 1 is not what was signed\n'])
@@ -190,6 +191,31 @@ describe('douane retention', () => {
         policy_version: version,
       }),
     ])
+  })
+
+  it('what outlives its promise is overdue, or held, until it is gone', async () => {
+    const old = "'2026-01-05 05:00', '2026-01-05 05:01', 9, 0, 'usage', '6d', 'acme', '{}', '{}'"
+    await tamper(`SELECT douane.ensure_partition('usage', '6d', '2026-01-05', '2026-01-06')`)
+    await tamper(
+      `INSERT INTO douane.logs (time, stored, severity_number, time_nanos, purpose, retention, tenant, attributes, resource)
+       VALUES (${old})`,
+    )
+    const shown = async () => {
+      const { code, stdout } = await retention('status', '--format', 'json')
+      const lines = stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Shown)
+      return [code, lines.find((line) => line.retention === '6d')?.state]
+    }
+    expect(await shown()).toEqual([1, 'overdue'])
+    const hold = ['hold', 'add', '--tenant', 'acme', '--reason', 'case 9', '--until', later(90)]
+    const { id } = JSON.parse((await retention(...hold)).stdout) as { id: string }
+    expect(await shown()).toEqual([0, 'held'])
+    expect((await retention('run')).stdout).toBe('')
+    expect((await retention('hold', 'end', id)).code).toBe(0)
+    expect(JSON.parse((await retention('run')).stdout)).toMatchObject({ retention: '6d', records: 1 })
+    expect((await shown())[0]).toBe(0)
   })
 
   it('a receipt that was changed afterwards is found', async () => {
@@ -302,6 +328,12 @@ describe('query', () => {
     writeFileSync(join(elsewhere, 'keys'), 'in the way')
     const { code, stdout } = await run(['query', ...shared.slice(0, 2), '--data-dir', elsewhere])
     expect([code, stdout]).toEqual([3, ''])
+  })
+
+  it('refuses times between which nothing can be', async () => {
+    expect(await query('--follow', '--until', '2030-01-01')).toMatchObject({ code: 1, stdout: '' })
+    const turned = await query('--since', '2026-02-01', '--until', '2026-01-01')
+    expect([turned.code, turned.stderr]).toEqual([1, expect.stringContaining('--since is not before --until')])
   })
 
   it('--follow shows each record that is stored from now on, once, and ends with SIGINT', async () => {

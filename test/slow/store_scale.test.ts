@@ -85,7 +85,7 @@ test('the plan reads one partition, by tenant and time', async () => {
 test('a trace is found by its id alone, in the blocks that may hold it', async () => {
   const ids = await server.sql(
     'scale',
-    `SELECT DISTINCT encode(trace_id, 'hex') AS id FROM (SELECT trace_id FROM logs WHERE time >= $1 LIMIT 160) some`,
+    `SELECT DISTINCT encode(trace_id, 'hex') AS id FROM (SELECT trace_id FROM logs WHERE time >= $1 LIMIT 160) AS first`,
     [new Date(endMs - 3 * dayMs)],
   )
   const store = { options: optionsFor('scale'), folder: server.folder }
