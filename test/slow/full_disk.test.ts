@@ -38,6 +38,7 @@ function smallDisk(bytesMax: number): Disk {
     makeDir: (path) => nodeDisk.makeDir(path),
     list: (path) => nodeDisk.list(path),
     link: (from, to) => nodeDisk.link(from, to),
+    links: (path) => nodeDisk.links(path),
     rename: async (from, to) => {
       await nodeDisk.rename(from, to)
       sizes.set(to, sizes.get(from) ?? 0)

@@ -35,6 +35,8 @@ export interface Disk {
   list(dir: string): Promise<string[]>
   /** Gives a file a second name; its bytes are there until both are gone. Some file systems cannot: ENOTSUP, EPERM. */
   link(from: string, to: string): Promise<void>
+  /** How many names a file has. */
+  links(path: string): Promise<number>
   rename(from: string, to: string): Promise<void>
   remove(path: string): Promise<void>
   syncDir(path: string): Promise<void>
@@ -116,6 +118,7 @@ export const nodeDisk: Disk = {
   },
   list: (dir) => call((done) => fs.readdir(dir, done)),
   link: (from, to) => call((done) => fs.link(from, to, done)),
+  links: async (path) => (await call<fs.Stats>((done) => fs.stat(path, done))).nlink,
   rename: (from, to) => call((done) => fs.rename(from, to, done)),
   remove: (path) => call((done) => fs.unlink(path, done)),
   async syncDir(path) {

@@ -7,7 +7,8 @@
  * what follows, and a start takes it for a segment that never began. What a new segment does not overwrite stays behind its
  * last frame, and belongs to no frame of it (each is bound to its segment's id).
  *
- * Only for queues that have their files alone: shared ones go on in other folders.
+ * Only for queues that have their files alone: shared ones go on in other folders. A file that has another name, such as
+ * in a copy that somebody made of the folder with hard links, is left to that.
  */
 import { limits } from '../../limits.ts'
 import type { Disk, DiskFile } from './disk.ts'
@@ -38,6 +39,7 @@ export class Spares {
     if (!isWanted || segment.bytes < limits.segmentBytes) return false
     this.#coming++
     try {
+      if ((await this.#disk.links(segment.path)) !== 1) return false
       const file = await this.#disk.reopen(segment.path)
       await file.write([Buffer.alloc(segmentHeaderBytes)], 0).finally(() => file.close())
       if (!this.#isOn) return false

@@ -92,6 +92,23 @@ test('damage in front of good frames is damage in a used file, too', async () =>
   expect(damaged).toBeGreaterThan(5)
 })
 
+test('a file that has another name is not written into again', async () => {
+  const one = setup()
+  await one.destination.start()
+  one.exporter.answer = () => ({ is: 'unavailable', reason: 'test' })
+  await offer(one, 60, 'kept')
+  const kept = namesOf(one).filter((path) => path.endsWith('.seg'))
+  for (const path of kept) await one.disk.link(path, path.replace('/q', '/copy'))
+  const before = kept.map((path) => Buffer.from(contentOf(one, path.replace('/q', '/copy'))))
+  one.exporter.answer = () => ({ is: 'accepted' })
+  await one.clock.advance(60_000)
+  await offer(one, 100, 'more')
+  for (const [i, path] of kept.slice(0, -1).entries()) {
+    expect(contentOf(one, path.replace('/q', '/copy')).equals(before[i]!)).toBe(true)
+  }
+  expect(kept.length).toBeGreaterThan(3)
+})
+
 test('a disk without room gets the space of spares back', async () => {
   const one = setup()
   await one.destination.start()

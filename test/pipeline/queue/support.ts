@@ -136,6 +136,7 @@ export class MemoryDisk implements Disk {
     })
     this.#nameOperations.push({ is: 'link', path: to, inode: value, start, end: ++this.events })
   }
+  links = async (path: string) => [...this.names.values()].filter((inode) => inode === this.names.get(path)).length
   async rename(from: string, to: string): Promise<void> {
     const { start } = await this.#run('rename', to, () => {
       this.names.set(to, this.names.get(from)!)
