@@ -14,7 +14,7 @@ export const keyLimits = {
   /** From here on AES in node:crypto is quicker than ChaCha20 in WebAssembly. */
   sealShortBytesMax: 8 * KiB,
   /** Short values of a message that wait to be sealed together; bytes of theirs, with what stands between them, and as text. */
-  sealWaitingMax: 256,
+  sealWaitingMax: 96,
   sealWaitingBytesMax: 128 * KiB,
   /** Enc_structures that are held ready where values are sealed. */
   sealContextsBytesMax: 64 * KiB,

@@ -175,15 +175,11 @@ function fourBlocks(out: usize, from: usize, blocks: i32): void {
       const d2 = c0 * a2 + c1 * a1 + c2 * a0 + c3 * s3 + c4 * s2
       const d3 = c0 * a3 + c1 * a2 + c2 * a1 + c3 * a0 + c4 * s3
       const d4 = c4 * low + (d3 >> 32)
-      const e0 = (d0 & WORD) + (d4 >> 2) * 5
-      const e1 = (d1 & WORD) + (d0 >> 32) + (e0 >> 32)
-      const e2 = (d2 & WORD) + (d1 >> 32) + (e1 >> 32)
-      const e3 = (d3 & WORD) + (d2 >> 32) + (e2 >> 32)
-      g0 = e0 & WORD
-      g1 = e1 & WORD
-      g2 = e2 & WORD
-      g3 = e3 & WORD
-      g4 = (d4 & 3) + (e3 >> 32)
+      g0 = (d0 & WORD) + (d4 >> 2) * 5
+      g1 = (d1 & WORD) + (d0 >> 32)
+      g2 = (d2 & WORD) + (d1 >> 32)
+      g3 = (d3 & WORD) + (d2 >> 32)
+      g4 = d4 & 3
     }
 
     x0 = add(x0, x4); x1 = add(x1, x5); x2 = add(x2, x6); x3 = add(x3, x7)
@@ -207,15 +203,11 @@ function fourBlocks(out: usize, from: usize, blocks: i32): void {
       const d2 = c0 * a2 + c1 * a1 + c2 * a0 + c3 * s3 + c4 * s2
       const d3 = c0 * a3 + c1 * a2 + c2 * a1 + c3 * a0 + c4 * s3
       const d4 = c4 * low + (d3 >> 32)
-      const e0 = (d0 & WORD) + (d4 >> 2) * 5
-      const e1 = (d1 & WORD) + (d0 >> 32) + (e0 >> 32)
-      const e2 = (d2 & WORD) + (d1 >> 32) + (e1 >> 32)
-      const e3 = (d3 & WORD) + (d2 >> 32) + (e2 >> 32)
-      g0 = e0 & WORD
-      g1 = e1 & WORD
-      g2 = e2 & WORD
-      g3 = e3 & WORD
-      g4 = (d4 & 3) + (e3 >> 32)
+      g0 = (d0 & WORD) + (d4 >> 2) * 5
+      g1 = (d1 & WORD) + (d0 >> 32)
+      g2 = (d2 & WORD) + (d1 >> 32)
+      g3 = (d3 & WORD) + (d2 >> 32)
+      g4 = d4 & 3
     }
 
     x0 = add(x0, x5); x1 = add(x1, x6); x2 = add(x2, x7); x3 = add(x3, x4)
@@ -241,8 +233,11 @@ function fourBlocks(out: usize, from: usize, blocks: i32): void {
 
 /**
  * Authenticates whole blocks of 16 bytes: (sum + block + 2^128) times r, modulo 2^130 - 5. r's words are below 2^28, and
- * all but the first are multiples of four; so what stands above 2^130 comes down as five fourths of such a word, and
- * a sum of four products of 61 bits stays below 2^64.
+ * all but the first are multiples of four; so what stands above 2^130 comes down as five fourths of such a word.
+ *
+ * Carries go one word up and no further, since that is what the next block waits for: words of the sum may be up to 2^33,
+ * the lowest 2.25 times 2^32. With a block that is 3.25 and thrice 3 times 2^32, times 2^28 or, come down, 1.25 times that:
+ * a sum of products stays below 14.6 times 2^60, and so below 2^64.
  */
 function authenticate(from: usize, blocks: i32): void {
   const a0 = r0, a1 = r1, a2 = r2, a3 = r3
@@ -258,15 +253,11 @@ function authenticate(from: usize, blocks: i32): void {
     const d2 = c0 * a2 + c1 * a1 + c2 * a0 + c3 * s3 + c4 * s2
     const d3 = c0 * a3 + c1 * a2 + c2 * a1 + c3 * a0 + c4 * s3
     const d4 = c4 * low + (d3 >> 32)
-    const e0 = (d0 & WORD) + (d4 >> 2) * 5
-    const e1 = (d1 & WORD) + (d0 >> 32) + (e0 >> 32)
-    const e2 = (d2 & WORD) + (d1 >> 32) + (e1 >> 32)
-    const e3 = (d3 & WORD) + (d2 >> 32) + (e2 >> 32)
-    g0 = e0 & WORD
-    g1 = e1 & WORD
-    g2 = e2 & WORD
-    g3 = e3 & WORD
-    g4 = (d4 & 3) + (e3 >> 32)
+    g0 = (d0 & WORD) + (d4 >> 2) * 5
+    g1 = (d1 & WORD) + (d0 >> 32)
+    g2 = (d2 & WORD) + (d1 >> 32)
+    g3 = (d3 & WORD) + (d2 >> 32)
+    g4 = d4 & 3
   }
   h0 = g0; h1 = g1; h2 = g2; h3 = g3; h4 = g4
 }

@@ -19,11 +19,11 @@ import {
 import { ConfigError } from '../../src/errors.ts'
 import { limits } from '../../src/limits.ts'
 import { Kind } from '../../src/otlp/fields.ts'
-import { KeyMemo, Role } from '../../src/otlp/keys.ts'
+import { type KeyTable, Role } from '../../src/otlp/keys.ts'
 import type { LogRecord } from '../../src/otlp/record.ts'
 import type { LogsRequest, Resource, Scope } from '../../src/otlp/request.ts'
 import type { SealStyle } from '../../src/otlp/sealing.ts'
-import { Mark, type Slots } from '../../src/otlp/slots.ts'
+import { Col, Mark, ROW, type Slots } from '../../src/otlp/slots.ts'
 import { parsePath } from '../../src/ottl/checker.ts'
 import { ConditionError } from '../../src/ottl/syntax.ts'
 import { findSubject, type SubjectKeys, subjectKeys } from './subject.ts'
@@ -91,7 +91,9 @@ class Selection {
   #roleBits = 0
   /** Attribute keys. Filled before the first request. */
   readonly keys = new Set<string>()
-  readonly #chosen = new KeyMemo((key) => this.keys.has(key))
+  /** Interned keys that are not among them: 1. */
+  readonly #not = new Uint8Array(limits.internedKeysMax + 1)
+  #generation = 0
 
   get isEmpty(): boolean {
     return this.#roleBits === 0 && this.keys.size === 0
@@ -108,19 +110,32 @@ class Selection {
   /** Calls `visit` for what is chosen of slots [first, end): every one of several attributes with the same key. */
   each(slots: Slots, first: number, end: number, visit: (slots: Slots, slot: number) => void): number {
     let visited = 0
-    for (let slot = first; slot < end; slot++) {
-      if (!this.#has(slots, slot) || slots.kind(slot) === Kind.Removed) continue
+    const { rows } = slots
+    const chosen = this.#chosenOf(slots.keys)
+    for (let slot = first, at = first * ROW + Col.KeyId; slot < end; slot++, at += ROW) {
+      const id = rows[at]!
+      if (id >= 0 ? chosen[id] === 1 : (this.#roleBits & (1 << -id)) === 0) continue
+      if (id >= 0 && !this.#has(slots, slot, id)) continue
+      if (slots.kind(slot) === Kind.Removed) continue
       visit(slots, slot)
       visited++
     }
     return visited
   }
 
-  #has(slots: Slots, slot: number): boolean {
-    const id = slots.keyId(slot)
-    if (id < 0) return (this.#roleBits & (1 << -id)) !== 0
-    if (this.keys.size === 0) return false
-    return id > 0 ? this.#chosen.byId(slots.keys, id) : this.#chosen.byName(slots.key(slot))
+  /** By id: 1 = not among them. What is not known yet is asked for. */
+  #chosenOf(keys: KeyTable): Uint8Array {
+    if (this.#generation !== keys.generation) {
+      this.#not.fill(0)
+      this.#generation = keys.generation
+    }
+    return this.#not
+  }
+
+  #has(slots: Slots, slot: number, id: number): boolean {
+    const isChosen = this.keys.has(slots.key(slot))
+    if (!isChosen && id > 0) this.#not[id] = 1
+    return isChosen
   }
 }
 

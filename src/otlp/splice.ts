@@ -234,11 +234,14 @@ export class Splicer {
     if (form.content === 'original') return
     const { slots } = this.#request
     const before = slots.editCount
-    for (let slot = first; slot < end; slot++) {
-      const row = slot * ROW
+    const bodyId = form.content === 'as_marked' ? 0 : Role.Body
+    const { rows } = slots
+    for (let slot = first, row = first * ROW; slot < end; slot++, row += ROW) {
+      const id = rows[row + Col.KeyId]!
+      const said = rows[row + Col.Marks]!
+      // Most are nobody's content, and allowed.
+      if (said === 0 && form.allows === undefined && (id !== bodyId || id === 0)) continue
       if (slots.rows[row + Col.Kind] === Kind.Removed) continue
-      const id = slots.rows[row + Col.KeyId]!
-      const said = slots.rows[row + Col.Marks]!
       const marks = (said & Mark.Restricted) === 0 ? said & ~Mark.Metadata : this.#restricted(slot, said, form)
       const isBody = id === Role.Body && form.content !== 'as_marked' && (said & Mark.Metadata) === 0
       const isAllowed = marks !== GONE && (form.allows === undefined || id < 0 || this.#allows(form.allows, slot, id))
