@@ -33,7 +33,8 @@ export function formatProblem(problem: Problem): string {
   const { file, line, column, path, what, allowed, fix } = problem
   const parts = [what]
   if (allowed) parts.push(`allowed: ${allowed}`)
-  if (fix) parts.push(fix)
+  // A component's fix is a sentence; here it goes on with one.
+  if (fix) parts.push(/^[A-Z][a-z]/.test(fix) ? fix[0]!.toLowerCase() + fix.slice(1) : fix)
   return `${file}:${line}:${column} ${path ? `${path}: ` : ''}${parts.join('; ')}`
 }
 

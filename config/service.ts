@@ -34,8 +34,13 @@ const pipeline = z
 const metrics = z
   .strictObject({
     level: z.enum(['none', 'normal']).default('normal').describe('none: no metrics server.'),
-    endpoint: endpoint().optional().describe('Where Prometheus reads /metrics. Default 127.0.0.1:8888.'),
+    // Not a default of the schema: where nobody asked for this port and another program has it, the gateway still starts.
+    endpoint: endpoint()
+      .optional()
+      .describe('Where Prometheus reads /metrics. Default 127.0.0.1:8888.')
+      .meta({ default: '127.0.0.1:8888' }),
   })
+  .meta({ default: {} })
   .describe("The gateway's own metrics.")
 
 const logs = z
@@ -52,6 +57,7 @@ const logs = z
       .describe('An OTLP/HTTP endpoint that also gets the own logs; /v1/logs is appended. Not this gateway.'),
     headers: z.record(z.string(), z.string()).optional().describe('Headers of these requests.').meta({ secret: true }),
   })
+  .meta({ default: {} })
   .describe("The gateway's own logs: on stderr, and by OTLP where an endpoint is given.")
 
 const ledger = z
@@ -92,6 +98,7 @@ export const serviceSchema = z
     telemetry: z
       .strictObject({ metrics: metrics.optional(), logs: logs.optional() })
       .optional()
+      .meta({ default: {} })
       .describe("The gateway's own metrics and logs."),
     ledger: ledger.optional(),
     limits: tenantLimits.optional(),

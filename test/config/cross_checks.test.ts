@@ -108,7 +108,7 @@ describe('what stands around the connector', () => {
   })
   test('a tenant has a source that there is', () => {
     expect(changed('{ http: }', '{ http: }, tenant: { from: [header] }')).toEqual([
-      'gw.yaml:3:50 receivers.otlp.tenant.from[0]: "header" is no source of a tenant; Allowed: credential, resource.attributes["KEY"].',
+      'gw.yaml:3:50 receivers.otlp.tenant.from[0]: "header" is no source of a tenant; allowed: credential, resource.attributes["KEY"].',
     ])
   })
 })
@@ -145,7 +145,7 @@ describe('pipelines', () => {
 describe('listeners', () => {
   test('an endpoint that others can reach needs an authenticator', () => {
     expect(changed('{ http: }', '{ http: { endpoint: "0.0.0.0:4318" } }')).toEqual([
-      'gw.yaml:3:42 receivers.otlp.protocols.http.endpoint: 0.0.0.0:4318 can be reached from other machines, and nobody is asked who he is; Set auth.authenticator (api_keys, oidc, mutual_tls), or listen on 127.0.0.1.',
+      'gw.yaml:3:42 receivers.otlp.protocols.http.endpoint: 0.0.0.0:4318 can be reached from other machines, and nobody is asked who he is; set auth.authenticator (api_keys, oidc, mutual_tls), or listen on 127.0.0.1.',
     ])
   })
   test('an authenticator has to be defined', () => {

@@ -29,6 +29,12 @@ describe('the effective configuration', () => {
       headers: { authorization: '<redacted>', 'x-api-key': '<redacted>' },
     })
   })
+  test('shows what the gateway does where nobody asked: its own metrics and log', () => {
+    expect(value.service).toMatchObject({
+      telemetry: { metrics: { level: 'normal', endpoint: '127.0.0.1:8888' }, logs: { level: 'info', format: 'auto' } },
+      workers: 1,
+    })
+  })
   test('shows no secret of a key provider, whichever type it is', () => {
     const keys = `keys:
     providers:
