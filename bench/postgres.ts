@@ -1,7 +1,7 @@
 /**
  * How fast the PostgreSQL store takes records, and how large they get: into an embedded server in a temporary folder.
  *
- *   node bench/postgres.ts [records, 600000] [records a batch, 2000] [connections, 2]
+ *   node bench/postgres.ts [records, 600000] [records a batch, 2000] [connections, 2] [programs: of another PostgreSQL 18]
  *
  * Ten batches are under way at a time, as many as a gateway's destination has. The records: 10 attributes and a body, about 460 bytes of OTLP each, two tenants, two purposes. Each batch has bytes
  * of its own ids, so that nothing is stored twice. "Encoding" is the share of this process; the rest is PostgreSQL.
@@ -83,7 +83,8 @@ async function main(): Promise<void> {
     log: { info: () => {}, warn: () => {}, error: () => {} },
     retention: (purpose: string) => (purpose === 'usage' ? '1mo' : '18mo'),
   } as unknown as Host
-  const options = { ...storeOptions.parse({}), max_connections: connections }
+  const programs = process.argv[5]
+  const options = storeOptions.parse({ max_connections: connections, ...(programs && { programs }) })
   const store = new PostgresStore(options, host)
   try {
     const openMs = performance.now()
@@ -138,7 +139,7 @@ async function benchStoring(store: PostgresStore, bodies: Buffer[], folder: stri
 }
 
 async function benchReading(folder: string, options: typeof storeOptions._output): Promise<void> {
-  const embedded = await openEmbedded(folder)
+  const embedded = await openEmbedded(folder, options.programs)
   const client = new pg.Client(embedded.connection('douane'))
   await client.connect()
   const { rows } = await client.query(`SELECT count(*)::float8 AS n,

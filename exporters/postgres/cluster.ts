@@ -23,7 +23,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { DependencyError } from '../../src/errors.ts'
 import { makeFolders } from '../../src/folders.ts'
-import { type Binaries, findBinaries, makePrivate, type RunAs, runAs } from './binaries.ts'
+import { type Binaries, findBinaries, givenBinaries, makePrivate, type RunAs, runAs } from './binaries.ts'
 
 export const serverMajor = 18
 export const ownerRole = 'douane'
@@ -46,12 +46,12 @@ export const dataArgument = (data: string, user: RunAs | undefined) => (user ? '
 /** Whether `folder` (`<data-dir>/postgres`) holds a cluster. */
 export const hasCluster = (folder: string) => existsSync(join(folder, String(serverMajor)))
 
-/** The cluster in `folder`, made if there is none. */
-export async function openCluster(folder: string): Promise<Cluster> {
+/** The cluster in `folder`, made if there is none, with npm's programs or those in the folder `programs`. */
+export async function openCluster(folder: string, programs?: string): Promise<Cluster> {
   const home = join(folder, String(serverMajor))
   makeFolders(folder)
   const user = await runAs(join(home, 'data'))
-  const binaries = await findBinaries(user)
+  const binaries = programs === undefined ? await findBinaries(user) : await givenBinaries(programs, serverMajor, user)
   if (!existsSync(home)) {
     await removeLeftovers(folder)
     await makeCluster(folder, home, binaries, user)

@@ -38,15 +38,24 @@ export interface Embedded {
 
 const servers = new Map<string, Promise<Server>>()
 
-/** Takes a hold on the server whose files are in `folder` (`<data-dir>/postgres`), made and started if need be. */
-export async function openEmbedded(folder: string): Promise<Embedded> {
+/**
+ * Takes a hold on the server whose files are in `folder` (`<data-dir>/postgres`), made and started if need be. `programs` is
+ * the folder of another build of it than npm's. A server that runs already is used as it is.
+ */
+export async function openEmbedded(folder: string, programs?: string): Promise<Embedded> {
   let opening = servers.get(folder)
   if (!opening) {
-    opening = openCluster(folder).then((cluster) => new Server(cluster))
+    opening = openCluster(folder, programs).then((cluster) => new Server(cluster, programs))
     servers.set(folder, opening)
     opening.catch(() => servers.delete(folder))
   }
   const server = await opening
+  if (server.programs !== programs) {
+    throw new DependencyError(
+      'exporters that share the embedded PostgreSQL name different `programs`',
+      'Give all exporters with `url: embedded` the same `programs`.',
+    )
+  }
   server.users++
   let open = true
   const close = async () => {
@@ -72,13 +81,15 @@ export async function openEmbedded(folder: string): Promise<Embedded> {
 
 class Server {
   users = 0
+  readonly programs: string | undefined
   readonly #cluster: Cluster
   readonly #socketFolder: { path: string; close(): void }
   #child: ChildProcess | undefined
   #hold: pg.Client | undefined
   #starting: Promise<void> | undefined
 
-  constructor(cluster: Cluster) {
+  constructor(cluster: Cluster, programs: string | undefined) {
+    this.programs = programs
     this.#cluster = cluster
     this.#socketFolder = shortPath(cluster.data)
   }

@@ -22,6 +22,11 @@ const fields = z.strictObject({
     .refine((database) => !/^(?:postgres|template[01])$/.test(database), { error: 'a database of PostgreSQL itself' })
     .optional()
     .describe("The database. Embedded: made if it is not there, `douane` unless given. By URL: overrides the URL's."),
+  programs: z
+    .string()
+    .startsWith('/', { error: 'not an absolute path' })
+    .optional()
+    .describe('Embedded: the folder of another build of PostgreSQL 18, such as /usr/lib/postgresql/18/bin.'),
   schema: name('schema').default('douane').describe('The schema that holds the tables; made if it is not there.'),
   max_connections: z
     .int()
@@ -31,8 +36,13 @@ const fields = z.strictObject({
     .describe('How many batches are sent at the same time, each on a connection of its own.'),
 })
 
-export const storeOptions = fields.refine(({ url, owner_url }) => url !== 'embedded' || owner_url === undefined, {
-  path: ['owner_url'],
-  error: 'is for a `url`: who owns the embedded server is settled, and its gateway may only insert',
-})
+export const storeOptions = fields
+  .refine(({ url, owner_url }) => url !== 'embedded' || owner_url === undefined, {
+    path: ['owner_url'],
+    error: 'is for a `url`: who owns the embedded server is settled, and its gateway may only insert',
+  })
+  .refine(({ url, programs }) => url === 'embedded' || programs === undefined, {
+    path: ['programs'],
+    error: 'is for the embedded server: with a `url`, somebody else runs it',
+  })
 export type StoreOptions = z.output<typeof storeOptions>

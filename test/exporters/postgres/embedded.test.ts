@@ -8,9 +8,11 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { findBinaries, runAs } from '../../../exporters/postgres/binaries.ts'
 import { isAlive } from '../../../exporters/postgres/cluster.ts'
 import { openEmbedded } from '../../../exporters/postgres/embedded.ts'
+import { storeOptions } from '../../../exporters/postgres/options.ts'
 import { PostgresStore } from '../../../exporters/postgres/store.ts'
 import { batchOf, makeHost, never, optionsFor, readAll, record, requestOf, temporaryFolder } from './fixture.ts'
 
@@ -159,4 +161,43 @@ test('a path that is too long for a socket works', async () => {
   folder = join(root, 'x'.repeat(120), 'postgres')
   await mkdir(folder, { recursive: true })
   expect(await count()).toBe(1)
+})
+
+describe('programs of another build', () => {
+  /** A folder whose `postgres` says that it is this version. */
+  async function programsThatSay(version: string): Promise<string> {
+    const programs = join(root, 'bin')
+    await mkdir(programs, { recursive: true })
+    for (const name of ['postgres', 'initdb']) {
+      await writeFile(join(programs, name), `#!/bin/sh\necho '${version}'\n`, { mode: 0o755 })
+    }
+    return programs
+  }
+
+  test('run the same files', async () => {
+    await useSettled()
+    const { postgres } = await findBinaries(await runAs(folder))
+    const programs = dirname(postgres)
+    const first = await openEmbedded(folder, programs)
+    expect(first.connection('postgres').database).toBe('postgres')
+    await expect(openEmbedded(folder)).rejects.toThrow('different `programs`')
+    await first.close()
+    await (await openEmbedded(folder)).close()
+  })
+
+  test('are refused where they are missing, do not run or have another version', async () => {
+    await expect(openEmbedded(folder, join(root, 'nothing'))).rejects.toThrow('there are no programs')
+    const older = await programsThatSay('postgres (PostgreSQL) 17.2 (Debian 17.2-1)')
+    await expect(openEmbedded(folder, older)).rejects.toThrow('has PostgreSQL 17')
+    await expect(openEmbedded(folder, await programsThatSay(''))).rejects.toThrow('does not run')
+  })
+
+  test('are for the embedded server, with an absolute path', () => {
+    const problems = (options: unknown) => storeOptions.safeParse(options).error?.issues.map(({ message }) => message)
+    expect(problems({ programs: '/usr/lib/postgresql/18/bin' })).toBeUndefined()
+    expect(problems({ programs: 'bin' })).toEqual(['not an absolute path'])
+    expect(problems({ url: 'postgres://a@b/c', programs: '/bin' })).toEqual([
+      'is for the embedded server: with a `url`, somebody else runs it',
+    ])
+  })
 })
