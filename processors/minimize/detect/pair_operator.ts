@@ -7,6 +7,8 @@ import { value } from './pair_value.ts'
 import type { Scan } from './state.ts'
 
 const headingMax = 64
+/** Spaces that line values up: `define('AUTH_KEY',         'x')`. */
+const gapMax = 24
 /** How far into a block of Terraform its default is looked for. */
 const defaultBytesMax = 120
 
@@ -27,6 +29,7 @@ export function operator(s: Scan, from: number, to: number): number {
   if (s.byte(at) === 93) at++
   if (s.byte(at) === 40) return classes[s.byte(at + 1)]! & quote ? at + 1 : -1
   if (s.byte(at) === 10 || s.byte(at) === 13) return valueBelow(s, from, at)
+  if (s.byte(from - 1) === 60 && s.byte(at) === 32) return elementOf(s, at)
   const spaceFrom = at
   while (at - spaceFrom < 8 && (s.byte(at) === 32 || s.byte(at) === 9)) at++
   // `password -> x`, `password|x`
@@ -86,7 +89,7 @@ function isListed(s: Scan, from: number): boolean {
 function besideQuoted(s: Scan, end: number): number {
   if (s.byte(end) === 32 && s.byte(end + 1) === 123) return defaultOf(s, end + 2)
   let at = s.byte(end) === 44 ? end + 1 : end
-  while (at - end < 8 && s.byte(at) === 32) at++
+  while (at - end < gapMax && s.byte(at) === 32) at++
   if (s.byte(end) === 44 && isKey(s, at)) return -1
   if (s.byte(end) !== 44) {
     if (at === end || !isWord(s, at, 'value=')) return -1
@@ -106,6 +109,14 @@ function isKey(s: Scan, at: number): boolean {
   return s.byte(to + 1) === 58 || (s.byte(to + 1) === 32 && s.byte(to + 2) === 58)
 }
 const keyNameMax = 128
+
+/** `<Pass encoding="base64">x</Pass>`: behind the attributes of an element. */
+function elementOf(s: Scan, from: number): number {
+  let at = from
+  while (at - from < headingMax && s.byte(at) !== 62 && s.byte(at) !== 60 && s.byte(at) > 31) at++
+  s.hits.steps += at - from
+  return s.byte(at) === 62 && s.byte(at - 1) !== 47 && s.byte(at + 1) !== 60 ? at + 1 : -1
+}
 
 /** `variable "db_password" {` and in it `default = "x"`. */
 function defaultOf(s: Scan, from: number): number {

@@ -11,7 +11,7 @@ import { commandLine } from './command_line.ts'
 import { isWord, operator } from './pair_operator.ts'
 import { readValue, value } from './pair_value.ts'
 import { isExpression, isPlaceholder } from './placeholder.ts'
-import { isDrawn, looksRandom } from './random.ts'
+import { isDrawn, isNoise, looksRandom } from './random.ts'
 import { detector } from './registry.ts'
 import { SecretKey, secretKeyIn, vendorOfKey } from './secret_keys.ts'
 import type { Scan } from './state.ts'
@@ -117,6 +117,10 @@ function take(s: Scan, kind: SecretKey): boolean {
   if (kind === SecretKey.Vendor) return false
   if (kind === SecretKey.Code) {
     if (length < 3 || length > 8 || !allDigits(s.bytes, from, to)) return false
+    s.hits.add(from, to, generic, 85)
+    return true
+  }
+  if (isQuoted && (kind === SecretKey.Drawn || kind === SecretKey.Random) && isNoise(s.bytes, from, to)) {
     s.hits.add(from, to, generic, 85)
     return true
   }

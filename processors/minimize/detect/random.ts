@@ -37,6 +37,21 @@ export function looksRandom(b: Uint8Array, from: number, to: number, lengthMin: 
   return turns >= 2 && !(others === 0 && isNumberedName(b, from, to))
 }
 
+/** Keys and salts of printable characters: long, of all kinds, a fifth of them punctuation: `8V+&}@Nq 2:~k…`. */
+export function isNoise(b: Uint8Array, from: number, to: number): boolean {
+  const length = to - from
+  if (length < 32 || length > 128) return false
+  let seen = 0
+  let marks = 0
+  for (let i = from; i < to; i++) {
+    const c = b[i]!
+    if (c < 32) return false
+    seen |= classes[c]!
+    if ((classes[c]! & (alpha | digit)) === 0 && c !== 32) marks++
+  }
+  return (seen & upper) !== 0 && (seen & lower) !== 0 && (seen & digit) !== 0 && marks * 5 > length
+}
+
 /** One piece of at least 24 letters and digits (`_` and `-` too), drawn at random: no path, no list, no name with a number. */
 export function isDrawn(b: Uint8Array, from: number, to: number): boolean {
   if (!looksRandom(b, from, to, 24)) return false

@@ -62,6 +62,9 @@ describe('no personal data', () => {
 
 describe('what stands behind a telling word is a secret', () => {
   it.each([
+    "define('NONCE_KEY',          '}Fi>>0a{> akEdJ1K3c}([(:x;K[)ZQ3F3cttcpd EFORd.%R|*|rdRs#-L-&)P1');",
+    '<Pass encoding="base64">NjllNWU5ZWMwZDU0MmU5Y2Q</Pass>',
+    `admin:$apr1$tp8glkbm$${'fjg65tI1eipoBh62aEjIy0'}`,
     'SNYK_TOKEN ?= "12345678-ABCD-ABCD-ABCD-1234567890AB"',
     'ENV["APP_SECRET"] ||= "hunter22x"',
     'machine host.example login bob password Hunter',

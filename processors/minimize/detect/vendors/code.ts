@@ -129,6 +129,7 @@ sha512_crypt_hash          6\${c1-16}\${c86}                           noseypark
 sha512_rounds_hash         6$rounds={d4-9}\${c1-16}\${c86}             noseyparker:pwhash.4
 sha256_rounds_hash         5$rounds={d4-9}\${c1-16}\${c43}             noseyparker:pwhash.3
 yescrypt_hash              y\${c2-12}\${c1-86}\${c43}
+apache_md5_hash            apr1\${c1-8}\${c22}                        seen:public-code
 gost_yescrypt_hash         gy\${c2-12}\${c1-86}\${c43}
 openshift_user_token       sha256~{t43}                                gitleaks:openshift-user-token
 rsa_private_key_base64     LS0tLS1CRUdJTiBSU0EgUFJJVkFURSB{B40-8000}   noseyparker:pem.2
