@@ -2,8 +2,9 @@
  * National numbers of Europe that consist of digits only: structure, checksum, context.
  *
  * `alone` says how a number counts when nothing near it says what it is: `never`, only when `written` in its official
- * groups, or `always` (its check is strong enough). Base rate of the check among random numbers of that length stands
- * behind each rule; with `never` no ordinary number is taken whatever the rate.
+ * groups, or `always` (its check is strong enough). How many random numbers pass each check,
+ * and how many runs of digits in ordinary logs would: docs/detectors.md, measured by bench/base_rates.ts. With `never` no
+ * ordinary number is taken whatever the rate.
  */
 import {
   type Check,

@@ -122,7 +122,7 @@ function decide(key: string): SecretKey {
   if (last === undefined) return SecretKey.None
   if (last === 'authorization' || last === 'authorisation') return SecretKey.Authorization
   if (last === 'cookie' || last === 'cookies' || last === 'cookie2') return SecretKey.Cookie
-  if (words.length > 1 && aboutWords.has(last)) return SecretKey.None
+  if (words.length > 1 && (aboutWords.has(last) || words.at(-2) === 'hashed')) return SecretKey.None
   for (const phrase of phrases) if (endsNear(words, phrase)) return SecretKey.Strong
   if (last === 'key' && words.at(-2)?.endsWith('api')) return SecretKey.Strong
   if (words.slice(-3).some((word) => strong.has(word) || (word.length > 4 && glued.test(word)))) return SecretKey.Strong

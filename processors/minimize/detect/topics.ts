@@ -157,7 +157,7 @@ export const topicWords = {
     'seq sequence offset size bytes timestamp ts time epoch ms ns us count hash pid tid port length lag seed span trace blk block inode cursor nonce ratio elapsed duration',
   // Words that say that a number is no identifier of a person.
   not_phone:
-    'account account_id accountid id ids order invoice ticket build version ts timestamp time epoch bytes size offset length port pid tid count duration ms seq sequence number_of revision rev commit sha hash checksum seed serial sku isbn issue page line job batch block partition uid gid inode tracking transaction txn case ref reference amount total price',
+    'octets packets account account_id accountid id ids order invoice ticket build version ts timestamp time epoch bytes size offset length port pid tid count duration ms seq sequence number_of revision rev commit sha hash checksum seed serial sku isbn issue page line job batch block partition uid gid inode tracking transaction txn case ref reference amount total price',
 } as const
 
 export type Topic = keyof typeof topicWords

@@ -53,6 +53,8 @@ describe('no personal data', () => {
     'at 131052.308T',
     'resident registration 960303-0021413',
     'kms:CallerAccount=123456789012',
+    'Acct-Input-Octets=653293631, Acct-Output-Octets=1497972244',
+    '"hashed_token":"l4q/mZnBHhCoEqslbnTousw/LhjZ30seQHDJ0ZujyKk="',
     'at Client.call(Client.java:1475)2020-08-21T15:49:48',
     'balancer default/instance8 0/51536/1/48082/+99627 200 83285 -',
     'POST /?cb=1801835823 444',
