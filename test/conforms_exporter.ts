@@ -4,7 +4,7 @@
  * close. It does not show that the destination's own rules are met: that is for the exporter's own tests.
  */
 import { hash } from 'node:crypto'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import type { Batch, Exporter, ExporterComponent, Outcome } from '../src/contract.ts'
 import { type TestHost, testHost } from './exporters/host.ts'
@@ -21,6 +21,8 @@ export interface Destination {
   expect(...behaviours: Behaviour[]): void
   /** What it has stored: batches that it answered with success. */
   stored(): Promise<Request[]>
+  /** How many batches have come to it, where it can show `hang`. */
+  asked?(): number
   /** Goes away. */
   stop(): Promise<void>
 }
@@ -189,7 +191,9 @@ function checkAborts(run: Run): void {
       run.destination.expect('hang')
       const controller = new AbortController()
       const sending = run.exporter.send(randomBatch(1), controller.signal)
-      setTimeout(() => controller.abort(), 50)
+      // Not before it has come: the destination would hang on the next one instead.
+      await vi.waitUntil(() => run.destination.asked!() === 1, { timeout: 10_000, interval: 10 })
+      controller.abort()
       const started = performance.now()
       expect((await sending).is).toBe('unavailable')
       expect(performance.now() - started).toBeLessThan(2000)

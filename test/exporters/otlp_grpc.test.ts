@@ -37,6 +37,7 @@ for (const compression of ['none', 'gzip']) {
         },
         stored: async () =>
           server.taken.filter((_, index) => told[index]?.code === undefined).map(({ body }) => decodeRequest(body)),
+        asked: () => server.taken.length,
         stop: () => server.close(),
       }
     },

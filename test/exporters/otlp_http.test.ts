@@ -37,6 +37,7 @@ for (const compression of ['none', 'gzip', 'zstd', 'deflate']) {
           server.taken
             .filter((_, index) => (told[index]?.status ?? 200) === 200)
             .map(({ body }) => decodeRequest(body)),
+        asked: () => server.taken.length,
         stop: () => server.close(),
       }
     },
