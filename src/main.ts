@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The entry point: gives V8 the heap that the gateway wants, then loads the command line (cli.ts).
+ * The entry point: gives V8 the heap and the compiler that the gateway wants, then loads the command line (cli.ts).
  *
  * Bodies arrive in buffers outside V8's heap, a hundred megabytes a second of them, which live for a millisecond. A
  * young generation of 2 MB is collected often enough to free them at once; with V8's default of 16 MB their number
@@ -12,7 +12,10 @@ import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { closedFlag, holdsKeys, refusal, revealingFlags, withoutCores, withoutReports } from './memory_hygiene.ts'
 
-const heapFlags = ['--max-semi-space-size=2', '--single-threaded-gc']
+// Code that is being compiled beside the main thread when the process ends may wait for a collection that the main thread,
+// which waits for the compiler, never begins: once in thousands of stops the process stayed. So simple code is compiled
+// where it runs.
+const runFlags = ['--max-semi-space-size=2', '--single-threaded-gc', '--no-concurrent-sparkplug']
 
 const [node, ...args] = process.argv as [string, ...string[]]
 const verb = args[1]
@@ -22,7 +25,7 @@ if (holdsKeys(verb)) {
     process.stderr.write(`${refusal(flags)}\n`)
     process.exit(2)
   }
-  const wanted = [...(verb === 'run' ? heapFlags : []), closedFlag]
+  const wanted = [...(verb === 'run' ? runFlags : []), closedFlag]
   const isReady = wanted.every((flag) => process.execArgv.includes(flag))
   if (!isReady && process.execve !== undefined && process.platform !== 'win32') {
     const quiet = '--disable-warning=ExperimentalWarning'
