@@ -86,7 +86,7 @@ describe('service.keys.bundle', () => {
     const where = /gateway\.yaml:4:\d+ service\.keys\.bundle\.path: /
     const { signature: _, ...unsigned } = JSON.parse(good)
     expect(await told(JSON.stringify(unsigned))).toMatch(
-      /not signed by the pinned signer.*Take it from the decrypt side/,
+      /not signed by the pinned signer.*take it from the decrypt side/,
     )
     expect(await told(foreign)).toMatch(/not signed by the pinned signer/)
     expect(await told(expired)).toMatch(/has expired.*douane keys export-bundle/)

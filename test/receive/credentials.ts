@@ -2,11 +2,11 @@
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll } from 'vitest'
 import type { Credentials } from '../../src/receive/authenticate/authenticator.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'douane-auth-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+// Files of tests that run in one process share this module, and so the folder: it goes with the process.
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 
 export const fileOf = (name: string): string => path.resolve(folder, name)
 
