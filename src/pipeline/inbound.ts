@@ -137,7 +137,7 @@ export class Inbound {
     this.#findTenants(incoming)
     const throttle = this.#throttle(incoming)
     if (throttle !== undefined) return { answer: throttled(throttle), records, rejected: 0 }
-    if (isLarge(request, body.length)) return this.#inPieces(incoming, body, { records, reading })
+    if (isLarge(request, body, this.#options)) return this.#inPieces(incoming, body, { records, reading })
     return this.#one(incoming, reading)
   }
 
@@ -365,9 +365,10 @@ const throttled = ({ retryAfterMs, what }: Throttle): Answer => ({
   message: `the tenant sends more than its limit of ${what}`,
 })
 
-/** Beyond this, others would notice it. */
-const isLarge = ({ records, scopes, resources }: LogsRequest, bytes: number): boolean =>
-  bytes > limits.atOnceBytesMax || records.count + scopes.count + resources.count > limits.atOnceUnitsMax
+/** Others would notice it. Where a destination has to answer itself, it answers once for all of a request. */
+const isLarge = ({ records, scopes, resources }: LogsRequest, body: Buffer, { targets }: InboundOptions): boolean =>
+  targets.every(({ isUncertain }) => isUncertain !== true) &&
+  (body.length > limits.atOnceBytesMax || records.count + scopes.count + resources.count > limits.atOnceUnitsMax)
 
 async function afterOthers<T>(_bytes: number, work: () => Promise<T>): Promise<T> {
   await setImmediate()

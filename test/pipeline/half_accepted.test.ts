@@ -16,9 +16,9 @@ type Behaviour = 'takes' | 'fails' | 'has no room'
 
 /**
  * Two destinations; what each does is told before each request. `drops`: records that the chain leaves out. `isShared`:
- * they are offered their copies, which are the same, together.
+ * they are offered their copies, which are the same, together. `uncertain`: the one that has no queue.
  */
-function gateway(isShared = true) {
+function gateway(isShared = true, uncertain = '') {
   const account = new Account()
   const purposes = createPurposes(undefined)
   const does: Record<string, Behaviour> = { a: 'takes', b: 'takes' }
@@ -29,6 +29,7 @@ function gateway(isShared = true) {
   const onOffer: Record<string, () => void> = {}
   const target = (id: string): Target => ({
     id,
+    isUncertain: id === uncertain,
     refusal: (_, bytes) =>
       does[id] === 'has no room' || bytes > room[id]! ? new QueueRefusal(id, 'full', 1000) : undefined,
     offer: ({ body, tenants }) => {
@@ -190,4 +191,18 @@ test('a large request is asked for as a whole: who has room for it takes all pie
   expect(one.got).toEqual({ a: texts, b: texts })
   expect(await one.send(['more'])).toBe('unavailable')
   expect(line(one)).toMatchObject({ received: texts.length, entering: 0 })
+})
+
+test('a large request is not taken apart where a destination has no queue: that answers once, before the queues', async () => {
+  const one = gateway(false, 'b')
+  const texts = Array.from({ length: 3 * limits.pieceUnitsMax }, (_, n) => `${n}`)
+  // A piece in a queue would come again with a retry that meets another worker, which remembers nothing of it.
+  const queuedThen: number[] = []
+  one.onOffer['b'] = () => queuedThen.push(one.got['a']!.length)
+  one.does['b'] = 'fails'
+  expect(await one.send(texts)).toBe('unavailable')
+  one.does['b'] = 'takes'
+  expect(await one.send(texts)).toBe('ok')
+  expect(queuedThen).toEqual([0, 0])
+  expect(one.got).toEqual({ a: texts, b: texts })
 })
